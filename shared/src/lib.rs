@@ -1,1 +1,12 @@
-//! What every function shares.
+//! What every function of sesamy-crm-sync shares.
+//!
+//! The flow of data: a webhook becomes a [`message`] in a queue; a consumer
+//! reads the reader's present state from [`sesamy`], the [`derivation`] turns
+//! it into what every CRM should hold, and a connector makes its CRM agree.
+
+pub mod derivation;
+pub mod identity;
+pub mod message;
+pub mod personal;
+pub mod secrets;
+pub mod sesamy;

@@ -1,0 +1,3 @@
+//! Sesamy: what its Management API says of a reader.
+
+pub mod model;

@@ -1,0 +1,1 @@
+//! Sesamy's read models.
