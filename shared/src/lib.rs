@@ -4,7 +4,10 @@
 //! reads the reader's present state from [`sesamy`], the [`derivation`] turns
 //! it into what every CRM should hold, and a connector makes its CRM agree.
 
+pub mod cache;
 pub mod derivation;
+mod digest;
+pub mod http;
 pub mod identity;
 pub mod message;
 pub mod personal;
