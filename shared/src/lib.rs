@@ -4,6 +4,7 @@
 //! reads the reader's present state from [`sesamy`], the [`derivation`] turns
 //! it into what every CRM should hold, and a connector makes its CRM agree.
 
+pub mod aws;
 pub mod cache;
 pub mod derivation;
 mod digest;
@@ -13,3 +14,4 @@ pub mod message;
 pub mod personal;
 pub mod secrets;
 pub mod sesamy;
+pub mod telemetry;
