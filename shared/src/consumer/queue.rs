@@ -1,13 +1,18 @@
 //! What a consumer asks of its queue: to hide a message for a while, and to
 //! take a dead letter. Receiving and deleting are Lambda's.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::error::{DisplayErrorContext, SdkError};
-use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, MessageAttributeValue};
+use aws_sdk_sqs::types::{
+    ChangeMessageVisibilityBatchRequestEntry, MessageAttributeValue,
+    MessageSystemAttributeNameForSends, MessageSystemAttributeValue,
+};
 use thiserror::Error;
 use tracing::warn;
+
+use crate::aws::reason;
 
 /// A connector's queue and its dead-letter queue.
 pub trait Queue: Send + Sync + 'static {
@@ -42,6 +47,13 @@ pub struct Letter {
 #[derive(Debug, Error)]
 #[error("the queue did not take the message: {0}")]
 pub struct QueueError(String);
+
+impl QueueError {
+    /// An error for this reason, which must hold no personal data.
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self(reason.into())
+    }
+}
 
 /// SQS.
 #[derive(Debug, Clone)]
@@ -92,7 +104,10 @@ impl Queue for SqsQueue {
                 Err(_) => chunk.len(),
             };
             if failed > 0 {
-                let error = changed.err().map(describe).unwrap_or_default();
+                let error = changed
+                    .err()
+                    .map(|error| reason(&error))
+                    .unwrap_or_default();
                 warn!(
                     failed,
                     error,
@@ -125,37 +140,19 @@ impl Queue for SqsQueue {
             .send()
             .await
             .map(|_| ())
-            .map_err(|error| QueueError(describe(error)))
+            .map_err(|error| QueueError(reason(&error)))
     }
 }
 
 /// X-Ray's trace header as a system attribute of a message, so that the trace goes on.
 fn trace_attribute(
     trace: &str,
-) -> Option<
-    std::collections::HashMap<
-        aws_sdk_sqs::types::MessageSystemAttributeNameForSends,
-        aws_sdk_sqs::types::MessageSystemAttributeValue,
-    >,
-> {
-    let value = aws_sdk_sqs::types::MessageSystemAttributeValue::builder()
+) -> Option<HashMap<MessageSystemAttributeNameForSends, MessageSystemAttributeValue>> {
+    let value = MessageSystemAttributeValue::builder()
         .data_type("String")
         .string_value(trace)
         .build()
         .ok()?;
-    Some(
-        [(
-            aws_sdk_sqs::types::MessageSystemAttributeNameForSends::AwsTraceHeader,
-            value,
-        )]
-        .into(),
-    )
-}
-
-/// What went wrong with a call to SQS. Its errors quote no message.
-fn describe<E>(error: SdkError<E>) -> String
-where
-    E: std::error::Error + 'static,
-{
-    DisplayErrorContext(error).to_string()
+    let name = MessageSystemAttributeNameForSends::AwsTraceHeader;
+    Some(HashMap::from([(name, value)]))
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_lambda_events::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
+use thiserror::Error as ThisError;
 
 use super::connector::Connector;
 use super::handler::Consumer;
@@ -21,16 +22,16 @@ use crate::{aws, telemetry};
 /// # Errors
 /// Where the environment is incomplete or the platform has no usable TLS set-up.
 pub async fn run<C: Connector>(connector: C) -> Result<(), Error> {
-    telemetry::init();
-    let config = aws::config().await;
+    telemetry::init(C::NAME);
+    let config = aws::config(aws::Patience::PROMPT);
     let secrets = Secrets::new(
         SecretsManager::new(aws_sdk_secretsmanager::Client::new(&config)),
-        aws::variable("SECRET_PREFIX")?,
+        variable("SECRET_PREFIX")?,
     );
     let queue = SqsQueue::new(
         aws_sdk_sqs::Client::new(&config),
-        aws::variable("QUEUE_URL")?,
-        aws::variable("DEAD_LETTER_QUEUE_URL")?,
+        variable("QUEUE_URL")?,
+        variable("DEAD_LETTER_QUEUE_URL")?,
     );
     let http = Arc::new(Http::new()?);
     let consumer = Arc::new(Consumer::new(connector, http, secrets, queue));
@@ -42,6 +43,17 @@ pub async fn run<C: Connector>(connector: C) -> Result<(), Error> {
         }
     }))
     .await
+}
+
+/// A variable that the template sets is not there.
+#[derive(Debug, ThisError)]
+#[error(
+    "the environment variable {0} is not set; deploy the function by the template, which sets it"
+)]
+struct MissingVariable(&'static str);
+
+fn variable(name: &'static str) -> Result<String, MissingVariable> {
+    std::env::var(name).map_err(|_| MissingVariable(name))
 }
 
 /// How long until `deadline`, in milliseconds since 1970, as Lambda tells it.
