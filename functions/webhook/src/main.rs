@@ -1,2 +1,5 @@
 //! webhook
+mod authentication;
+mod timestamp;
+mod webhook;
 fn main() {}
