@@ -4,9 +4,15 @@
 //! reads the reader's present state from [`sesamy`], the [`derivation`] turns
 //! it into what every CRM should hold, and a connector makes its CRM agree.
 
+pub mod aws;
+pub mod cache;
+pub mod consumer;
 pub mod derivation;
+mod digest;
+pub mod http;
 pub mod identity;
 pub mod message;
 pub mod personal;
 pub mod secrets;
 pub mod sesamy;
+pub mod telemetry;

@@ -4,13 +4,11 @@
 //! looked at by anybody who may see the queue. Its JSON form is versioned: an
 //! old message must still be understood after a deployment.
 
-use std::fmt::Write as _;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use crate::digest::digest;
 use crate::identity::{CheckoutId, ContractId, EntitlementId, EventId, UserId, VendorId};
 
 /// The eight events that Sesamy announces by webhook.
@@ -161,7 +159,7 @@ enum Versioned<M> {
 }
 
 /// Why a message's body could not be read.
-#[derive(Debug, Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum MessageError {
     /// The body is not JSON at all.
     #[error("the body is not JSON")]
@@ -190,22 +188,6 @@ impl Message {
             Err(_) => Err(MessageError::NotJson),
         }
     }
-}
-
-/// SHA-256 in hexadecimal over parts that are each preceded by their length,
-/// so that no two lists of parts run together.
-fn digest(parts: &[&str]) -> String {
-    let mut hasher = Sha256::new();
-    for part in parts {
-        hasher.update((part.len() as u64).to_be_bytes());
-        hasher.update(part.as_bytes());
-    }
-    let mut text = String::with_capacity(64);
-    for byte in hasher.finalize() {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }
 
 #[cfg(test)]

@@ -11,24 +11,21 @@ mod keys;
 mod store;
 
 use std::any::Any;
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use thiserror::Error;
-use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use crate::cache::Cache;
+use crate::digest::digest;
+
 pub use keys::{Keys, SecretFault};
-pub use store::{SecretStore, SecretsManager};
+pub use store::{ReadResult, SecretStore, SecretsManager};
 
 /// How long a secret is used without being read again.
 pub const TIME_TO_LIVE: Duration = Duration::from_secs(5 * 60);
-
-/// How many secrets are kept at most. A vendor has one per connector and one
-/// for Sesamy; beyond this the cache starts anew rather than growing.
-const MAX_KEPT: usize = 10_000;
 
 /// Why a secret could not be had. Never holds a value.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -67,23 +64,28 @@ pub trait FromSecret: Sized + Send + Sync + 'static {
 pub struct Loaded<T> {
     /// The credentials. `None` where there is no such secret.
     pub value: Option<T>,
+    fingerprint: String,
     read_at: Instant,
 }
 
 impl<T> Loaded<T> {
+    /// A digest of the secret's text, by which it is told from another version
+    /// of itself. It does not give the text away, yet is of no use in a log.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
     /// How long ago it was read.
     pub fn age(&self) -> Duration {
         self.read_at.elapsed()
     }
 }
 
-type Slot = Arc<Mutex<Option<Arc<dyn Any + Send + Sync>>>>;
-
 /// The secrets of one stack, cached. Made once per function instance.
 pub struct Secrets {
     store: Box<dyn SecretStore>,
     prefix: String,
-    slots: Mutex<HashMap<String, Slot>>,
+    kept: Cache<Arc<dyn Any + Send + Sync>>,
 }
 
 impl Secrets {
@@ -92,7 +94,7 @@ impl Secrets {
         Self {
             store: Box::new(store),
             prefix: prefix.into(),
-            slots: Mutex::default(),
+            kept: Cache::default(),
         }
     }
 
@@ -122,9 +124,7 @@ impl Secrets {
         max_age: Duration,
     ) -> Result<Arc<Loaded<T>>, SecretError> {
         let name = self.name(path);
-        let slot = self.slot(&name).await;
-        // Held while reading: one read serves all who wait for it.
-        let mut kept = slot.lock().await;
+        let mut kept = self.kept.lock(&name).await;
         if let Some(loaded) = kept
             .clone()
             .and_then(|any| any.downcast::<Loaded<T>>().ok())
@@ -135,8 +135,8 @@ impl Secrets {
         *kept = None;
         // Before the call: a secret that changes while it is read counts as old.
         let read_at = Instant::now();
-        let value = match self.store.read(&name).await {
-            Ok(None) => None,
+        let (value, fingerprint) = match self.store.read(&name).await {
+            Ok(None) => (None, String::new()),
             Ok(Some(text)) => {
                 let malformed = |fault| SecretError::Malformed {
                     name: name.clone(),
@@ -144,21 +144,18 @@ impl Secrets {
                 };
                 let json = serde_json::from_str(text.expose_secret())
                     .map_err(|_| malformed(SecretFault::NotJson))?;
-                Some(T::from_secret(&json).map_err(malformed)?)
+                let value = T::from_secret(&json).map_err(malformed)?;
+                (Some(value), digest(&[text.expose_secret()]))
             }
             Err(reason) => return Err(SecretError::Unavailable { name, reason }),
         };
-        let loaded = Arc::new(Loaded { value, read_at });
+        let loaded = Arc::new(Loaded {
+            value,
+            fingerprint,
+            read_at,
+        });
         *kept = Some(loaded.clone());
         Ok(loaded)
-    }
-
-    async fn slot(&self, name: &str) -> Slot {
-        let mut slots = self.slots.lock().await;
-        if slots.len() >= MAX_KEPT && !slots.contains_key(name) {
-            slots.clear();
-        }
-        slots.entry(name.to_owned()).or_default().clone()
     }
 }
 
@@ -169,7 +166,6 @@ mod tests {
 
     use secrecy::SecretString;
 
-    use super::store::ReadResult;
     use super::*;
 
     /// A store that answers what it was told, in order, and the last answer for ever.

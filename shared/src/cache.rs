@@ -1,0 +1,85 @@
+//! A bounded cache whose entries are each made by one task while others wait for it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+
+/// How many entries are kept at most. A vendor has a handful; beyond this the
+/// cache starts anew rather than growing for ever.
+const MAX_ENTRIES: usize = 10_000;
+
+type Slot<V> = Arc<AsyncMutex<Option<V>>>;
+
+/// Entries by key. Whoever holds an entry's lock makes it for all who wait.
+#[derive(Debug)]
+pub(crate) struct Cache<V>(Mutex<HashMap<String, Slot<V>>>);
+
+impl<V> Default for Cache<V> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<V> Cache<V> {
+    /// Locks the entry of `key`: what is kept there, to be used or replaced.
+    pub(crate) async fn lock(&self, key: &str) -> OwnedMutexGuard<Option<V>> {
+        self.slot(key).lock_owned().await
+    }
+
+    fn slot(&self, key: &str) -> Slot<V> {
+        // A poisoned lock holds a map that is whole: nothing below panics half-way.
+        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if slots.len() >= MAX_ENTRIES && !slots.contains_key(key) {
+            slots.clear();
+        }
+        slots.entry(key.to_owned()).or_default().clone()
+    }
+}
+
+/// Work that is done once per key and function instance, such as defining the
+/// fields of an account. What failed is tried again by the next.
+#[derive(Debug, Default)]
+pub struct Once(Cache<()>);
+
+impl Once {
+    /// Runs `work` unless it has succeeded for this key before.
+    ///
+    /// # Errors
+    /// What `work` fails with.
+    pub async fn ensure<E>(
+        &self,
+        key: &str,
+        work: impl Future<Output = Result<(), E>>,
+    ) -> Result<(), E> {
+        let mut done = self.0.lock(key).await;
+        if done.is_none() {
+            work.await?;
+            *done = Some(());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn work_is_done_once_per_key_and_again_after_a_failure() {
+        let once = Once::default();
+        let calls = AtomicUsize::new(0);
+        let work = async |outcome: Result<(), ()>| {
+            calls.fetch_add(1, Ordering::Relaxed);
+            outcome
+        };
+        assert_eq!(once.ensure("a", work(Err(()))).await, Err(()));
+        assert_eq!(once.ensure("a", work(Ok(()))).await, Ok(()));
+        assert_eq!(once.ensure("a", work(Err(()))).await, Ok(()));
+        assert_eq!(calls.load(Ordering::Relaxed), 2);
+        assert_eq!(once.ensure("b", work(Ok(()))).await, Ok(()));
+        assert_eq!(calls.load(Ordering::Relaxed), 3);
+    }
+}

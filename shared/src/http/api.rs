@@ -1,0 +1,342 @@
+//! One API of one vendor, and calls to it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::header::{ACCEPT, HeaderMap};
+use reqwest::{Method, Response, StatusCode, Url};
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tracing::debug;
+
+use super::error::{ApiError, Fault, code_in};
+use super::{Http, MAX_ANSWER_BYTES, retry_after};
+use crate::identity::VendorId;
+
+/// How long an API is left alone that answers 429 without saying how long.
+/// Assumed: most limits count by the minute.
+const UNSTATED_WAIT: Duration = Duration::from_secs(30);
+
+/// What never needs encoding in a part of a path (RFC 3986, "unreserved").
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// Percent-encodes one part of a path.
+fn encode_segment(segment: &str) -> String {
+    utf8_percent_encode(segment, ENCODED).to_string()
+}
+
+/// What is fixed about an API.
+#[derive(Debug, Clone, Copy)]
+pub struct ApiDescription {
+    /// The API's name in logs, metrics and errors.
+    pub name: &'static str,
+    /// The zone of wall-clock times in its answers, where it writes such.
+    pub wall_clock: Option<&'static TimeZone>,
+}
+
+/// How a call shows whose it is.
+#[derive(Debug, Clone)]
+pub enum Authorization {
+    /// `Authorization: Bearer …`
+    Bearer(SecretString),
+    /// `Authorization: Basic …`
+    Basic {
+        /// The user name.
+        user: SecretString,
+        /// The password.
+        password: SecretString,
+    },
+    /// The body holds the credentials.
+    InBody,
+}
+
+/// One API of one vendor.
+#[derive(Debug)]
+pub struct Api<'a> {
+    http: &'a Http,
+    vendor: &'a VendorId,
+    description: ApiDescription,
+    base: &'a Url,
+    authorization: Authorization,
+}
+
+/// One call to an API.
+#[derive(Debug)]
+pub struct Call<'a> {
+    method: Method,
+    template: &'static str,
+    /// `None` where the template has more placeholders than there were segments.
+    path: Option<String>,
+    query: Vec<(&'static str, String)>,
+    body: Body<'a>,
+}
+
+#[derive(Debug)]
+enum Body<'a> {
+    None,
+    Json(Value),
+    Form(Vec<(&'static str, &'a str)>),
+}
+
+impl<'a> Call<'a> {
+    /// A call of `method` to the path that `template` gives when each `{…}` in
+    /// it is replaced by the next of `segments`, percent-encoded. The template
+    /// itself names the endpoint in logs and errors, so no value shows there.
+    pub fn new(method: Method, template: &'static str, segments: &[&str]) -> Self {
+        Self {
+            method,
+            template,
+            path: fill(template, segments),
+            query: Vec::new(),
+            body: Body::None,
+        }
+    }
+
+    /// With a query parameter.
+    #[must_use]
+    pub fn query(mut self, key: &'static str, value: impl Into<String>) -> Self {
+        self.query.push((key, value.into()));
+        self
+    }
+
+    /// With a JSON body.
+    #[must_use]
+    pub fn json(mut self, body: Value) -> Self {
+        self.body = Body::Json(body);
+        self
+    }
+
+    /// With a form as body.
+    #[must_use]
+    pub fn form(mut self, body: Vec<(&'static str, &'a str)>) -> Self {
+        self.body = Body::Form(body);
+        self
+    }
+}
+
+/// The template with every placeholder replaced by the next segment, encoded.
+fn fill(template: &str, segments: &[&str]) -> Option<String> {
+    let mut path = String::new();
+    let mut segments = segments.iter();
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        path.push_str(before);
+        path.push_str(&encode_segment(segments.next()?));
+        rest = after.split_once('}')?.1;
+    }
+    path.push_str(rest);
+    Some(path)
+}
+
+/// An answer of success (2xx).
+#[derive(Debug)]
+pub struct Reply {
+    api: &'static str,
+    endpoint: &'static str,
+    body: Vec<u8>,
+}
+
+impl Reply {
+    /// The body as JSON.
+    ///
+    /// # Errors
+    /// [`Fault::Malformed`] where it is not JSON of this form.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
+        serde_json::from_slice(&self.body)
+            .map_err(|_| self.malformed("the body is not JSON of the expected form"))
+    }
+
+    /// The error that this answer's content is not what it must be.
+    pub fn malformed(&self, what: &'static str) -> ApiError {
+        ApiError {
+            api: self.api,
+            endpoint: self.endpoint,
+            fault: Fault::Malformed(what),
+        }
+    }
+}
+
+impl<'a> Api<'a> {
+    /// The API at `base`, called for `vendor`.
+    pub fn new(
+        http: &'a Http,
+        vendor: &'a VendorId,
+        description: ApiDescription,
+        base: &'a Url,
+        authorization: Authorization,
+    ) -> Self {
+        Self {
+            http,
+            vendor,
+            description,
+            base,
+            authorization,
+        }
+    }
+
+    /// Sends a call and reads its answer.
+    ///
+    /// While the API wants to be left alone by this vendor, nothing is sent.
+    ///
+    /// # Errors
+    /// [`ApiError`] for everything but an answer of success.
+    pub async fn send(&self, call: Call<'_>) -> Result<Reply, ApiError> {
+        let endpoint = call.template;
+        let failed = |fault| ApiError {
+            api: self.description.name,
+            endpoint,
+            fault,
+        };
+        if let Some(wait) = self
+            .http
+            .pauses
+            .remaining(self.vendor, self.description.name)
+        {
+            return Err(failed(Fault::Paused { wait }));
+        }
+        let request = self.request(&call).map_err(failed)?;
+        let answer = self.http.client.execute(request).await;
+        let (status, headers, body) = read(answer).await.map_err(failed)?;
+        debug!(
+            api = self.description.name,
+            endpoint,
+            status = status.as_u16(),
+            "An API answered."
+        );
+        if status.is_success() {
+            return Ok(Reply {
+                api: self.description.name,
+                endpoint,
+                body,
+            });
+        }
+        let mut wait = retry_after::wait(
+            &headers,
+            &body,
+            self.description.wall_clock,
+            Timestamp::now(),
+        );
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            wait = wait.or(Some(UNSTATED_WAIT));
+        }
+        let asks_to_wait = matches!(
+            status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+        );
+        if let Some(wait) = wait.filter(|_| asks_to_wait) {
+            self.http
+                .pauses
+                .begin(self.vendor, self.description.name, wait);
+        }
+        Err(failed(Fault::Status {
+            status: status.as_u16(),
+            code: code_in(&body),
+            wait: wait.filter(|_| asks_to_wait),
+        }))
+    }
+
+    fn request(&self, call: &Call<'_>) -> Result<reqwest::Request, Fault> {
+        const IMPOSSIBLE: Fault = Fault::Malformed("the call has no valid address or credentials");
+        let base = self.base.as_str().trim_end_matches('/');
+        let path = call.path.as_deref().ok_or(IMPOSSIBLE)?;
+        let url = Url::parse(&format!("{base}{path}")).map_err(|_| IMPOSSIBLE)?;
+        // A segment such as ".." would have walked out of the path it stands in.
+        if !url.path().ends_with(path) {
+            return Err(IMPOSSIBLE);
+        }
+        let mut request = self
+            .http
+            .client
+            .request(call.method.clone(), url)
+            .header(ACCEPT, "application/json");
+        if !call.query.is_empty() {
+            request = request.query(&call.query);
+        }
+        request = match &call.body {
+            Body::None => request,
+            Body::Json(json) => request.json(json),
+            Body::Form(pairs) => request.form(pairs),
+        };
+        request = match &self.authorization {
+            Authorization::InBody => request,
+            Authorization::Bearer(token) => request.bearer_auth(token.expose_secret()),
+            Authorization::Basic { user, password } => {
+                request.basic_auth(user.expose_secret(), Some(password.expose_secret()))
+            }
+        };
+        request.build().map_err(|_| IMPOSSIBLE)
+    }
+}
+
+/// Reads an answer to its end, up to the size allowed.
+async fn read(
+    answer: reqwest::Result<Response>,
+) -> Result<(StatusCode, HeaderMap, Vec<u8>), Fault> {
+    let broken = |error: reqwest::Error| {
+        if error.is_timeout() {
+            Fault::Timeout
+        } else {
+            Fault::Connection
+        }
+    };
+    let mut answer = answer.map_err(broken)?;
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(broken)? {
+        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+            return Err(Fault::Malformed("the body is larger than 8 MiB"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok((answer.status(), answer.headers().clone(), body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_of_a_path_is_encoded_and_stays_one_part() {
+        let cases = [
+            ("anna+news@example.se", "/x/anna%2Bnews%40example.se/tags"),
+            ("email|84cc", "/x/email%7C84cc/tags"),
+            ("a/b?c#d%e", "/x/a%2Fb%3Fc%23d%25e/tags"),
+            ("å", "/x/%C3%A5/tags"),
+            ("{}", "/x/%7B%7D/tags"),
+        ];
+        for (segment, path) in cases {
+            assert_eq!(fill("/x/{name}/tags", &[segment]).as_deref(), Some(path));
+        }
+    }
+
+    #[test]
+    fn a_segment_cannot_walk_out_of_its_path() {
+        let http = Http::new().unwrap();
+        let vendor = VendorId::try_from("v").unwrap();
+        let base = Url::parse("https://api.example.com/base/").unwrap();
+        let description = ApiDescription {
+            name: "crm",
+            wall_clock: None,
+        };
+        let api = Api::new(&http, &vendor, description, &base, Authorization::InBody);
+        for segment in ["..", ".", ""] {
+            let request = api.request(&Call::new(Method::GET, "/users/{id}/x", &[segment]));
+            match request {
+                Ok(request) => assert_eq!(request.url().path(), "/base/users//x"),
+                Err(fault) => assert!(matches!(fault, Fault::Malformed(_))),
+            }
+        }
+    }
+
+    #[test]
+    fn credentials_never_show_in_debug_output() {
+        let printed = format!("{:?}", Authorization::Bearer("s3cret".into()));
+        assert!(!printed.contains("s3cret"), "{printed}");
+    }
+}

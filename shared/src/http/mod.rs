@@ -1,0 +1,69 @@
+//! Calls to the APIs of Sesamy and the CRMs: bounded, https only, with typed errors.
+
+mod api;
+mod error;
+mod pause;
+mod retry_after;
+
+use std::time::Duration;
+
+use reqwest::Client;
+use reqwest::redirect::Policy;
+use thiserror::Error;
+
+pub use api::{Api, ApiDescription, Authorization, Call, Reply};
+pub use error::{ApiError, Fault};
+pub use reqwest::{Method, Url};
+
+use pause::Pauses;
+
+/// Longest wait for a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Longest wait for a whole call, the answer's body included.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long an idle connection is kept. Short, because a frozen function wakes
+/// to connections that the other side has long closed.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Largest answer read, in bytes. The largest allowed user in one page (2,000
+/// contracts of about 1 KiB) fits several times.
+const MAX_ANSWER_BYTES: usize = 8 * 1024 * 1024;
+
+/// The HTTP client could not be made: the platform has no usable TLS set-up.
+#[derive(Debug, Error)]
+#[error("the HTTP client could not be made: {0}; check the TLS root certificates of the platform")]
+pub struct HttpSetupError(#[from] reqwest::Error);
+
+/// The one HTTP client of a function instance, with what its APIs asked to be left alone.
+#[derive(Debug)]
+pub struct Http {
+    client: Client,
+    pauses: Pauses,
+}
+
+impl Http {
+    /// Makes the client. Once per function instance: a client loads the
+    /// platform's root certificates.
+    ///
+    /// Redirects are not followed: none of the APIs redirects a valid call, and
+    /// credentials must not go where an answer points.
+    ///
+    /// # Errors
+    /// [`HttpSetupError`] where the platform has no usable TLS set-up.
+    pub fn new() -> Result<Self, HttpSetupError> {
+        let client = Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(CALL_TIMEOUT)
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .redirect(Policy::none())
+            .retry(reqwest::retry::never())
+            .user_agent(concat!("sesamy-crm-sync/", env!("CARGO_PKG_VERSION")))
+            .build()?;
+        Ok(Self {
+            client,
+            pauses: Pauses::default(),
+        })
+    }
+}
