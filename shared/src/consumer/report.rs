@@ -47,7 +47,7 @@ pub(super) fn sync<C: Connector>(
         tags_removed = changes.tags_removed,
         writes = changes.writes,
         refused_writes = changes.refused_writes,
-        dropped_values = findings.dropped.total(),
+        dropped_values = findings.dropped.count(),
         dropped_at = %findings.dropped,
         took_ms = millis(took),
         since_receipt_ms = received.min().map(|at| since(at, now)),
