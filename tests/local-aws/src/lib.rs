@@ -16,12 +16,13 @@ pub mod child;
 mod error;
 mod local;
 mod project;
+pub mod samples;
 mod stack;
 mod tls;
 mod wait;
 
 pub use error::{Error, Result};
-pub use local::{Deployment, LocalAws};
+pub use local::{Deployment, LocalAws, Manner};
 pub use project::{Built, Project};
 pub use stack::{Connector, DeadLetter, Depth, Function, Reply, Stack};
 pub use wait::eventually;

@@ -1,7 +1,7 @@
 //! A local AWS on free ports of the loopback address.
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
@@ -47,6 +47,16 @@ impl Deployment {
     }
 }
 
+/// How a local AWS behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// As the real one: TLS, and signatures, roles and queue policies count.
+    Strict,
+    /// Plain HTTP on this port, and everybody may do everything: for functions
+    /// that are run by hand and know neither its certificate nor any role.
+    Open(u16),
+}
+
 /// A running local AWS. Dropping it ends it and the functions deployed into it.
 pub struct LocalAws {
     project: Project,
@@ -65,41 +75,37 @@ impl LocalAws {
     ///
     /// # Errors
     /// When it is not installed or does not come up.
-    pub async fn start(project: &Project) -> Result<Self> {
+    pub async fn start(project: &Project, manner: Manner) -> Result<Self> {
         let mut attempt = 1;
         loop {
-            match Self::try_start(project).await {
-                Err(_) if attempt < START_ATTEMPTS => attempt += 1,
+            match Self::try_start(project, manner).await {
+                Err(_) if manner == Manner::Strict && attempt < START_ATTEMPTS => attempt += 1,
                 result => return result,
             }
         }
     }
 
-    async fn try_start(project: &Project) -> Result<Self> {
+    async fn try_start(project: &Project, manner: Manner) -> Result<Self> {
         let python = project.local_aws_python()?;
         let folder = project.new_folder()?;
         let certificate = Certificate::make(&folder)?;
-        let port = free_port()?;
-        let endpoint = format!("https://127.0.0.1:{port}");
+        let (scheme, port) = match manner {
+            Manner::Strict => ("https", free_port()?),
+            Manner::Open(port) => ("http", port),
+        };
+        let endpoint = format!("{scheme}://127.0.0.1:{port}");
         let aws = Aws::new(endpoint.clone(), &certificate.authority)?;
-        let mut server = Program::new("the local AWS", python)
+        let mut program = Program::new("the local AWS", python)
             // Its own command also binds port 443 where TLS is on.
-            .args(["-m", "hypercorn", "ministack.app:app", "--keep-alive", "75"])
+            .args(["-m", "hypercorn", "ministack.app:app"])
+            .args(["--keep-alive", "75"])
             .args(["--bind", &format!("127.0.0.1:{port}")])
-            .args([
-                OsString::from("--certfile"),
-                certificate.certificate.clone().into(),
-            ])
-            .args([OsString::from("--keyfile"), certificate.key.clone().into()])
             .env(client_environment(
                 &endpoint,
                 &certificate.authority,
                 &folder,
             ))
             .env([
-                // Signatures, roles and queue policies count.
-                ("AUTH", "true"),
-                ("USE_SSL", "1"),
                 ("MINISTACK_REGION", REGION),
                 ("GATEWAY_PORT", &port.to_string()),
                 // Each binds a fixed port, or containers of somebody else's.
@@ -107,15 +113,21 @@ impl LocalAws {
                 ("SFTP_ENABLED", "0"),
                 ("DOCKER_HOST", "unix:///nonexistent"),
             ])
-            .env([
-                ("MINISTACK_SSL_CERT", &certificate.certificate),
-                ("MINISTACK_SSL_KEY", &certificate.key),
-                // The functions, which inherit this, trust the local AWS.
-                ("SSL_CERT_FILE", &certificate.authority),
-            ])
             .current_dir(&folder)
-            .own_folder(&folder)
-            .start()?;
+            .own_folder(&folder);
+        if manner == Manner::Strict {
+            program = program
+                .args([OsStr::new("--certfile"), certificate.certificate.as_ref()])
+                .args([OsStr::new("--keyfile"), certificate.key.as_ref()])
+                .env([("AUTH", "true"), ("USE_SSL", "1")])
+                .env([
+                    ("MINISTACK_SSL_CERT", &certificate.certificate),
+                    ("MINISTACK_SSL_KEY", &certificate.key),
+                    // The functions, which inherit this, trust the local AWS.
+                    ("SSL_CERT_FILE", &certificate.authority),
+                ]);
+        }
+        let mut server = program.start()?;
         wait_until_ready(&aws, &mut server).await?;
         // No default of the project's `samconfig.toml` is to reach a deployment here.
         write(&folder.join("samconfig.toml"), "version = 0.1\n")?;
@@ -192,6 +204,16 @@ impl LocalAws {
         self.aws
             .call(Service::Secrets, "DeleteSecret", &input)
             .await?;
+        Ok(())
+    }
+
+    /// Makes a FIFO queue outside of any stack.
+    ///
+    /// # Errors
+    /// When the local AWS refuses.
+    pub async fn create_queue(&self, name: &str) -> Result<()> {
+        let input = json!({"QueueName": name, "Attributes": {"FifoQueue": "true"}});
+        self.aws.call(Service::Sqs, "CreateQueue", &input).await?;
         Ok(())
     }
 

@@ -18,6 +18,9 @@ pub enum Connector {
 }
 
 impl Connector {
+    /// All of them.
+    pub const ALL: [Self; 1] = [Self::Rule];
+
     /// The function that consumes its queue.
     pub const fn function(self) -> Function {
         Function::Connector(self)

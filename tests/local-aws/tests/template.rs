@@ -1,6 +1,12 @@
 //! The blocks of the connectors in `template.yaml` repeat each other, and so
 //! must not drift apart.
 
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "what breaks here must fail the test"
+)]
+
 use std::collections::BTreeMap;
 
 fn template() -> String {
