@@ -155,12 +155,7 @@ async fn overdue_and_ended_contracts_are_cancelled_and_ended_ones_have_an_end() 
 
 #[tokio::test]
 async fn foreign_tags_stay_in_whatever_form_make_shows_tags() {
-    for tag_form in [
-        TagForm::Names,
-        TagForm::Ids,
-        
-        TagForm::Objects,
-    ] {
+    for tag_form in [TagForm::Names, TagForm::Ids, TagForm::Objects] {
         let (bench, account) = start().await;
         account.set_settings(MakeSettings {
             tag_form,

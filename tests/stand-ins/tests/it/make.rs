@@ -363,6 +363,10 @@ async fn harm_is_recorded() {
 async fn products_and_subscriptions() {
     let stand_ins = StandIns::start().await.unwrap();
     let (account, client) = make(&stand_ins);
+    account.set_settings(MakeSettings {
+        refuse_unknown_products: true,
+        ..MakeSettings::default()
+    });
     account.put_subscriber(Subscriber::new("anna@example.no"));
     let products = json!([
         {"external_id": "sid:a|lp1", "name": "Premium - Monthly"},
