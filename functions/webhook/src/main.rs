@@ -21,7 +21,6 @@ use std::convert::Infallible;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use lambda_http::tower::util::MapRequestLayer;
 use lambda_http::{Request, service_fn};
 use shared::aws::{self, Patience};
 use shared::secrets::{Secrets, SecretsManager};
@@ -67,8 +66,5 @@ async fn serve() -> Result<(), lambda_http::Error> {
         let intake = Arc::clone(&intake);
         async move { Ok::<_, Infallible>(intake.respond(&request).await) }
     });
-    lambda_http::runtime(service)
-        .layer(MapRequestLayer::new(request::without_unreadable_headers))
-        .run()
-        .await
+    lambda_http::run(service).await
 }

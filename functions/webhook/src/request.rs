@@ -1,10 +1,8 @@
 //! A request to the webhook, freed of how API Gateway hands it over.
 
+use lambda_http::http::Method;
 use lambda_http::http::header::AUTHORIZATION;
-use lambda_http::http::{HeaderName, HeaderValue, Method};
-use lambda_http::lambda_runtime::LambdaInvocation;
 use lambda_http::{Request, RequestExt as _};
-use serde_json::Value;
 
 use crate::authentication::Presented;
 use crate::queues::TraceHeader;
@@ -71,34 +69,86 @@ impl<'a> Incoming<'a> {
     }
 }
 
-/// Takes out of API Gateway's event the headers that `lambda_http` cannot read,
-/// such as one with a letter outside ASCII. It would refuse the whole event,
-/// and a stranger's odd header is no reason for a server error.
-pub fn without_unreadable_headers(mut invocation: LambdaInvocation) -> LambdaInvocation {
-    let Ok(mut event) = serde_json::from_slice::<Value>(&invocation.body) else {
-        return invocation;
-    };
-    let mut all_readable = true;
-    for headers in ["headers", "multiValueHeaders"] {
-        if let Some(headers) = event.get_mut(headers).and_then(Value::as_object_mut) {
-            headers.retain(|name, value| {
-                let readable =
-                    HeaderName::from_bytes(name.as_bytes()).is_ok() && is_readable(value);
-                all_readable &= readable;
-                readable
-            });
+#[cfg(test)]
+mod tests {
+    use lambda_http::Context;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// The request that `lambda_http` makes of an event.
+    fn request(event: &Value) -> Request {
+        lambda_http::request::from_str(&event.to_string()).unwrap()
+    }
+
+    fn event(more: Value) -> Value {
+        let mut event = json!({
+            "path": "/webhooks/sesamy",
+            "httpMethod": "POST",
+            "headers": { "Authorization": "Bearer token" },
+            "multiValueHeaders": { "Authorization": ["Bearer token"] },
+            "requestContext": { "stage": "live", "httpMethod": "POST" },
+            "body": "{}",
+            "isBase64Encoded": false,
+        });
+        for (name, value) in more.as_object().unwrap() {
+            event[name] = value.clone();
+        }
+        event
+    }
+
+    #[test]
+    fn a_body_is_read_as_text_or_decoded_from_base64() {
+        let cases = [
+            (json!({ "body": "{\"å\":1}" }), "{\"å\":1}"),
+            (
+                json!({ "body": "eyLDpSI6MX0=", "isBase64Encoded": true }),
+                "{\"å\":1}",
+            ),
+            (json!({ "body": null }), ""),
+            (json!({ "body": "" }), ""),
+        ];
+        for (more, body) in cases {
+            let request = request(&event(more));
+            assert_eq!(Incoming::read(&request).body, body.as_bytes());
         }
     }
-    if !all_readable && let Ok(event) = serde_json::to_vec(&event) {
-        invocation.body = event.into();
-    }
-    invocation
-}
 
-fn is_readable(value: &Value) -> bool {
-    match value {
-        Value::String(text) => HeaderValue::from_str(text).is_ok(),
-        Value::Array(texts) => texts.iter().all(is_readable),
-        _ => false,
+    #[test]
+    fn the_token_is_in_the_header_authorization() {
+        let cases = [
+            (json!({ "Authorization": "Bearer token" }), true),
+            (json!({ "authorization": "token" }), true),
+            (json!({ "AUTHORIZATION": "Bearer t\u{f6}ken" }), true),
+            (json!({ "Authorization": "" }), false),
+            (json!({ "Proxy-Authorization": "Bearer token" }), false),
+            (json!({ "X-Name": "Bj\u{f6}rn" }), false),
+            (json!(null), false),
+        ];
+        for (headers, presented) in cases {
+            let request = request(&event(
+                json!({ "headers": headers, "multiValueHeaders": null }),
+            ));
+            let incoming = Incoming::read(&request);
+            assert_eq!(incoming.presented.is_some(), presented, "{headers}");
+        }
+    }
+
+    #[test]
+    fn the_trace_is_lambdas_and_not_the_senders() {
+        let senders = json!({ "X-Amzn-Trace-Id": "Root=1-00000000-000000000000000000000000" });
+        let mut request = request(&event(json!({ "headers": senders })));
+        assert_eq!(Incoming::read(&request).trace, None);
+        let mut context = Context::default();
+        let lambdas = "Root=1-5759e988-bd862e3fe1be46a994272793";
+        context.xray_trace_id = Some(lambdas.to_owned());
+        context.request_id = "request".to_owned();
+        request = request.with_lambda_context(context);
+        let incoming = Incoming::read(&request);
+        assert_eq!(
+            incoming.trace.map(|trace| trace.to_string()).as_deref(),
+            Some(lambdas)
+        );
+        assert_eq!(incoming.request_id, "request");
     }
 }

@@ -9,6 +9,7 @@ mod connector;
 mod handler;
 mod outcome;
 mod queue;
+mod report;
 mod retry;
 mod runtime;
 mod sync;

@@ -6,12 +6,13 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::missing_panics_doc,
+    clippy::panic,
     reason = "a bench that breaks must fail the test that stands on it"
 )]
 
 mod queue;
 mod records;
+mod states;
 mod store;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use stand_ins::sesamy::Vendor;
 
 pub use queue::Memory;
 pub use records::{event, raw, record};
+pub use states::{any_state, derived, our_tags, split_tags};
 pub use store::Store;
 
 /// The vendor every bench has.
