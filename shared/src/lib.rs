@@ -6,6 +6,7 @@
 
 pub mod aws;
 pub mod cache;
+pub mod consumer;
 pub mod derivation;
 mod digest;
 pub mod http;

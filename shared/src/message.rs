@@ -159,7 +159,7 @@ enum Versioned<M> {
 }
 
 /// Why a message's body could not be read.
-#[derive(Debug, Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum MessageError {
     /// The body is not JSON at all.
     #[error("the body is not JSON")]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 
+use super::tag::Tag;
 use crate::identity::{ContractId, UserId};
 use crate::personal::{Email, Personal};
 
@@ -44,17 +45,6 @@ pub struct Subscriber {
 
 /// The wanted tags in alphabetical order, each with every reason that gave it.
 pub type Tags = BTreeMap<Tag, Vec<Reason>>;
-
-/// A `sesamy_` tag: ASCII, lower case, 99 characters at most.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Tag(pub(super) String);
-
-impl Tag {
-    /// The tag's name as a CRM shows it.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
 
 /// Why a tag is wanted: the answer to a marketer's "why has this reader this tag?".
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -102,7 +92,7 @@ pub struct ActiveProducts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PrimarySubscription {
     /// Status in capitals, `CANCELED` with one L.
-    pub status: String,
+    pub status: Option<String>,
     /// End of what is paid for.
     pub expires_at: Option<Date>,
     /// When it was cancelled or will be.

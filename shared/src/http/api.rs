@@ -28,7 +28,7 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 /// Percent-encodes one part of a path.
-pub fn encode_segment(segment: &str) -> String {
+fn encode_segment(segment: &str) -> String {
     utf8_percent_encode(segment, ENCODED).to_string()
 }
 
@@ -72,27 +72,28 @@ pub struct Api<'a> {
 pub struct Call<'a> {
     method: Method,
     template: &'static str,
-    segments: &'a [&'a str],
-    query: Vec<(&'a str, String)>,
+    /// `None` where the template has more placeholders than there were segments.
+    path: Option<String>,
+    query: Vec<(&'static str, String)>,
     body: Body<'a>,
 }
 
 #[derive(Debug)]
 enum Body<'a> {
     None,
-    Json(&'a Value),
-    Form(Vec<(&'a str, &'a str)>),
+    Json(Value),
+    Form(Vec<(&'static str, &'a str)>),
 }
 
 impl<'a> Call<'a> {
     /// A call of `method` to the path that `template` gives when each `{…}` in
     /// it is replaced by the next of `segments`, percent-encoded. The template
     /// itself names the endpoint in logs and errors, so no value shows there.
-    pub fn new(method: Method, template: &'static str, segments: &'a [&'a str]) -> Self {
+    pub fn new(method: Method, template: &'static str, segments: &[&str]) -> Self {
         Self {
             method,
             template,
-            segments,
+            path: fill(template, segments),
             query: Vec::new(),
             body: Body::None,
         }
@@ -100,39 +101,38 @@ impl<'a> Call<'a> {
 
     /// With a query parameter.
     #[must_use]
-    pub fn query(mut self, key: &'a str, value: impl Into<String>) -> Self {
+    pub fn query(mut self, key: &'static str, value: impl Into<String>) -> Self {
         self.query.push((key, value.into()));
         self
     }
 
     /// With a JSON body.
     #[must_use]
-    pub fn json(mut self, body: &'a Value) -> Self {
+    pub fn json(mut self, body: Value) -> Self {
         self.body = Body::Json(body);
         self
     }
 
     /// With a form as body.
     #[must_use]
-    pub fn form(mut self, body: Vec<(&'a str, &'a str)>) -> Self {
+    pub fn form(mut self, body: Vec<(&'static str, &'a str)>) -> Self {
         self.body = Body::Form(body);
         self
     }
+}
 
-    /// The path with every placeholder filled. `None` where there are more
-    /// placeholders than segments.
-    fn path(&self) -> Option<String> {
-        let mut path = String::new();
-        let mut segments = self.segments.iter();
-        let mut rest = self.template;
-        while let Some((before, after)) = rest.split_once('{') {
-            path.push_str(before);
-            path.push_str(&encode_segment(segments.next()?));
-            rest = after.split_once('}')?.1;
-        }
-        path.push_str(rest);
-        Some(path)
+/// The template with every placeholder replaced by the next segment, encoded.
+fn fill(template: &str, segments: &[&str]) -> Option<String> {
+    let mut path = String::new();
+    let mut segments = segments.iter();
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        path.push_str(before);
+        path.push_str(&encode_segment(segments.next()?));
+        rest = after.split_once('}')?.1;
     }
+    path.push_str(rest);
+    Some(path)
 }
 
 /// An answer of success (2xx).
@@ -245,10 +245,10 @@ impl<'a> Api<'a> {
     fn request(&self, call: &Call<'_>) -> Result<reqwest::Request, Fault> {
         const IMPOSSIBLE: Fault = Fault::Malformed("the call has no valid address or credentials");
         let base = self.base.as_str().trim_end_matches('/');
-        let path = call.path().ok_or(IMPOSSIBLE)?;
+        let path = call.path.as_deref().ok_or(IMPOSSIBLE)?;
         let url = Url::parse(&format!("{base}{path}")).map_err(|_| IMPOSSIBLE)?;
         // A segment such as ".." would have walked out of the path it stands in.
-        if !url.path().ends_with(&path) {
+        if !url.path().ends_with(path) {
             return Err(IMPOSSIBLE);
         }
         let mut request = self
@@ -311,13 +311,7 @@ mod tests {
             ("{}", "/x/%7B%7D/tags"),
         ];
         for (segment, path) in cases {
-            let call = Call::new(Method::GET, "/x/{name}/tags", &[]);
-            let segments = [segment];
-            let call = Call {
-                segments: &segments,
-                ..call
-            };
-            assert_eq!(call.path().as_deref(), Some(path));
+            assert_eq!(fill("/x/{name}/tags", &[segment]).as_deref(), Some(path));
         }
     }
 

@@ -11,7 +11,7 @@ use reqwest::Client;
 use reqwest::redirect::Policy;
 use thiserror::Error;
 
-pub use api::{Api, ApiDescription, Authorization, Call, Reply, encode_segment};
+pub use api::{Api, ApiDescription, Authorization, Call, Reply};
 pub use error::{ApiError, Fault};
 pub use reqwest::{Method, Url};
 

@@ -56,7 +56,7 @@ fn http_date(text: &str) -> Option<Timestamp> {
 
 fn wall_clock(text: &str, zone: &TimeZone) -> Option<Timestamp> {
     let at = DateTime::strptime(WALL_CLOCK, text.trim()).ok()?;
-    Some(zone.to_timestamp(at).ok()?)
+    zone.to_timestamp(at).ok()
 }
 
 fn seconds_in_json(body: &[u8]) -> Option<Duration> {
@@ -78,8 +78,16 @@ mod tests {
 
     const STOCKHOLM: TimeZone = jiff::tz::get!("Europe/Stockholm");
 
-    /// Headers, body, and the wait in seconds, at 2026-05-14T12:12:16Z.
-    const CASES: &[(&str, &[(&str, &str)], &str, Option<u64>)] = &[
+    /// A name, headers, body, and the wait in seconds.
+    type Case = (
+        &'static str,
+        &'static [(&'static str, &'static str)],
+        &'static str,
+        Option<u64>,
+    );
+
+    /// At 2026-05-14T12:12:16Z.
+    const CASES: &[Case] = &[
         ("seconds", &[("retry-after", "120")], "", Some(120)),
         ("no wait at all", &[("retry-after", "0")], "", Some(0)),
         (

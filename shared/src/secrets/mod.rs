@@ -22,7 +22,7 @@ use crate::cache::Cache;
 use crate::digest::digest;
 
 pub use keys::{Keys, SecretFault};
-pub use store::{SecretStore, SecretsManager};
+pub use store::{ReadResult, SecretStore, SecretsManager};
 
 /// How long a secret is used without being read again.
 pub const TIME_TO_LIVE: Duration = Duration::from_secs(5 * 60);
@@ -166,7 +166,6 @@ mod tests {
 
     use secrecy::SecretString;
 
-    use super::store::ReadResult;
     use super::*;
 
     /// A store that answers what it was told, in order, and the last answer for ever.

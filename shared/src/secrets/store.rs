@@ -4,8 +4,9 @@ use std::future::Future;
 use std::pin::Pin;
 
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::error::ProvideErrorMetadata as _;
 use secrecy::SecretString;
+
+use crate::aws::reason;
 
 /// The answer of a [`SecretStore`]: the secret's text, `None` where there is no
 /// such secret, or why it could not be read, without any value.
@@ -38,9 +39,7 @@ impl SecretStore for SecretsManager {
                     Some(service) if service.is_resource_not_found_exception() => Ok(None),
                     // A secret scheduled for deletion answers so: it is as good as gone.
                     Some(service) if service.is_invalid_request_exception() => Ok(None),
-                    Some(service) => Err(service.code().unwrap_or("unknown error").to_owned()),
-                    // Timeouts and dispatch failures name no secret and hold no value.
-                    None => Err(error.to_string()),
+                    _ => Err(reason(&error)),
                 },
             }
         })

@@ -1,3 +1,10 @@
 //! Sesamy: what its Management API says of a reader.
 
+mod client;
+mod credentials;
 pub mod model;
+mod pages;
+mod token;
+
+pub use client::{Reads, Sesamy};
+pub use credentials::SesamyCredentials;

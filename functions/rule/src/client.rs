@@ -1,0 +1,202 @@
+//! Rule's API, version 2: the calls a sync makes.
+//!
+//! Source: Rule's API documentation and its own SDKs, but where a comment says
+//! "assumed". `fields_clear` and `tags/clear` are never used: they would take
+//! what is not ours. No call sets a status, an opt-in or a suppression.
+
+use jiff::tz::TimeZone;
+use serde_json::{Map, Value, json};
+use shared::http::{Api, ApiDescription, ApiError, Authorization, Call, Http, Method};
+use shared::identity::VendorId;
+
+use crate::credentials::RuleCredentials;
+use crate::mapping::{Field, FieldType};
+
+/// Rule writes the end of a block as a wall-clock time without a zone: Stockholm's
+/// (seen in live answers of version 3, assumed for version 2).
+static STOCKHOLM: TimeZone = jiff::tz::get!("Europe/Stockholm");
+
+const API: ApiDescription = ApiDescription {
+    name: "rule",
+    wall_clock: Some(&STOCKHOLM),
+};
+
+/// How many tags one call carries at most. Assumed: Rule states no limit.
+const TAGS_PER_CALL: usize = 100;
+
+/// How a tag's journeys are started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Automation {
+    /// As Rule does by itself: a tag that is new starts its journeys.
+    Unset,
+    /// Always anew, also where the tag is there already.
+    Force,
+}
+
+/// What Rule answers to an upsert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Upserted {
+    /// The subscriber is there.
+    Subscriber {
+        /// Rule's own id, where the answer names it.
+        id: Option<u64>,
+        /// The phone number Rule holds.
+        phone_number: Option<String>,
+    },
+    /// The address is on the account's suppression list, so there is no subscriber.
+    Suppressed,
+}
+
+/// A vendor's Rule account.
+#[derive(Debug)]
+pub struct Client<'a>(Api<'a>);
+
+impl<'a> Client<'a> {
+    /// The account that these credentials open.
+    pub fn new(http: &'a Http, vendor: &'a VendorId, credentials: &'a RuleCredentials) -> Self {
+        let key = Authorization::Bearer(credentials.api_key.clone());
+        Self(Api::new(http, vendor, API, &credentials.api_url, key))
+    }
+
+    /// Makes sure that every field is defined. Fields that are there stay as they are.
+    ///
+    /// # Errors
+    /// [`ApiError`] where Rule refuses or does not answer.
+    pub async fn define(&self, fields: &[(&str, FieldType)]) -> Result<(), ApiError> {
+        let fields: Vec<Value> = fields
+            .iter()
+            .map(|(key, kind)| json!({ "key": key, "type": kind.name() }))
+            .collect();
+        let body = json!({ "fields": fields });
+        let call = Call::new(Method::POST, "/v2/customizations", &[]).json(body);
+        self.0.send(call).await.map(drop)
+    }
+
+    /// Creates or updates the subscriber of this address. Tags are added, fields
+    /// that are not named stay.
+    ///
+    /// The address alone names the subscriber: Rule may match by phone number
+    /// too, and a number that a family shares must not put one reader's tags on
+    /// another.
+    ///
+    /// # Errors
+    /// [`ApiError`] where Rule refuses or does not answer.
+    pub async fn upsert(
+        &self,
+        email: &str,
+        tags: &[&str],
+        fields: &[Field],
+    ) -> Result<Upserted, ApiError> {
+        let fields: Vec<Value> = fields
+            .iter()
+            .map(|field| {
+                json!({ "key": field.key, "value": field.value, "type": field.kind.name() })
+            })
+            .collect();
+        let mut chunks = tags.chunks(TAGS_PER_CALL);
+        let body = json!({
+            "update_on_duplicate": true,
+            "tags": chunks.next().unwrap_or_default(),
+            "subscribers": { "email": email, "fields": fields },
+        });
+        let call = Call::new(Method::POST, "/v2/subscribers", &[]).json(body);
+        let answer: Map<String, Value> = self.0.send(call).await?.json()?;
+        let upserted = read_upserted(&answer);
+        if upserted != Upserted::Suppressed {
+            for more in chunks {
+                self.add_tags(email, more, Automation::Unset).await?;
+            }
+        }
+        Ok(upserted)
+    }
+
+    /// The names of the tags the subscriber has.
+    ///
+    /// # Errors
+    /// [`ApiError`] where Rule refuses, does not answer or answers otherwise.
+    pub async fn tags(&self, email: &str) -> Result<Vec<String>, ApiError> {
+        let call = Call::new(Method::GET, "/v2/subscribers/{email}/tags", &[email])
+            .query("identified_by", "email");
+        let reply = self.0.send(call).await?;
+        let answer: Value = reply.json()?;
+        let tags = answer
+            .get("tags")
+            .and_then(Value::as_array)
+            .ok_or_else(|| reply.malformed("it holds no list of tags"))?;
+        let name = |tag: &Value| Some(tag.get("name").unwrap_or(tag).as_str()?.to_owned());
+        tags.iter()
+            .map(|tag| name(tag).ok_or_else(|| reply.malformed("a tag has no name")))
+            .collect()
+    }
+
+    /// Adds tags to a subscriber that is there.
+    ///
+    /// # Errors
+    /// [`ApiError`] where Rule refuses or does not answer.
+    pub async fn add_tags(
+        &self,
+        email: &str,
+        tags: &[&str],
+        automation: Automation,
+    ) -> Result<(), ApiError> {
+        for chunk in tags.chunks(TAGS_PER_CALL) {
+            let body = match automation {
+                Automation::Unset => json!({ "tags": chunk }),
+                Automation::Force => json!({ "tags": chunk, "automation": "force" }),
+            };
+            let call = Call::new(Method::POST, "/v2/subscribers/{email}/tags", &[email])
+                .query("identified_by", "email")
+                .json(body);
+            self.0.send(call).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes a tag off a subscriber. One that is not there any more is taken off already.
+    ///
+    /// # Errors
+    /// [`ApiError`] where Rule refuses or does not answer.
+    pub async fn remove_tag(&self, email: &str, tag: &str) -> Result<(), ApiError> {
+        let call = Call::new(
+            Method::DELETE,
+            "/v2/subscribers/{email}/tags/{tag}",
+            &[email, tag],
+        )
+        .query("identified_by", "email");
+        match self.0.send(call).await {
+            Err(error) if error.status() == Some(404) => Ok(()),
+            answer => answer.map(drop),
+        }
+    }
+
+    /// Sets the phone number of the subscriber of this id, and nothing else.
+    ///
+    /// # Errors
+    /// [`ApiError`] where Rule refuses or does not answer.
+    pub async fn set_phone(&self, id: u64, phone: &str) -> Result<(), ApiError> {
+        let body = json!({ "phone_number": phone });
+        let call = Call::new(Method::PUT, "/v2/subscribers/{id}", &[&id.to_string()]).json(body);
+        self.0.send(call).await.map(drop)
+    }
+}
+
+fn read_upserted(answer: &Map<String, Value>) -> Upserted {
+    let subscriber = answer.get("subscriber").filter(|s| s.is_object());
+    let suppressed = answer
+        .get("suppressed")
+        .and_then(Value::as_array)
+        .is_some_and(|list| !list.is_empty());
+    if subscriber.is_none() && suppressed {
+        return Upserted::Suppressed;
+    }
+    let part = |key: &str| subscriber.and_then(|subscriber| subscriber.get(key));
+    Upserted::Subscriber {
+        id: part("id").and_then(|id| match id {
+            Value::String(text) => text.parse().ok(),
+            other => other.as_u64(),
+        }),
+        phone_number: part("phone_number")
+            .and_then(Value::as_str)
+            .map(str::to_owned),
+    }
+}

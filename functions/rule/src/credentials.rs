@@ -1,0 +1,48 @@
+//! What opens a vendor's Rule account.
+
+use reqwest::Url;
+use secrecy::SecretString;
+use shared::secrets::{FromSecret, Keys, SecretFault};
+
+/// The part of Rule's address before the version. Source: Rule's API documentation.
+const API_URL: &str = "https://app.rule.io/api";
+
+/// A vendor's Rule account: the secret `{prefix}/{vendorId}/rule`.
+#[derive(Debug)]
+pub struct RuleCredentials {
+    /// The key, from Rule's settings.
+    pub api_key: SecretString,
+    /// The part of the address before `/v2`.
+    pub api_url: Url,
+    /// Whether each event is sent too, as a tag that starts journeys.
+    pub events: bool,
+}
+
+impl FromSecret for RuleCredentials {
+    fn from_secret(json: &serde_json::Value) -> Result<Self, SecretFault> {
+        let keys = Keys::of(json)?;
+        Ok(Self {
+            api_key: keys.secret("apiKey")?,
+            api_url: keys.url("apiUrl", API_URL)?,
+            events: keys.flag("events", true)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_key_is_enough() {
+        let credentials = RuleCredentials::from_secret(&json!({ "apiKey": "k" })).unwrap();
+        assert_eq!(credentials.api_url.as_str(), API_URL);
+        assert!(credentials.events);
+        assert_eq!(
+            RuleCredentials::from_secret(&json!({})).unwrap_err(),
+            SecretFault::Missing("apiKey")
+        );
+    }
+}

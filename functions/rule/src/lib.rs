@@ -1,0 +1,12 @@
+//! The Rule connector: makes a Rule subscriber agree with a reader's state in Sesamy.
+//!
+//! [`credentials`] open an account, [`mapping`] says what Rule should hold,
+//! [`client`] knows Rule's calls, and [`sync`] their order.
+
+pub mod client;
+pub mod credentials;
+pub mod mapping;
+pub mod sync;
+
+pub use credentials::RuleCredentials;
+pub use sync::Rule;

@@ -1,0 +1,242 @@
+//! What Rule should hold of a reader: fields, and the tags that only Rule has.
+//!
+//! Pure: from a [`Subscriber`] to Rule's own words. A field is named
+//! `Group.Field`; Rule knows no numbers and no booleans.
+
+use std::fmt;
+
+use jiff::civil::Date;
+use serde_json::Value;
+use shared::derivation::{BillingAddress, Payment, PrimarySubscription, Subscriber};
+use shared::message::{Event, EventType};
+use shared::personal::Personal;
+
+/// The tag that every subscriber synced from Sesamy has, and keeps.
+///
+/// Known: "a base tag that is always added". It has no underscore, so it is
+/// none of the tags that a sync removes.
+pub const BASE_TAG: &str = "sesamy";
+
+/// What the tags that tell of events begin with. They are never stale.
+pub const EVENT_TAG_PREFIX: &str = "sesamy_event_";
+
+/// The type of a field, as far as this connector uses Rule's types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldType {
+    /// Any text.
+    Text,
+    /// A date, `YYYY-MM-DD`.
+    Date,
+    /// A list of texts.
+    Multiple,
+}
+
+impl FieldType {
+    /// The type's name at Rule.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Date => "date",
+            Self::Multiple => "multiple",
+        }
+    }
+}
+
+/// A field and its value for one subscriber.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Field {
+    /// `Group.Field`.
+    pub key: &'static str,
+    /// The type.
+    pub kind: FieldType,
+    /// The value: a text, a list of texts, or what clears the field.
+    pub value: Value,
+}
+
+/// Without the value, which may be personal.
+impl fmt::Debug for Field {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} ({})", self.key, self.kind.name())
+    }
+}
+
+macro_rules! keys {
+    ($($name:ident = $key:literal as $kind:ident),+ $(,)?) => {
+        $(const $name: (&str, FieldType) = ($key, FieldType::$kind);)+
+
+        /// Every field that a sync may write, with its type.
+        pub const DEFINITIONS: &[(&str, FieldType)] = &[$($name),+];
+    };
+}
+
+keys! {
+    // Rule's own.
+    FIRST_NAME = "Subscriber.FirstName" as Text,
+    LAST_NAME = "Subscriber.LastName" as Text,
+    PHONE = "Subscriber.Phone" as Text,
+    // Documented by Rule and Sesamy.
+    USER_FIRST_NAME = "Sesamy_User.FirstName" as Text,
+    USER_LAST_NAME = "Sesamy_User.LastName" as Text,
+    USER_ID = "Sesamy_User.ID" as Text,
+    USER_CREATED = "Sesamy_User.Created" as Date,
+    BILLING_FIRST_NAME = "Sesamy_BillingAddress.FirstName" as Text,
+    BILLING_LAST_NAME = "Sesamy_BillingAddress.LastName" as Text,
+    BILLING_STREET = "Sesamy_BillingAddress.Street" as Text,
+    BILLING_CITY = "Sesamy_BillingAddress.City" as Text,
+    BILLING_ZIP = "Sesamy_BillingAddress.Zip" as Text,
+    BILLING_CO = "Sesamy_BillingAddress.Co" as Text,
+    BILLING_COUNTRY = "Sesamy_BillingAddress.Country" as Text,
+    BILLING_DEPARTMENT = "Sesamy_BillingAddress.Department" as Text,
+    PRODUCT_SKUS = "Sesamy_ActiveProducts.SKU" as Multiple,
+    PRODUCT_TITLES = "Sesamy_ActiveProducts.Titles" as Multiple,
+    PRODUCT_OPTION_TITLES = "Sesamy_ActiveProducts.OptionTitles" as Multiple,
+    SUBSCRIPTION_STATUS = "Sesamy_Subscription.Status" as Text,
+    SUBSCRIPTION_EXPIRES_AT = "Sesamy_Subscription.ExpiresAt" as Date,
+    SUBSCRIPTION_CANCELED_AT = "Sesamy_Subscription.CanceledAt" as Date,
+    SUBSCRIPTION_CREATED_AT = "Sesamy_Subscription.CreatedAt" as Date,
+    // This system's own, for journeys and receipts. The moment is a text,
+    // because Rule's type for moments has no place for a zone.
+    EVENT_TYPE = "Sesamy_Event.Type" as Text,
+    EVENT_OCCURRED_AT = "Sesamy_Event.OccurredAt" as Text,
+    EVENT_CONTRACT_ID = "Sesamy_Event.ContractID" as Text,
+    EVENT_CHECKOUT_ID = "Sesamy_Event.CheckoutID" as Text,
+    PAYMENT_AMOUNT = "Sesamy_LastPayment.Amount" as Text,
+    PAYMENT_CURRENCY = "Sesamy_LastPayment.Currency" as Text,
+    PAYMENT_DATE = "Sesamy_LastPayment.Date" as Date,
+    PAYMENT_RECEIPT_URL = "Sesamy_LastPayment.ReceiptUrl" as Text,
+}
+
+/// The fields of a subscriber. Always the same ones, so that what no longer
+/// applies is cleared; but Rule's own name and phone are the publisher's too,
+/// so these are left alone where Sesamy has none.
+pub fn fields(subscriber: &Subscriber) -> Vec<Field> {
+    let first_name = subscriber.first_name.as_ref();
+    let last_name = subscriber.last_name.as_ref();
+    let own = [
+        (FIRST_NAME, first_name),
+        (LAST_NAME, last_name),
+        (PHONE, subscriber.phone.as_ref()),
+    ];
+    let mut fields: Vec<Field> = own
+        .into_iter()
+        .filter_map(|(key, value)| Some(personal(key, Some(value?))))
+        .collect();
+    fields.extend([
+        personal(USER_FIRST_NAME, first_name),
+        personal(USER_LAST_NAME, last_name),
+        text(USER_ID, Some(subscriber.user_id.as_str())),
+        date(USER_CREATED, subscriber.created),
+    ]);
+    fields.extend(billing_address(subscriber.billing_address.as_ref()));
+    let products = &subscriber.active_products;
+    fields.extend([
+        multiple(PRODUCT_SKUS, &products.skus),
+        multiple(PRODUCT_TITLES, &products.titles),
+        multiple(PRODUCT_OPTION_TITLES, &products.option_titles),
+    ]);
+    fields.extend(subscription(subscriber.primary_subscription.as_ref()));
+    fields
+}
+
+fn billing_address(address: Option<&BillingAddress>) -> [Field; 8] {
+    let line = |key, of: fn(&BillingAddress) -> &Option<Personal>| {
+        personal(key, address.and_then(|address| of(address).as_ref()))
+    };
+    [
+        line(BILLING_FIRST_NAME, |address| &address.first_name),
+        line(BILLING_LAST_NAME, |address| &address.last_name),
+        line(BILLING_STREET, |address| &address.street),
+        line(BILLING_CITY, |address| &address.city),
+        line(BILLING_ZIP, |address| &address.zip),
+        line(BILLING_CO, |address| &address.co),
+        line(BILLING_COUNTRY, |address| &address.country),
+        line(BILLING_DEPARTMENT, |address| &address.department),
+    ]
+}
+
+fn subscription(primary: Option<&PrimarySubscription>) -> [Field; 4] {
+    let status = primary.and_then(|primary| primary.status.as_deref());
+    [
+        text(SUBSCRIPTION_STATUS, status),
+        date(SUBSCRIPTION_EXPIRES_AT, primary.and_then(|p| p.expires_at)),
+        date(
+            SUBSCRIPTION_CANCELED_AT,
+            primary.and_then(|p| p.canceled_at),
+        ),
+        date(SUBSCRIPTION_CREATED_AT, primary.and_then(|p| p.created_at)),
+    ]
+}
+
+/// The fields that journeys and receipts are written from: the newest event,
+/// and the newest payment. A sync without events leaves the last one as it is.
+pub fn event_fields(events: &[Event], payment: Option<&Payment>) -> Vec<Field> {
+    let mut fields = Vec::with_capacity(8);
+    // Of several at the same moment the last that came.
+    if let Some(event) = events.iter().max_by_key(|event| event.occurred_at) {
+        let occurred_at = event.occurred_at.to_string();
+        let contract_id = event.contract_id.as_ref().map(|id| id.as_str());
+        let checkout_id = event.checkout_id.as_ref().map(|id| id.as_str());
+        fields.extend([
+            text(EVENT_TYPE, Some(event.event_type.name())),
+            text(EVENT_OCCURRED_AT, Some(&occurred_at)),
+            text(EVENT_CONTRACT_ID, contract_id),
+            text(EVENT_CHECKOUT_ID, checkout_id),
+        ]);
+    }
+    let receipt_url = payment.and_then(|payment| payment.receipt_url.as_ref());
+    fields.extend([
+        text(PAYMENT_AMOUNT, payment.and_then(|p| p.amount.as_deref())),
+        text(
+            PAYMENT_CURRENCY,
+            payment.and_then(|p| p.currency.as_deref()),
+        ),
+        date(PAYMENT_DATE, payment.and_then(|p| p.date)),
+        personal(PAYMENT_RECEIPT_URL, receipt_url),
+    ]);
+    fields
+}
+
+/// The tag whose addition starts the journeys of an event.
+pub fn event_tag(event: EventType) -> &'static str {
+    match event {
+        EventType::UserVendorNew => "sesamy_event_uservendor-new",
+        EventType::UserVendorUpdate => "sesamy_event_uservendor-update",
+        EventType::ContractPurchased => "sesamy_event_contract-purchased",
+        EventType::ContractUpdate => "sesamy_event_contract-update",
+        EventType::ContractCancelRequest => "sesamy_event_contract-cancelrequest",
+        EventType::CheckoutConfirm => "sesamy_event_checkout-confirm",
+        EventType::EntitlementNew => "sesamy_event_entitlement-new",
+        EventType::EntitlementUpdate => "sesamy_event_entitlement-update",
+    }
+}
+
+type Key = (&'static str, FieldType);
+
+fn field((key, kind): Key, value: Option<Value>) -> Field {
+    let value = value.unwrap_or_else(cleared);
+    Field { key, kind, value }
+}
+
+/// What clears a field of any type.
+///
+/// Assumed: an empty text. Rule's own client library sends it for "no value";
+/// no page says what becomes of it.
+fn cleared() -> Value {
+    Value::from("")
+}
+
+fn text(key: Key, text: Option<&str>) -> Field {
+    field(key, text.map(Value::from))
+}
+
+fn personal(key: Key, personal: Option<&Personal>) -> Field {
+    text(key, personal.map(Personal::expose))
+}
+
+fn date(key: Key, date: Option<Date>) -> Field {
+    field(key, date.map(|date| date.to_string().into()))
+}
+
+fn multiple(key: Key, list: &[String]) -> Field {
+    field(key, (!list.is_empty()).then(|| list.into()))
+}

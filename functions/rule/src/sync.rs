@@ -1,0 +1,203 @@
+//! The order of a sync's calls.
+//!
+//! Definitions once per account; the upsert, which makes sure of the wanted
+//! tags; what stale tags there are, and their removal; the phone number; at
+//! last the events. Nothing is looked up before the upsert: an unknown address
+//! answers 404, and Rule blocks a key when half of its calls fail.
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Mutex, PoisonError};
+
+use shared::cache::Once;
+use shared::consumer::{Changes, Connector, Job};
+use shared::derivation::{Tag, reconcile};
+use shared::http::ApiError;
+use shared::personal::Personal;
+use shared::sesamy::Reads;
+use tracing::warn;
+
+use crate::client::{Automation, Client, Upserted};
+use crate::credentials::RuleCredentials;
+use crate::mapping;
+
+/// How many refused phone numbers are remembered at most.
+const MAX_REFUSED_PHONES: usize = 10_000;
+
+/// The Rule connector of a function instance.
+#[derive(Debug, Default)]
+pub struct Rule {
+    /// Accounts whose fields are defined.
+    defined: Once,
+    /// Digests of phone numbers that Rule refused, so that they are not sent
+    /// again with every sync: refused calls count against the key.
+    refused_phones: Mutex<HashSet<u64>>,
+}
+
+impl Connector for Rule {
+    const NAME: &'static str = "rule";
+
+    type Credentials = RuleCredentials;
+
+    /// Bills give the receipt fields, which go with the events.
+    fn reads(credentials: &RuleCredentials) -> Reads {
+        Reads {
+            bills: credentials.events,
+        }
+    }
+
+    async fn sync(&self, job: Job<'_, Self>) -> Result<Changes, ApiError> {
+        let client = Client::new(job.http, job.vendor, job.credentials);
+        self.defined
+            .ensure(job.account, client.define(mapping::DEFINITIONS))
+            .await?;
+
+        let email = job.subscriber.email.lookup();
+        let wanted: Vec<&str> = std::iter::once(mapping::BASE_TAG)
+            .chain(job.subscriber.tags.keys().map(Tag::as_str))
+            .collect();
+        let mut fields = mapping::fields(job.subscriber);
+        if job.credentials.events {
+            fields.extend(mapping::event_fields(
+                job.events.all(),
+                job.subscriber.last_payment.as_ref(),
+            ));
+        }
+        let mut changes = Changes {
+            writes: 1,
+            ..Changes::default()
+        };
+        let upserted = client.upsert(&email, &wanted, &fields).await?;
+        let Upserted::Subscriber { id, phone_number } = upserted else {
+            // The publisher keeps this address out of the account, so there is
+            // nobody to tag.
+            changes.refused_writes = 1;
+            return Ok(changes);
+        };
+
+        self.reconcile(&client, &email, &job, &mut changes).await?;
+        if let Some(id) = id {
+            self.set_phone(&client, &job, id, phone_number.as_deref(), &mut changes)
+                .await?;
+        }
+        if job.credentials.events {
+            for event in job.events.pending() {
+                let tag = mapping::event_tag(event.event_type);
+                client.add_tags(&email, &[tag], Automation::Force).await?;
+                job.events.mark_delivered();
+                changes.writes += 1;
+            }
+        }
+        Ok(changes)
+    }
+}
+
+impl Rule {
+    /// Takes stale tags off. The wanted ones are there since the upsert.
+    async fn reconcile(
+        &self,
+        client: &Client<'_>,
+        email: &str,
+        job: &Job<'_, Self>,
+        changes: &mut Changes,
+    ) -> Result<(), ApiError> {
+        let present = client.tags(email).await?;
+        let wanted = &job.subscriber.tags;
+        let plan = reconcile(&present, wanted, &[mapping::EVENT_TAG_PREFIX]);
+        for stale in &plan.remove {
+            client.remove_tag(email, stale).await?;
+            changes.tags_removed += 1;
+            changes.writes += 1;
+        }
+        // Where Rule takes two spellings for one tag, the wanted one went with the other.
+        let restored: Vec<&str> = plan.restore.iter().map(Tag::as_str).collect();
+        if !restored.is_empty() {
+            client.add_tags(email, &restored, Automation::Unset).await?;
+            changes.writes += 1;
+        }
+        Ok(())
+    }
+
+    /// Makes Rule's own phone number agree. A refusal is counted, never fatal:
+    /// the number stands in a field already.
+    async fn set_phone(
+        &self,
+        client: &Client<'_>,
+        job: &Job<'_, Self>,
+        id: u64,
+        present: Option<&str>,
+        changes: &mut Changes,
+    ) -> Result<(), ApiError> {
+        let Some(wanted) = job.subscriber.phone.as_ref().map(Personal::expose) else {
+            return Ok(());
+        };
+        if present.is_some_and(|present| dialled(present) == dialled(wanted)) {
+            return Ok(());
+        }
+        let digest = {
+            let mut hasher = DefaultHasher::new();
+            (job.account, id, wanted).hash(&mut hasher);
+            hasher.finish()
+        };
+        // A poisoned lock holds a set that is whole: nothing here panics half-way.
+        let refused = || {
+            self.refused_phones
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        if refused().contains(&digest) {
+            changes.refused_writes += 1;
+            return Ok(());
+        }
+        match client.set_phone(id, wanted).await {
+            Ok(()) => changes.writes += 1,
+            Err(error) if error.is_passing() || error.is_refusal() => return Err(error),
+            Err(error) => {
+                warn!(%error, "Rule refused a phone number; it stands in the field alone.");
+                changes.refused_writes += 1;
+                let mut refused = refused();
+                if refused.len() >= MAX_REFUSED_PHONES {
+                    refused.clear();
+                }
+                refused.insert(digest);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A phone number as it is dialled, so that two spellings of one number agree.
+///
+/// Assumed: Rule reads a number without country code as Swedish (seen in its
+/// WooCommerce plugin) and answers in international form.
+fn dialled(number: &str) -> String {
+    let digits: String = number
+        .chars()
+        .filter(|c| c.is_ascii_digit() || *c == '+')
+        .collect();
+    if let Some(international) = digits.strip_prefix("00") {
+        format!("+{international}")
+    } else if let Some(national) = digits.strip_prefix('0') {
+        format!("+46{national}")
+    } else {
+        digits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_spellings_of_one_number_agree() {
+        let same = [
+            ("+46701234567", "070-123 45 67"),
+            ("+46701234567", "0046 70 123 45 67"),
+            ("+4790000000", "+47 900 00 000"),
+        ];
+        for (one, other) in same {
+            assert_eq!(dialled(one), dialled(other));
+        }
+        assert_ne!(dialled("+46701234567"), dialled("+46701234568"));
+    }
+}

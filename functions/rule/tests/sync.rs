@@ -1,0 +1,458 @@
+//! Syncs against the strict stand-in of Rule, through the real consumer.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests"
+)]
+
+use bench::{Bench, event, record};
+use rule::Rule;
+use serde_json::{Value, json};
+use stand_ins::rule::{RuleAccount, RuleSettings, Subscriber};
+use stand_ins::sesamy::{Address, Bill, Contract, Entitlement, User};
+use stand_ins::{Api, Fault, RetryAfter, StandIns};
+
+const USER: &str = "email|84cc";
+const EMAIL: &str = "anna@example.se";
+
+/// A bench whose vendor has a Rule account.
+async fn start() -> (Bench<Rule>, RuleAccount) {
+    let bench = Bench::new(Rule::default()).await;
+    let account = bench.stand_ins.rule().add_account("account", "key");
+    put_secret(&bench, json!({}));
+    (bench, account)
+}
+
+fn put_secret(bench: &Bench<Rule>, extra: Value) {
+    let mut secret = json!({ "apiKey": "key", "apiUrl": bench.stand_ins.urls().rule });
+    for (key, value) in extra.as_object().unwrap() {
+        secret[key] = value.clone();
+    }
+    bench.put_connector_secret(&secret);
+}
+
+fn anna() -> User {
+    User::new(USER).email(EMAIL).name("Anna", "Ask")
+}
+
+fn subscriber_of_the_daily() -> User {
+    anna()
+        .contract(Contract::active("c1").item("sid:Daily", "The Daily", "po1", "Monthly"))
+        .entitlement(Entitlement::new("e1", "sid:Daily", "The Daily").from_contract("c1"))
+}
+
+/// Method and path of each call to Rule, in order.
+fn calls(stand_ins: &StandIns) -> Vec<String> {
+    stand_ins
+        .requests_to(Api::Rule)
+        .into_iter()
+        .map(|request| format!("{} {}", request.method, request.path))
+        .collect()
+}
+
+fn ours(account: &RuleAccount) -> Vec<String> {
+    let mut tags = account.subscriber(EMAIL).unwrap().tags;
+    tags.sort();
+    tags
+}
+
+async fn synced(bench: &Bench<Rule>, event_id: &str) {
+    let failures = bench.handle([record("1", USER, event_id)]).await;
+    assert_eq!(failures, [""; 0]);
+    assert_eq!(bench.queue.buried(), []);
+    assert_eq!(bench.stand_ins.violations(), []);
+}
+
+#[tokio::test]
+async fn a_new_subscriber_arrives_with_tags_and_fields() {
+    let (bench, account) = start().await;
+    bench.sesamy.put_user(
+        subscriber_of_the_daily()
+            .phone_number("+46701234567")
+            .billing_address(Address::new("Storgatan 1", "111 22", "Stockholm", "SE"))
+            .bill(
+                Bill::paid("b1", "c1")
+                    .price(99.5, "SEK")
+                    .paid_at("2026-02-01T08:00:00Z"),
+            ),
+    );
+    synced(&bench, "a").await;
+    let subscriber = account.subscriber(EMAIL).unwrap();
+    assert_eq!(
+        ours(&account),
+        [
+            "sesamy",
+            "sesamy_active_entitlement_the-daily",
+            "sesamy_active_sku_sid-daily",
+            "sesamy_active_subscriber",
+            "sesamy_event_contract-update",
+        ]
+    );
+    let expected = [
+        ("Subscriber.FirstName", json!("Anna")),
+        ("Subscriber.LastName", json!("Ask")),
+        ("Subscriber.Phone", json!("+46701234567")),
+        ("Sesamy_User.ID", json!(USER)),
+        ("Sesamy_BillingAddress.Street", json!("Storgatan 1")),
+        ("Sesamy_ActiveProducts.Titles", json!(["The Daily"])),
+        ("Sesamy_Subscription.Status", json!("ACTIVE")),
+        ("Sesamy_Event.Type", json!("contract.1#update")),
+        ("Sesamy_Event.OccurredAt", json!("2026-01-01T00:00:00Z")),
+        ("Sesamy_LastPayment.Amount", json!("99.5")),
+        ("Sesamy_LastPayment.Currency", json!("SEK")),
+        ("Sesamy_LastPayment.Date", json!("2026-02-01")),
+    ];
+    for (key, value) in expected {
+        assert_eq!(subscriber.fields.get(key), Some(&value), "{key}");
+    }
+    assert_eq!(subscriber.phone_number.as_deref(), Some("+46701234567"));
+}
+
+#[tokio::test]
+async fn a_typical_sync_makes_two_calls_and_one_per_event() {
+    let (bench, _) = start().await;
+    bench.sesamy.put_user(subscriber_of_the_daily());
+    synced(&bench, "a").await;
+    assert_eq!(
+        calls(&bench.stand_ins),
+        [
+            "POST /v2/customizations",
+            "POST /v2/subscribers",
+            "GET /v2/subscribers/anna%40example.se/tags",
+            "POST /v2/subscribers/anna%40example.se/tags",
+        ]
+    );
+    bench.stand_ins.clear_requests();
+    synced(&bench, "b").await;
+    assert_eq!(
+        calls(&bench.stand_ins),
+        [
+            "POST /v2/subscribers",
+            "GET /v2/subscribers/anna%40example.se/tags",
+            "POST /v2/subscribers/anna%40example.se/tags",
+        ],
+        "fields are defined once per account and function instance"
+    );
+    assert_eq!(bench.stand_ins.requests_to(Api::Sesamy).len(), 4);
+}
+
+#[tokio::test]
+async fn stale_tags_go_and_foreign_ones_stay() {
+    let (bench, account) = start().await;
+    account.put_subscriber(Subscriber::new(EMAIL).tags(&[
+        "vip",
+        "SESAMY_legacy",
+        "sesamy",
+        "sesamy_active_subscriber",
+        "sesamy_active_sku_old",
+        "sesamy_made_single_purchase",
+        "sesamy_event_checkout-confirm",
+    ]));
+    bench.sesamy.put_user(anna());
+    synced(&bench, "a").await;
+    assert_eq!(
+        ours(&account),
+        [
+            "SESAMY_legacy",
+            "sesamy",
+            "sesamy_event_checkout-confirm",
+            "sesamy_event_contract-update",
+            "sesamy_made_single_purchase",
+            "vip",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_tag_in_other_letters_is_replaced_and_never_lost() {
+    // Where an account takes both spellings for one tag, it keeps the first one
+    // it saw; what counts is that the reader has it.
+    for (fold_tag_case, spelling) in [
+        (false, "sesamy_active_subscriber"),
+        (true, "sesamy_Active_Subscriber"),
+    ] {
+        let (bench, account) = start().await;
+        account.set_settings(RuleSettings {
+            fold_tag_case,
+            ..RuleSettings::default()
+        });
+        account.put_subscriber(Subscriber::new(EMAIL).tags(&["sesamy_Active_Subscriber"]));
+        bench
+            .sesamy
+            .put_user(anna().contract(Contract::active("c1")));
+        synced(&bench, "a").await;
+        assert_eq!(
+            ours(&account),
+            ["sesamy", spelling, "sesamy_event_contract-update"],
+            "folding: {fold_tag_case}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_event_of_a_burst_starts_its_journey_once() {
+    let (bench, account) = start().await;
+    bench.sesamy.put_user(subscriber_of_the_daily());
+    let failures = bench
+        .handle([
+            event("1", USER, "a", "checkout.1#confirm"),
+            event("2", USER, "b", "contract.1#purchased"),
+            event("3", USER, "c", "entitlement.1#new"),
+            event("4", USER, "d", "userVendor.1#new"),
+            event("5", USER, "a", "checkout.1#confirm"),
+        ])
+        .await;
+    assert_eq!(failures, [""; 0]);
+    for tag in [
+        "checkout-confirm",
+        "contract-purchased",
+        "entitlement-new",
+        "uservendor-new",
+    ] {
+        assert_eq!(
+            account.forced(EMAIL, &format!("sesamy_event_{tag}")),
+            1,
+            "{tag}"
+        );
+    }
+    let upserts = calls(&bench.stand_ins)
+        .into_iter()
+        .filter(|c| c == "POST /v2/subscribers");
+    assert_eq!(upserts.count(), 1, "one sync");
+}
+
+#[tokio::test]
+async fn an_event_that_was_sent_is_not_sent_again_when_the_next_one_fails() {
+    let (bench, account) = start().await;
+    bench.sesamy.put_user(anna());
+    let second = Fault::status(500)
+        .on(Api::Rule)
+        .method("POST")
+        .path("/v2/subscribers/*/tags");
+    bench.stand_ins.fault(second.skip(1).once());
+    let batch = [
+        event("1", USER, "a", "checkout.1#confirm"),
+        event("2", USER, "b", "contract.1#purchased"),
+    ];
+    assert_eq!(bench.handle(batch.clone()).await, ["2"]);
+    let [_, left] = batch;
+    assert_eq!(bench.handle([left]).await, [""; 0]);
+    assert_eq!(account.forced(EMAIL, "sesamy_event_checkout-confirm"), 1);
+    assert_eq!(account.forced(EMAIL, "sesamy_event_contract-purchased"), 1);
+}
+
+#[tokio::test]
+async fn with_events_off_no_event_is_sent_and_no_bill_is_read() {
+    let (bench, account) = start().await;
+    put_secret(&bench, json!({ "events": false }));
+    bench.sesamy.put_user(anna().bill(Bill::paid("b1", "c1")));
+    synced(&bench, "a").await;
+    assert_eq!(ours(&account), ["sesamy"]);
+    let fields = account.subscriber(EMAIL).unwrap().fields;
+    assert!(
+        !fields
+            .keys()
+            .any(|k| k.starts_with("Sesamy_Event") || k.starts_with("Sesamy_LastPayment"))
+    );
+    let paths: Vec<_> = bench
+        .stand_ins
+        .requests_to(Api::Sesamy)
+        .into_iter()
+        .map(|r| r.path)
+        .collect();
+    assert_eq!(paths.len(), 3);
+    assert!(!paths.contains(&"/bills".to_owned()), "{paths:?}");
+}
+
+#[tokio::test]
+async fn a_value_that_no_longer_applies_is_cleared() {
+    let (bench, account) = start().await;
+    bench.sesamy.put_user(subscriber_of_the_daily());
+    synced(&bench, "a").await;
+    assert!(
+        account
+            .subscriber(EMAIL)
+            .unwrap()
+            .fields
+            .contains_key("Sesamy_Subscription.Status")
+    );
+    bench.sesamy.put_user(User::new(USER).email(EMAIL));
+    synced(&bench, "b").await;
+    let fields = account.subscriber(EMAIL).unwrap().fields;
+    for gone in [
+        "Sesamy_Subscription.Status",
+        "Sesamy_ActiveProducts.SKU",
+        "Sesamy_User.FirstName",
+    ] {
+        assert!(!fields.contains_key(gone), "{gone}");
+    }
+    assert_eq!(
+        fields.get("Subscriber.FirstName"),
+        Some(&json!("Anna")),
+        "Rule's own name stays"
+    );
+}
+
+#[tokio::test]
+async fn a_phone_that_a_family_shares_puts_no_tag_on_another_reader() {
+    let (bench, account) = start().await;
+    account.put_subscriber(Subscriber::new("father@example.se").phone("+46701234567"));
+    bench
+        .sesamy
+        .put_user(subscriber_of_the_daily().phone_number("+46701234567"));
+    synced(&bench, "a").await;
+    assert_eq!(
+        account.subscriber("father@example.se").unwrap().tags,
+        [""; 0]
+    );
+    let fields = account.subscriber(EMAIL).unwrap().fields;
+    assert_eq!(fields.get("Subscriber.Phone"), Some(&json!("+46701234567")));
+}
+
+#[tokio::test]
+async fn a_phone_that_rule_refuses_is_not_sent_again() {
+    let (bench, account) = start().await;
+    bench.sesamy.put_user(anna().phone_number("call me"));
+    synced(&bench, "a").await;
+    bench.stand_ins.clear_requests();
+    synced(&bench, "b").await;
+    assert!(
+        !calls(&bench.stand_ins)
+            .iter()
+            .any(|call| call.starts_with("PUT"))
+    );
+    assert_eq!(account.subscriber(EMAIL).unwrap().phone_number, None);
+}
+
+#[tokio::test]
+async fn a_phone_in_another_spelling_is_left_alone() {
+    let (bench, account) = start().await;
+    account.put_subscriber(Subscriber::new(EMAIL).phone("+46701234567"));
+    bench.sesamy.put_user(anna().phone_number("070-123 45 67"));
+    synced(&bench, "a").await;
+    assert!(
+        !calls(&bench.stand_ins)
+            .iter()
+            .any(|call| call.starts_with("PUT"))
+    );
+}
+
+#[tokio::test]
+async fn somebody_who_unsubscribed_stays_so() {
+    let (bench, account) = start().await;
+    account.put_subscriber(Subscriber::new(EMAIL).unsubscribed());
+    bench.sesamy.put_user(subscriber_of_the_daily());
+    synced(&bench, "a").await;
+    let subscriber = account.subscriber(EMAIL).unwrap();
+    assert!(!subscriber.opted_in);
+    assert_eq!(subscriber.suppressed, ["email"]);
+}
+
+#[tokio::test]
+async fn an_address_in_capitals_is_the_same_subscriber() {
+    let (bench, account) = start().await;
+    account.put_subscriber(Subscriber::new(EMAIL).tags(&["vip"]));
+    bench
+        .sesamy
+        .put_user(User::new(USER).email(" Anna@Example.SE "));
+    synced(&bench, "a").await;
+    assert_eq!(account.subscribers().len(), 1);
+}
+
+#[tokio::test]
+async fn hundreds_of_tags_are_sent_in_parts() {
+    let (bench, account) = start().await;
+    let user = (0..150).fold(anna(), |user, n| {
+        let (id, sku, title) = (format!("e{n}"), format!("sku-{n}"), format!("Title {n}"));
+        user.entitlement(Entitlement::new(&id, &sku, &title))
+    });
+    bench.sesamy.put_user(user);
+    synced(&bench, "a").await;
+    assert_eq!(ours(&account).len(), 1 + 2 * 150 + 1);
+}
+
+#[tokio::test]
+async fn each_call_that_fails_is_made_good_by_the_next_try() {
+    let endpoints = [
+        ("POST", "/v2/customizations"),
+        ("POST", "/v2/subscribers"),
+        ("GET", "/v2/subscribers/*/tags"),
+        ("DELETE", "/v2/subscribers/*/tags/*"),
+        ("POST", "/v2/subscribers/*/tags"),
+        ("PUT", "/v2/subscribers/*"),
+    ];
+    let faults: [fn() -> Fault; 4] = [
+        || Fault::status(500),
+        Fault::bad_gateway,
+        Fault::reset,
+        || Fault::too_many_requests(RetryAfter::Seconds(0)),
+    ];
+    for (method, path) in endpoints {
+        for fault in faults {
+            let (bench, account) = start().await;
+            account.put_subscriber(Subscriber::new(EMAIL).tags(&["vip", "sesamy_old"]));
+            bench
+                .sesamy
+                .put_user(subscriber_of_the_daily().phone_number("+46701234567"));
+            bench
+                .stand_ins
+                .fault(fault().on(Api::Rule).method(method).path(path).once());
+            let place = format!("{method} {path}");
+            assert_eq!(
+                bench.handle([record("1", USER, "a")]).await,
+                ["1"],
+                "{place}"
+            );
+            assert_eq!(
+                bench.handle([record("1", USER, "a")]).await,
+                [""; 0],
+                "{place}"
+            );
+            assert_eq!(
+                ours(&account),
+                [
+                    "sesamy",
+                    "sesamy_active_entitlement_the-daily",
+                    "sesamy_active_sku_sid-daily",
+                    "sesamy_active_subscriber",
+                    "sesamy_event_contract-update",
+                    "vip",
+                ],
+                "{place}"
+            );
+            assert_eq!(
+                account.subscriber(EMAIL).unwrap().phone_number.as_deref(),
+                Some("+46701234567")
+            );
+            assert_eq!(bench.queue.buried(), [], "{place}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_block_until_a_stockholm_time_is_waited_for() {
+    let (bench, _) = start().await;
+    bench.sesamy.put_user(anna());
+    bench.stand_ins.fault(
+        Fault::too_many_requests(RetryAfter::Stockholm(600))
+            .on(Api::Rule)
+            .method("POST")
+            .path("/v2/subscribers"),
+    );
+    assert_eq!(bench.handle([record("1", USER, "a")]).await, ["1"]);
+    let (_, wait) = bench.queue.hidden().remove(0);
+    assert!((598..=661).contains(&wait.as_secs()), "{wait:?}");
+}
+
+#[tokio::test]
+async fn a_rotated_key_is_read_again_without_a_failed_event() {
+    let (bench, account) = start().await;
+    bench.sesamy.put_user(anna());
+    synced(&bench, "a").await;
+    account.set_api_key("rotated");
+    put_secret(&bench, json!({ "apiKey": "rotated" }));
+    synced(&bench, "b").await;
+    assert_eq!(account.forced(EMAIL, "sesamy_event_contract-update"), 2);
+}

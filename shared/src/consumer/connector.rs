@@ -1,0 +1,113 @@
+//! What a CRM's connector is.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use jiff::Timestamp;
+
+use crate::derivation::Subscriber;
+use crate::http::{ApiError, Http};
+use crate::identity::VendorId;
+use crate::message::Event;
+use crate::secrets::FromSecret;
+use crate::sesamy::Reads;
+
+/// How one CRM is made to agree with what Sesamy says of a reader.
+pub trait Connector: Send + Sync + 'static {
+    /// The connector's name: of its secret, its queue, its API in logs and metrics.
+    const NAME: &'static str;
+
+    /// What opens a vendor's account: the secret `{prefix}/{vendorId}/{NAME}`.
+    type Credentials: FromSecret;
+
+    /// Which of Sesamy's lists a sync with these credentials needs.
+    fn reads(credentials: &Self::Credentials) -> Reads;
+
+    /// Makes the CRM agree with the subscriber.
+    ///
+    /// Must be safe to repeat: it is run again whenever it may not have come to its end.
+    ///
+    /// # Errors
+    /// The call that failed.
+    fn sync(&self, job: Job<'_, Self>) -> impl Future<Output = Result<Changes, ApiError>> + Send;
+}
+
+/// One sync of one reader.
+pub struct Job<'a, C: Connector + ?Sized> {
+    /// The HTTP client of the function instance.
+    pub http: &'a Http,
+    /// The publisher.
+    pub vendor: &'a VendorId,
+    /// The publisher's account with the CRM.
+    pub credentials: &'a C::Credentials,
+    /// A name for that account, made from its credentials: what is defined once
+    /// per account is remembered by it (see [`crate::cache::Once`]).
+    pub account: &'a str,
+    /// What the CRM should hold.
+    pub subscriber: &'a Subscriber,
+    /// The events that caused the sync.
+    pub events: &'a EventStream,
+    /// When the sync began.
+    pub now: Timestamp,
+}
+
+/// What a sync wrote. Nothing written at all means that the CRM agreed already.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Calls that wrote something.
+    pub writes: u32,
+    /// Tags that were made sure of.
+    pub tags_added: u32,
+    /// Tags that were taken away.
+    pub tags_removed: u32,
+    /// Writes the CRM refused that the sync can do without.
+    pub refused_writes: u32,
+}
+
+impl std::ops::AddAssign for Changes {
+    fn add_assign(&mut self, other: Self) {
+        self.writes += other.writes;
+        self.tags_added += other.tags_added;
+        self.tags_removed += other.tags_removed;
+        self.refused_writes += other.refused_writes;
+    }
+}
+
+/// The events that caused a sync, for CRMs that want each of them.
+///
+/// An event that was delivered is done even where the sync fails later, so that
+/// it is not delivered again when the sync is repeated.
+#[derive(Debug)]
+pub struct EventStream {
+    events: Vec<Event>,
+    delivered: AtomicUsize,
+}
+
+impl EventStream {
+    /// A stream of these events, oldest first. A resync has none.
+    pub fn new(events: Vec<Event>) -> Self {
+        Self {
+            events,
+            delivered: AtomicUsize::new(0),
+        }
+    }
+
+    /// Every event of the sync, oldest first, delivered or not.
+    pub fn all(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// The events still to deliver, oldest first.
+    pub fn pending(&self) -> &[Event] {
+        self.events.get(self.delivered()..).unwrap_or_default()
+    }
+
+    /// Marks the first of the pending events as delivered.
+    pub fn mark_delivered(&self) {
+        self.delivered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many events, from the first, were delivered.
+    pub fn delivered(&self) -> usize {
+        self.delivered.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,21 @@
+//! The consumer side: a batch of messages becomes one sync per reader.
+//!
+//! A connector says only how its CRM is made to agree with a reader (the trait
+//! [`Connector`]); batching, credentials, Sesamy, retries and dead
+//! letters are the same for all and live here.
+
+mod batch;
+mod connector;
+mod handler;
+mod outcome;
+mod queue;
+mod report;
+mod retry;
+mod runtime;
+mod sync;
+
+pub use connector::{Changes, Connector, EventStream, Job};
+pub use handler::Consumer;
+pub use outcome::{DeadLetter, DeadLetterKind, Outcome, SkipReason};
+pub use queue::{Letter, Queue, QueueError, SqsQueue};
+pub use runtime::run;

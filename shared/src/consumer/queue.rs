@@ -1,0 +1,158 @@
+//! What a consumer asks of its queue: to hide a message for a while, and to
+//! take a dead letter. Receiving and deleting are Lambda's.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::{
+    ChangeMessageVisibilityBatchRequestEntry, MessageAttributeValue,
+    MessageSystemAttributeNameForSends, MessageSystemAttributeValue,
+};
+use thiserror::Error;
+use tracing::warn;
+
+use crate::aws::reason;
+
+/// A connector's queue and its dead-letter queue.
+pub trait Queue: Send + Sync + 'static {
+    /// Hides each message for so long. Best effort: a message that could not be
+    /// hidden comes back when its visibility timeout ends.
+    fn hide(&self, messages: Vec<(String, Duration)>) -> impl Future<Output = ()> + Send;
+
+    /// Sends a letter to the dead-letter queue.
+    ///
+    /// # Errors
+    /// [`QueueError`] where the queue did not take it. The message must then stay.
+    fn bury(&self, letter: Letter) -> impl Future<Output = Result<(), QueueError>> + Send;
+}
+
+/// A message on its way to the dead-letter queue, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Letter {
+    /// The body as it was queued.
+    pub body: String,
+    /// The FIFO group it was queued in.
+    pub group: String,
+    /// An id of its own: a letter that comes back a second time must not be
+    /// taken for its first time.
+    pub deduplication_id: String,
+    /// Attributes by name: why it is here. No personal data.
+    pub attributes: Vec<(&'static str, String)>,
+    /// X-Ray's trace header, where there is one.
+    pub trace: Option<String>,
+}
+
+/// The queue did not take a message.
+#[derive(Debug, Error)]
+#[error("the queue did not take the message: {0}")]
+pub struct QueueError(String);
+
+impl QueueError {
+    /// An error for this reason, which must hold no personal data.
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self(reason.into())
+    }
+}
+
+/// SQS.
+#[derive(Debug, Clone)]
+pub struct SqsQueue {
+    client: Client,
+    queue_url: String,
+    dead_letter_queue_url: String,
+}
+
+impl SqsQueue {
+    /// The queue and the dead-letter queue at these addresses.
+    pub fn new(
+        client: Client,
+        queue_url: impl Into<String>,
+        dead_letter_queue_url: impl Into<String>,
+    ) -> Self {
+        Self {
+            client,
+            queue_url: queue_url.into(),
+            dead_letter_queue_url: dead_letter_queue_url.into(),
+        }
+    }
+}
+
+/// How many messages one call to SQS changes at most (documented).
+const BATCH: usize = 10;
+
+impl Queue for SqsQueue {
+    async fn hide(&self, messages: Vec<(String, Duration)>) {
+        for chunk in messages.chunks(BATCH) {
+            let entries = chunk.iter().enumerate().filter_map(|(n, (receipt, wait))| {
+                ChangeMessageVisibilityBatchRequestEntry::builder()
+                    .id(n.to_string())
+                    .receipt_handle(receipt)
+                    .visibility_timeout(i32::try_from(wait.as_secs()).unwrap_or(i32::MAX))
+                    .build()
+                    .ok()
+            });
+            let changed = self
+                .client
+                .change_message_visibility_batch()
+                .queue_url(&self.queue_url)
+                .set_entries(Some(entries.collect()))
+                .send()
+                .await;
+            let failed = match &changed {
+                Ok(answer) => answer.failed().len(),
+                Err(_) => chunk.len(),
+            };
+            if failed > 0 {
+                let error = changed
+                    .err()
+                    .map(|error| reason(&error))
+                    .unwrap_or_default();
+                warn!(
+                    failed,
+                    error,
+                    "Messages could not be hidden; they come back with the queue's own timeout."
+                );
+            }
+        }
+    }
+
+    async fn bury(&self, letter: Letter) -> Result<(), QueueError> {
+        let mut request = self
+            .client
+            .send_message()
+            .queue_url(&self.dead_letter_queue_url)
+            .message_body(letter.body)
+            .message_group_id(letter.group)
+            .message_deduplication_id(letter.deduplication_id);
+        for (name, value) in letter.attributes {
+            let value = MessageAttributeValue::builder()
+                .data_type("String")
+                .string_value(value)
+                .build()
+                .map_err(|error| QueueError(error.to_string()))?;
+            request = request.message_attributes(name, value);
+        }
+        if let Some(trace) = letter.trace {
+            request = request.set_message_system_attributes(trace_attribute(&trace));
+        }
+        request
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|error| QueueError(reason(&error)))
+    }
+}
+
+/// X-Ray's trace header as a system attribute of a message, so that the trace goes on.
+fn trace_attribute(
+    trace: &str,
+) -> Option<HashMap<MessageSystemAttributeNameForSends, MessageSystemAttributeValue>> {
+    let value = MessageSystemAttributeValue::builder()
+        .data_type("String")
+        .string_value(trace)
+        .build()
+        .ok()?;
+    let name = MessageSystemAttributeNameForSends::AwsTraceHeader;
+    Some(HashMap::from([(name, value)]))
+}

@@ -1,0 +1,104 @@
+//! Counts and dates over all contracts, entitlements and bills.
+
+use jiff::Timestamp;
+
+use super::contracts::{self, Contracts};
+use super::dates;
+use super::entitlements::Entitlements;
+use super::subscriber::{Account, Payment};
+use crate::sesamy::model::{Contract, ContractStatus};
+
+/// All counts and dates at the time `now`.
+pub(super) fn summary(
+    contracts: &Contracts<'_>,
+    entitlements: &Entitlements<'_>,
+    last_payment: Option<&Payment>,
+    now: Timestamp,
+) -> Account {
+    let active = &contracts.active_subscriptions;
+    let primary = contracts.primary_active();
+    let canceled = count_ended(contracts, &ContractStatus::Canceled);
+    let expired = count_ended(contracts, &ContractStatus::Expired);
+    Account {
+        has_active_subscription: !active.is_empty(),
+        articles_purchased: articles_purchased(contracts, entitlements),
+        active_subscriptions: active.len() as u64,
+        canceled_subscriptions: canceled,
+        expired_subscriptions: expired,
+        ended_subscriptions: canceled.saturating_add(expired),
+        issues_remaining: issues_remaining(active),
+        subscription_expires_at: primary.and_then(|c| c.expires_at).map(dates::utc),
+        contract_duration: primary
+            .and_then(|c| c.duration.as_ref())
+            .map(|duration| duration.as_str().to_lowercase()),
+        last_payment_date: last_payment.and_then(|payment| payment.date),
+        next_payment_date: next_payment(active, now).map(dates::utc),
+        will_cancel_at: active
+            .iter()
+            // The earliest, shown even when past: the reader should see that
+            // Sesamy is late rather than nothing.
+            .filter_map(|contract| contract.will_cancel_at)
+            .min()
+            .map(dates::utc),
+    }
+}
+
+/// How many articles the reader bought.
+///
+/// Decided. Known: "number of articles the user has purchased". Assumed:
+/// different `article` entitlements whose origin is PAYMENTS; where there are
+/// none, single purchases, so that buyers of something else than articles are
+/// not taken for readers who never bought anything.
+fn articles_purchased(contracts: &Contracts<'_>, entitlements: &Entitlements<'_>) -> u64 {
+    let single_purchases = || {
+        let purchases = contracts.all.iter();
+        purchases
+            .filter(|contract| contracts::is_single_purchase(contract))
+            .count() as u64
+    };
+    match entitlements.count_bought_articles() {
+        0 => single_purchases(),
+        articles => articles,
+    }
+}
+
+/// How many subscriptions ended with a status.
+///
+/// Decided. Known: canceled and expired ones are counted, "ended" is both.
+/// Assumed: a subscription that is cancelled but still gives access has not
+/// ended and is not counted; one that ended with another status is in neither
+/// count, nor in their sum.
+fn count_ended(contracts: &Contracts<'_>, status: &ContractStatus) -> u64 {
+    let ended = contracts.ended_subscriptions.iter();
+    ended
+        .filter(|contract| contract.status.as_ref() == Some(status))
+        .count() as u64
+}
+
+/// Issues left over all active subscriptions.
+///
+/// Decided. Known: "issues remaining on active subscriptions". Assumed: their
+/// sum; nothing where no subscription counts issues, since 0 would mean that
+/// none is left.
+fn issues_remaining(active: &[&Contract]) -> Option<f64> {
+    active
+        .iter()
+        .filter_map(|contract| contract.issues_remaining)
+        .reduce(|sum, issues| sum + issues)
+}
+
+/// When the reader is billed next: the earliest future `nextBillAt` of an
+/// active subscription that will not be cancelled before it.
+///
+/// Decided. Known: `nextBillAt` and `willCancelAt`. Assumed: a subscription
+/// that is cancelled at the very moment of the next bill is not billed then.
+fn next_payment(active: &[&Contract], now: Timestamp) -> Option<Timestamp> {
+    active
+        .iter()
+        .filter_map(|contract| {
+            let next = contract.next_bill_at.filter(|next| *next > now)?;
+            let lasts = contract.will_cancel_at.is_none_or(|cancel| cancel > next);
+            lasts.then_some(next)
+        })
+        .min()
+}

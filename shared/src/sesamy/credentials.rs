@@ -1,0 +1,76 @@
+//! What opens a vendor's data at Sesamy.
+
+use reqwest::Url;
+use secrecy::SecretString;
+
+use crate::secrets::{FromSecret, Keys, SecretFault};
+
+/// Where the Management API is. Source: Sesamy's API guide and its own plugin.
+const API_URL: &str = "https://api2.sesamy.com/management";
+
+/// Where tokens are had. Source: Sesamy's guide to API keys.
+const TOKEN_URL: &str = "https://token.sesamy.com/oauth/token";
+
+/// The audience that tokens are asked for. Sesamy's guide sends this one, its
+/// own plugin sends none; which of the two an account needs is assumed.
+const AUDIENCE: &str = "https://api.sesamy.com";
+
+/// A vendor's credentials for Sesamy's Management API: the secret `{prefix}/{vendorId}/sesamy`.
+#[derive(Debug)]
+pub struct SesamyCredentials {
+    pub(super) client_id: SecretString,
+    pub(super) client_secret: SecretString,
+    pub(super) api_url: Url,
+    pub(super) token_url: Url,
+    /// `None` where none is to be sent.
+    pub(super) audience: Option<String>,
+}
+
+impl FromSecret for SesamyCredentials {
+    fn from_secret(json: &serde_json::Value) -> Result<Self, SecretFault> {
+        let keys = Keys::of(json)?;
+        let audience = keys.optional_text("audience")?.unwrap_or(AUDIENCE);
+        Ok(Self {
+            client_id: keys.secret("clientId")?,
+            client_secret: keys.secret("clientSecret")?,
+            api_url: keys.url("apiUrl", API_URL)?,
+            token_url: keys.url("tokenUrl", TOKEN_URL)?,
+            audience: (!audience.is_empty()).then(|| audience.to_owned()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn addresses_and_audience_have_defaults_and_an_empty_audience_is_none() {
+        let secret = json!({ "clientId": "id", "clientSecret": "s3cret" });
+        let credentials = SesamyCredentials::from_secret(&secret).unwrap();
+        assert_eq!(credentials.api_url.as_str(), API_URL);
+        assert_eq!(credentials.token_url.as_str(), TOKEN_URL);
+        assert_eq!(credentials.audience.as_deref(), Some(AUDIENCE));
+        assert!(!format!("{credentials:?}").contains("s3cret"));
+
+        let secret = json!({ "clientId": "id", "clientSecret": "s", "audience": "" });
+        let credentials = SesamyCredentials::from_secret(&secret).unwrap();
+        assert_eq!(credentials.audience, None);
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let faults = [
+            (json!({ "clientSecret": "s" }), "clientId"),
+            (json!({ "clientId": "id" }), "clientSecret"),
+        ];
+        for (secret, key) in faults {
+            assert_eq!(
+                SesamyCredentials::from_secret(&secret).unwrap_err(),
+                SecretFault::Missing(key)
+            );
+        }
+    }
+}

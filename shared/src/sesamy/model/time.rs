@@ -1,0 +1,36 @@
+//! Points in time as Sesamy writes them.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::{Offset, TimeZone};
+
+/// Reads RFC 3339, or a date, which stands for its first instant in UTC.
+///
+/// Known: every sample of Sesamy's current API is RFC 3339 in UTC. Anything
+/// else (epoch seconds as in its 2023 API, a time without an offset) could be
+/// read wrongly by hours or decades, so it is `None`. So is a year that
+/// `YYYY-MM-DD` cannot write, since dates go out in that form.
+pub(super) fn parse(text: &str) -> Option<Timestamp> {
+    let timestamp = if is_date(text) {
+        let date: Date = text.parse().ok()?;
+        date.to_zoned(TimeZone::UTC).ok()?.timestamp()
+    } else {
+        text.parse().ok()?
+    };
+    let year = Offset::UTC.to_datetime(timestamp).year();
+    (0..=9999).contains(&year).then_some(timestamp)
+}
+
+/// Whether a text has the form `YYYY-MM-DD`. The library alone would also
+/// take dates that are followed by a time without an offset.
+fn is_date(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.len() == 10
+        && bytes.iter().enumerate().all(|(position, byte)| {
+            if matches!(position, 4 | 7) {
+                *byte == b'-'
+            } else {
+                byte.is_ascii_digit()
+            }
+        })
+}

@@ -1,0 +1,127 @@
+//! A connector's consumer on a bench.
+//!
+//! Sesamy and the CRMs are strict stand-ins, secrets and the queue are kept in
+//! memory where a test can change and look at them; all between is the real
+//! thing.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a bench that breaks must fail the test that stands on it"
+)]
+
+mod queue;
+mod records;
+mod states;
+mod store;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
+use serde_json::{Value, json};
+use shared::consumer::{Connector, Consumer};
+use shared::http::Http;
+use shared::secrets::Secrets;
+use stand_ins::StandIns;
+use stand_ins::sesamy::Vendor;
+
+pub use queue::Memory;
+pub use records::{event, raw, record};
+pub use states::{any_state, derived, our_tags, split_tags};
+pub use store::Store;
+
+/// The vendor every bench has.
+pub const VENDOR: &str = "vendor";
+
+/// A consumer of a connector with everything around it.
+pub struct Bench<C: Connector> {
+    /// Sesamy and the CRMs.
+    pub stand_ins: StandIns,
+    /// The vendor at Sesamy.
+    pub sesamy: Vendor,
+    /// The secrets.
+    pub secrets: Store,
+    /// The queue.
+    pub queue: Memory,
+    consumer: Arc<Consumer<C, Memory>>,
+}
+
+impl<C: Connector> Bench<C> {
+    /// A bench whose vendor has Sesamy's credentials, but none of the CRM's yet.
+    pub async fn new(connector: C) -> Self {
+        let stand_ins = StandIns::start().await.unwrap();
+        let sesamy = stand_ins.sesamy().add_vendor(VENDOR, "client", "secret");
+        let (secrets, queue) = (Store::default(), Memory::default());
+        let bench = Self {
+            consumer: consumer(connector, &secrets, &queue),
+            stand_ins,
+            sesamy,
+            secrets,
+            queue,
+        };
+        bench.put_sesamy_secret("secret");
+        bench
+    }
+
+    /// Puts another function instance in place of this one, which knows nothing of before.
+    pub fn restart(&mut self, connector: C) {
+        self.consumer = consumer(connector, &self.secrets, &self.queue);
+    }
+
+    /// Stores the vendor's Sesamy credentials with this client secret.
+    pub fn put_sesamy_secret(&self, client_secret: &str) {
+        let urls = self.stand_ins.urls();
+        let secret = json!({
+            "clientId": "client",
+            "clientSecret": client_secret,
+            "apiUrl": urls.sesamy_api,
+            "tokenUrl": urls.sesamy_token,
+        });
+        self.put_secret("sesamy", &secret);
+    }
+
+    /// Stores the vendor's credentials for the connector.
+    pub fn put_connector_secret(&self, secret: &Value) {
+        self.put_secret(C::NAME, secret);
+    }
+
+    fn put_secret(&self, of: &str, secret: &Value) {
+        self.secrets.put(&secret_name(of), &secret.to_string());
+    }
+
+    /// Handles a batch with plenty of time; the ids of the records that are not done.
+    pub async fn handle(&self, records: impl IntoIterator<Item = SqsMessage>) -> Vec<String> {
+        self.handle_within(records, Duration::from_secs(60)).await
+    }
+
+    /// Handles a batch within a time; the ids of the records that are not done.
+    pub async fn handle_within(
+        &self,
+        records: impl IntoIterator<Item = SqsMessage>,
+        time_left: Duration,
+    ) -> Vec<String> {
+        let mut event = SqsEvent::default();
+        event.records = records.into_iter().collect();
+        let response = self.consumer.clone().handle(event, time_left).await;
+        let failures = response.batch_item_failures.into_iter();
+        let mut ids: Vec<_> = failures.map(|failure| failure.item_identifier).collect();
+        ids.sort();
+        ids
+    }
+}
+
+/// The full name of a secret of [`VENDOR`].
+pub fn secret_name(of: &str) -> String {
+    format!("test/{VENDOR}/{of}")
+}
+
+fn consumer<C: Connector>(
+    connector: C,
+    secrets: &Store,
+    queue: &Memory,
+) -> Arc<Consumer<C, Memory>> {
+    let http = Arc::new(Http::new().unwrap());
+    let secrets = Secrets::new(secrets.clone(), "test");
+    Arc::new(Consumer::new(connector, http, secrets, queue.clone()))
+}

@@ -1,0 +1,37 @@
+//! Records of the queue as Lambda hands them over.
+
+use std::collections::HashMap;
+
+use aws_lambda_events::sqs::SqsMessage;
+use serde_json::json;
+
+use crate::VENDOR;
+
+/// A record of an event with this id for this user.
+pub fn record(id: &str, user: &str, event_id: &str) -> SqsMessage {
+    event(id, user, event_id, "contract.1#update")
+}
+
+/// The same of another type.
+pub fn event(id: &str, user: &str, event_id: &str, event_type: &str) -> SqsMessage {
+    let body = json!({
+        "version": "1",
+        "eventId": event_id,
+        "vendorId": VENDOR,
+        "userId": user,
+        "receivedAt": "2026-01-01T00:00:01Z",
+        "event": { "eventType": event_type, "occurredAt": "2026-01-01T00:00:00Z" },
+    });
+    raw(id, &body.to_string())
+}
+
+/// A record of any body, just sent, in a group that is named after it.
+pub fn raw(id: &str, body: &str) -> SqsMessage {
+    let mut message = SqsMessage::default();
+    message.message_id = Some(id.into());
+    message.receipt_handle = Some(format!("receipt-{id}"));
+    message.body = Some(body.into());
+    let group = format!("group-{id}");
+    message.attributes = HashMap::from([("MessageGroupId".into(), group)]);
+    message
+}
