@@ -26,11 +26,18 @@ help: ## List these targets
 
 .PHONY: demo
 demo: $(SAM) $(MINISTACK) ## Deploy to a local AWS, post sample webhooks, show what reached the CRMs
-	@cargo run --quiet --locked --package local-aws --bin demo
+	@cargo run --locked --package local-aws --bin demo
 
 # The cheapest first, so that a mistake is told as soon as can be.
 .PHONY: test
 test: check-format check-template lint unit e2e ## Every check
+
+.PHONY: local
+local: $(MINISTACK) ## Start what `sam local invoke` needs around a function, until Ctrl-C
+	@cargo run --locked --package local-aws --bin local
+
+.PHONY: tools
+tools: $(SAM) $(MINISTACK) ## Install the pinned SAM CLI, cargo-lambda, zig and local AWS into .venv
 
 .PHONY: build
 build: $(SAM) ## Build the functions as they are deployed

@@ -1,1 +1,2 @@
-//! The tests are in `tests/`.
+//! Nothing but tests, in `tests/deployed`: what a deployed stack does, seen
+//! from outside, by Sesamy, a CRM and an operator.

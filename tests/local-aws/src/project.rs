@@ -77,8 +77,7 @@ impl Project {
         if tool.is_file() {
             return Ok(tool);
         }
-        Err(Error::new(format!("{path} is not installed"))
-            .advice("`make demo` and `make e2e` install it; so does `make .venv/sam/.installed .venv/ministack/.installed`."))
+        Err(Error::new(format!("{path} is not installed")).advice("`make tools` installs it."))
     }
 
     /// The path of programs, with those of the SAM CLI's environment first.

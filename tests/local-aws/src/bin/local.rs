@@ -36,7 +36,7 @@ async fn main() -> Result<()> {
     println!(
         "The local AWS is at {}, the stand-ins are at {} (their state: {}/state).\n\
          In another terminal:\n\n  \
-         sam local invoke RuleFunction --event events/rule-one-reader.json \\\n    \
+         sam local invoke RuleFunction --event events/rule/one-reader.json \\\n    \
          --env-vars events/env.json --docker-network host\n\n\
          Ctrl-C ends both.",
         local.aws().endpoint(),
