@@ -43,20 +43,12 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// For work that somebody waits for and sends again if it fails: two calls
-    /// one after the other still end within five seconds.
+    /// For calls that are made anew by whoever asked for the work if they fail:
+    /// two of them, one after the other, still end within five seconds.
     pub const PROMPT: Self = Self {
         connect: Duration::from_secs(1),
         attempt: Duration::from_millis(1_500),
         operation: Duration::from_millis(2_400),
-        attempts: 4,
-    };
-
-    /// For work that nobody waits for.
-    pub const STEADY: Self = Self {
-        connect: Duration::from_secs(2),
-        attempt: Duration::from_secs(5),
-        operation: Duration::from_secs(15),
         attempts: 4,
     };
 }

@@ -1,6 +1,14 @@
 //! The function as it is deployed: the binary in a local Lambda, with the AWS
 //! SDK talking http to a local AWS.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "test code, which clippy knows only inside of test functions"
+)]
+
 mod stand_in;
 
 use std::time::{Duration, Instant};
