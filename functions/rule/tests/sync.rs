@@ -446,7 +446,7 @@ async fn a_block_until_a_stockholm_time_is_waited_for() {
     );
     assert_eq!(bench.handle([record("1", USER, "a")]).await, ["1"]);
     let (_, wait) = bench.queue.hidden().remove(0);
-    assert!((598..=661).contains(&wait.as_secs()), "{wait:?}");
+    assert!((598..=901).contains(&wait.as_secs()), "{wait:?}");
 }
 
 #[tokio::test]
