@@ -113,6 +113,8 @@ async fn a_typical_sync_makes_two_calls_and_one_per_event() {
     );
     bench.stand_ins.clear_requests();
     bench.synced(USER, "b").await;
+    let reads = bench.stand_ins.requests_to(Api::Sesamy).len();
+    assert_eq!(reads, 4, "profile, contracts, entitlements, bills");
     assert_eq!(
         bench.calls(Api::Rule),
         [
@@ -122,7 +124,6 @@ async fn a_typical_sync_makes_two_calls_and_one_per_event() {
         ],
         "fields are defined once per account and function instance"
     );
-    assert_eq!(bench.stand_ins.requests_to(Api::Sesamy).len(), 4);
 }
 
 #[tokio::test]
