@@ -221,9 +221,10 @@ impl Publisher {
         match arrived.await {
             Ok(_) => Ok(()),
             Err(error) => {
-                let connector = Connector::Rule;
-                let logs = self.stage.stack.logs(connector.function()).await?;
-                Err(Error::new(format!("{error}\nThe log of {connector}:")).output(logs))
+                let mut logs = self.stage.stack.logs(Connector::Rule.function()).await?;
+                let worth_telling = [self.id, "\"WARN\"", "\"ERROR\""];
+                logs.retain(|line| worth_telling.iter().any(|word| line.contains(word)));
+                Err(Error::new(error.to_string()).output(logs))
             }
         }
     }
