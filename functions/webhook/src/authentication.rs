@@ -16,7 +16,6 @@ const SCHEME: &[u8] = b"bearer";
 /// are all of one length, so that nothing can be learnt from how long comparing takes.
 ///
 /// Cannot be compared but in constant time, and cannot be printed.
-#[derive(Clone)]
 struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
@@ -32,7 +31,6 @@ impl ConstantTimeEq for Fingerprint {
 }
 
 /// The token that a request presents.
-#[derive(Clone)]
 pub struct Presented(Fingerprint);
 
 impl Presented {

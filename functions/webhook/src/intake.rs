@@ -16,7 +16,7 @@ use crate::request::{Incoming, Route};
 use crate::webhook::{Announced, Unverified, Webhook};
 
 /// The largest body accepted, in bytes. Source: the contract. A webhook has
-/// about 300, and cannot have more than about 12,000 without unknown fields.
+/// about 300.
 pub const MAX_BODY: usize = 64 * 1024;
 
 /// When the sender is answered at the latest. Sesamy wants an answer "within a

@@ -266,6 +266,7 @@ fn listed(faults: &[Fault]) -> String {
     faults.join("; ")
 }
 
+/// In milliseconds, to the microsecond.
 fn milliseconds(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1_000.0
+    (duration.as_secs_f64() * 1_000_000.0).round() / 1_000.0
 }

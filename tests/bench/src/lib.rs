@@ -11,6 +11,7 @@
 )]
 
 mod queue;
+mod readers;
 mod records;
 mod states;
 mod store;
@@ -23,10 +24,11 @@ use serde_json::{Value, json};
 use shared::consumer::{Connector, Consumer};
 use shared::http::Http;
 use shared::secrets::Secrets;
-use stand_ins::StandIns;
 use stand_ins::sesamy::Vendor;
+use stand_ins::{Api, StandIns};
 
 pub use queue::Memory;
+pub use readers::{EMAIL, readers};
 pub use records::{event, raw, record};
 pub use states::{any_state, derived, our_tags, split_tags};
 pub use store::Store;
@@ -88,6 +90,26 @@ impl<C: Connector> Bench<C> {
 
     fn put_secret(&self, of: &str, secret: &Value) {
         self.secrets.put(&secret_name(of), &secret.to_string());
+    }
+
+    /// The requests to one API, as they are to be reviewed: without what is
+    /// different each time and without credentials.
+    pub fn transcript(&self, api: Api) -> Vec<Value> {
+        let requests = self.stand_ins.requests_to(api).into_iter();
+        requests
+            .map(|mut request| {
+                for varying in ["content-length", "host", "user-agent"] {
+                    request.headers.remove(varying);
+                }
+                json!({
+                    "request": format!("{} {}", request.method, request.path),
+                    "query": request.query,
+                    "headers": request.headers,
+                    "body": request.body,
+                    "status": request.status,
+                })
+            })
+            .collect()
     }
 
     /// Handles a batch with plenty of time; the ids of the records that are not done.

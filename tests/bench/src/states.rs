@@ -16,28 +16,36 @@ use stand_ins::sesamy as made;
 pub fn any_state(id: &'static str, email: &'static str) -> impl Strategy<Value = made::User> {
     let person = (any::<bool>(), any::<bool>(), any::<bool>());
     let tags = vec(prop::sample::select(vec!["VIP", "Åre", "early bird"]), 0..3);
-    (person, tags, vec(contract(), 0..4), vec(entitlement(), 0..4)).prop_map(
-        move |((named, phoned, works), tags, contracts, entitlements)| {
-            let mut user = made::User::new(id).email(email).tags(&tags);
-            if named {
-                user = user.name("Anna", "Ask");
-            }
-            if phoned {
-                user = user.phone_number("+4790000001");
-            }
-            if works {
-                user = user.company("X AS");
-            }
-            for (n, contract) in contracts.into_iter().enumerate() {
-                let bill = made::Bill::paid(&format!("b{n}"), &format!("c{n}"));
-                user = user.contract(contract.set("id", format!("c{n}"))).bill(bill);
-            }
-            for (n, entitlement) in entitlements.into_iter().enumerate() {
-                user = user.entitlement(entitlement.set("id", format!("e{n}")));
-            }
-            user
-        },
+    (
+        person,
+        tags,
+        vec(contract(), 0..4),
+        vec(entitlement(), 0..4),
     )
+        .prop_map(
+            move |((named, phoned, works), tags, contracts, entitlements)| {
+                let mut user = made::User::new(id).email(email).tags(&tags);
+                if named {
+                    user = user.name("Anna", "Ask");
+                }
+                if phoned {
+                    user = user.phone_number("+4790000001");
+                }
+                if works {
+                    user = user.company("X AS");
+                }
+                for (n, contract) in contracts.into_iter().enumerate() {
+                    let bill = made::Bill::paid(&format!("b{n}"), &format!("c{n}"));
+                    user = user
+                        .contract(contract.set("id", format!("c{n}")))
+                        .bill(bill);
+                }
+                for (n, entitlement) in entitlements.into_iter().enumerate() {
+                    user = user.entitlement(entitlement.set("id", format!("e{n}")));
+                }
+                user
+            },
+        )
 }
 
 fn contract() -> impl Strategy<Value = made::Contract> {
@@ -48,16 +56,18 @@ fn contract() -> impl Strategy<Value = made::Contract> {
         made::Contract::expired,
         made::Contract::single_purchase,
     ]);
-    (kind, product(), any::<bool>(), any::<bool>()).prop_map(|(kind, (sku, title), gift, scarce)| {
-        let mut contract = kind("c").item(sku, title, "po1", "Monthly");
-        if gift {
-            contract = contract.paid_by("email|giver");
-        }
-        if scarce {
-            contract = contract.issues_remaining(3);
-        }
-        contract
-    })
+    (kind, product(), any::<bool>(), any::<bool>()).prop_map(
+        |(kind, (sku, title), gift, scarce)| {
+            let mut contract = kind("c").item(sku, title, "po1", "Monthly");
+            if gift {
+                contract = contract.paid_by("email|giver");
+            }
+            if scarce {
+                contract = contract.issues_remaining(3);
+            }
+            contract
+        },
+    )
 }
 
 fn entitlement() -> impl Strategy<Value = made::Entitlement> {
@@ -109,5 +119,7 @@ pub fn our_tags(subscriber: &Subscriber, before: &BTreeSet<String>) -> BTreeSet<
 
 /// Tags split into ours, those that begin with `sesamy_`, and foreign ones.
 pub fn split_tags(tags: &[String]) -> (BTreeSet<String>, BTreeSet<String>) {
-    tags.iter().cloned().partition(|tag| tag.starts_with("sesamy_"))
+    tags.iter()
+        .cloned()
+        .partition(|tag| tag.starts_with("sesamy_"))
 }

@@ -142,7 +142,7 @@ impl Account {
         }
         shape::only(&body, &BASE_KEYS, &mut problems);
         let data = Data::read(self, &body, &mut problems);
-        if !data.email.is_empty() && !data.email.eq_ignore_ascii_case(email) {
+        if shape::is_email(&data.email) && !data.email.eq_ignore_ascii_case(email) {
             watch.report(Harm::WrongContact, "body and path name different contacts");
             problems.add("email", "is not the contact's");
         }

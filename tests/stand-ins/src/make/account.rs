@@ -156,6 +156,10 @@ pub struct MakeSettings {
     pub tag_form: TagForm,
     /// Whether tags that differ by letter case alone are one tag.
     pub fold_tag_case: bool,
+    /// Whether a subscription to a product that is not in the catalogue is
+    /// refused. Assumed not: only active products are sent there, while ended
+    /// subscriptions are sent too.
+    pub refuse_unknown_products: bool,
     /// Whether a 404 has no body at all.
     pub bare_not_found: bool,
 }

@@ -153,7 +153,8 @@ impl Account {
                 status: item.text("status"),
             };
             let product = &subscription.product_external_id;
-            if !product.is_empty() && !self.products.contains_key(product) {
+            let unknown = !product.is_empty() && !self.products.contains_key(product);
+            if unknown && self.settings.refuse_unknown_products {
                 let message = format!("no product \"{product}\"");
                 item.problems.add("product_external_id", message);
             }

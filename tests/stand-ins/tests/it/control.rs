@@ -157,3 +157,16 @@ async fn reset_keeps_accounts() {
     let missing = Client::new(stand_ins.base()).get("/nothing").await;
     assert_eq!(missing.status, 404);
 }
+
+#[tokio::test]
+async fn a_preload_may_be_long() {
+    let stand_ins = StandIns::start().await.unwrap();
+    let users: Vec<_> = (0..20_000)
+        .map(|n| json!({"id": format!("u{n}"), "profile": {"userId": format!("u{n}"), "name": "x".repeat(100)}}))
+        .collect();
+    let seed = json!({"sesamy": {"vendors": [{"id": "acme", "users": users}]}});
+    let control = Client::new(&stand_ins.urls().control);
+    control.post("/preload", seed).await.expect(204);
+    let acme = stand_ins.sesamy().vendor("acme").unwrap();
+    assert!(acme.user("u19999").is_some());
+}

@@ -465,7 +465,7 @@ async fn paths_are_read_strictly() {
     }
     account.set_settings(RuleSettings {
         absent_tag_is_404: false,
-        fold_tag_case: true,
+        ..RuleSettings::default()
     });
     let path = "/v2/subscribers/a%2Bb%40example.se/tags/sesamy_x?identified_by=email";
     client.call("DELETE", path).await.expect(200);
@@ -524,7 +524,7 @@ async fn tag_case_folds_only_when_told() {
     let add = json!({"tags": ["sesamy_premium"]});
     account.set_settings(RuleSettings {
         fold_tag_case: true,
-        absent_tag_is_404: true,
+        ..RuleSettings::default()
     });
     client
         .post(&format!("{ANNA}/tags?{BY_EMAIL}"), add.clone())
@@ -681,4 +681,31 @@ async fn tag_pages() {
         .expect(200);
     assert_eq!(tag["count"], 1);
     assert_eq!(stand_ins.harms(), []);
+}
+
+#[tokio::test]
+async fn too_many_errors_block_the_key() {
+    let stand_ins = StandIns::start().await.unwrap();
+    let (account, client) = rule(&stand_ins);
+    account.set_settings(RuleSettings {
+        error_percent_limit: Some(49),
+        ..RuleSettings::default()
+    });
+    for number in 0..19 {
+        let path = if number % 2 == 0 {
+            "/v2/tags"
+        } else {
+            "/v2/nothing"
+        };
+        client.get(path).await;
+    }
+    assert_eq!(account.error_percent(), 47);
+    client.get("/v2/nothing").await.expect(404);
+    let blocked = client.get("/v2/tags").await;
+    assert_eq!(blocked.status, 429);
+    let moment = blocked.header("retry-after").unwrap();
+    assert_eq!(
+        blocked.text,
+        format!("Too Many Requests. You can continue at {moment}.")
+    );
 }
