@@ -14,7 +14,7 @@ use tokio::{runtime::Runtime, sync::OnceCell};
 pub const SOON: Duration = Duration::from_secs(40);
 
 /// The publishers of the tests. They stand here since the webhook's secret lists all of them.
-const PUBLISHERS: [&str; 16] = [
+const PUBLISHERS: [&str; 17] = [
     "arrives",
     "twice",
     "burst",
@@ -31,6 +31,7 @@ const PUBLISHERS: [&str; 16] = [
     "guest",
     "outage",
     "crash",
+    "permissions",
 ];
 
 /// The stack, its surroundings, and all that is needed to deploy another one.
@@ -221,9 +222,10 @@ impl Publisher {
         match arrived.await {
             Ok(_) => Ok(()),
             Err(error) => {
-                let connector = Connector::Rule;
-                let logs = self.stage.stack.logs(connector.function()).await?;
-                Err(Error::new(format!("{error}\nThe log of {connector}:")).output(logs))
+                let mut logs = self.stage.stack.logs(Connector::Rule.function()).await?;
+                let worth_telling = [self.id, "\"WARN\"", "\"ERROR\""];
+                logs.retain(|line| worth_telling.iter().any(|word| line.contains(word)));
+                Err(Error::new(error.to_string()).output(logs))
             }
         }
     }

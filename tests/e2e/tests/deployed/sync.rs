@@ -1,6 +1,6 @@
 //! What reaches the CRM.
 
-use local_aws::{Connector, Function};
+use local_aws::{Connector, Function, eventually};
 use stand_ins::{Api, Contract, Entitlement, User};
 
 use crate::stage::{SOON, on_stage};
@@ -96,25 +96,27 @@ fn the_burst_of_a_purchase_is_one_sync_and_four_event_tags() {
                 .contract(Contract::active("c1"))
                 .entitlement(Entitlement::new("e1", "sid:premium", "Premium")),
         );
-        // A poll between two of them would make two batches of the burst.
-        stage.stack.set_receiving(Connector::Rule, false).await?;
-        let mut announced = Ok(String::new());
+        // A batch is what the queue holds when it is polled. So that it holds
+        // the burst and nothing else, nobody else uses this stack, and it is
+        // not polled in between.
+        let stack = stage.another_stack("e2e-burst").await?;
+        stack.set_receiving(Connector::Rule, false).await?;
         for event_type in [
             "checkout.1#confirm",
             "contract.1#purchased",
             "entitlement.1#new",
             "userVendor.1#new",
         ] {
-            announced = publisher.announce(event_type, "email|cilla").await;
-            if announced.is_err() {
-                break;
-            }
+            let webhook = publisher.webhook(event_type, "email|cilla");
+            let reply = publisher.post_to(&stack, &webhook).await?;
+            assert_eq!(reply.status, 202, "{reply:?}");
         }
-        // Past the queue's delay, and in any case, for the other tests need it.
-        tokio::time::sleep(std::time::Duration::from_secs(6)).await;
-        stage.stack.set_receiving(Connector::Rule, true).await?;
-        announced?;
-
+        eventually("the queue's delay to pass", SOON, async || {
+            let depth = stack.queue_depth(Connector::Rule).await?;
+            Ok((depth.visible == 4).then_some(()))
+        })
+        .await?;
+        stack.set_receiving(Connector::Rule, true).await?;
         publisher
             .tag_arrives(email, "sesamy_event_uservendor-new", SOON)
             .await?;
