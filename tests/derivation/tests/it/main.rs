@@ -13,5 +13,7 @@ mod baseline;
 mod cases;
 mod events;
 mod files;
+mod generate;
+mod properties;
 mod reconciliations;
 mod slugs;
