@@ -152,7 +152,9 @@ fn one_odd_value_costs_nothing_else() {
         prop_oneof![Just(json!([[]])), Just(json!({ "": 0 })), Just(json!("?"))],
     );
     holds(odd, |(mut bodies, which, field, value)| {
-        prop_assume!(!bodies.contracts.is_empty());
+        if bodies.contracts.is_empty() {
+            return Ok(());
+        }
         let which = which.index(bodies.contracts.len());
         let mut without = bodies.clone();
         without.contracts[which]
