@@ -22,7 +22,7 @@ const REGION: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 const ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
 
 /// The wait before the first retry; it doubles and is jittered.
-const FIRST_BACKOFF: Duration = Duration::from_millis(50);
+const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 
 /// The longest wait between two tries, and the longest that an answer of AWS may ask for.
 const LONGEST_BACKOFF: Duration = Duration::from_millis(500);
@@ -43,20 +43,12 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// For work that somebody waits for and sends again if it fails: two calls
-    /// one after the other still end within five seconds.
+    /// For calls that are made anew by whoever asked for the work if they fail:
+    /// two of them, one after the other, still end within five seconds.
     pub const PROMPT: Self = Self {
         connect: Duration::from_secs(1),
         attempt: Duration::from_millis(1_500),
         operation: Duration::from_millis(2_400),
-        attempts: 3,
-    };
-
-    /// For work that nobody waits for.
-    pub const STEADY: Self = Self {
-        connect: Duration::from_secs(2),
-        attempt: Duration::from_secs(5),
-        operation: Duration::from_secs(15),
         attempts: 4,
     };
 }
@@ -167,6 +159,6 @@ mod tests {
             timeouts.operation_attempt_timeout(),
             Some(Patience::PROMPT.attempt)
         );
-        assert_eq!(config.retry_config().unwrap().max_attempts(), 3);
+        assert_eq!(config.retry_config().unwrap().max_attempts(), 4);
     }
 }

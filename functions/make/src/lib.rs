@@ -1,5 +1,12 @@
-//! The Make.as connector: makes a Make.as subscriber agree with a reader's state in Sesamy.
+//! The Make.as connector: makes Make.as agree with a reader's state in Sesamy.
 //!
-//! [`mapping`] says what Make.as should hold.
+//! [`credentials`] open one or many lists, [`mapping`] says what Make.as should
+//! hold, [`client`] knows Make.as's calls, and [`sync`] their order.
 
+pub mod client;
+pub mod credentials;
 pub mod mapping;
+pub mod sync;
+
+pub use credentials::MakeCredentials;
+pub use sync::Make;

@@ -63,6 +63,15 @@ pub struct Changes {
     pub refused_writes: u32,
 }
 
+impl std::ops::AddAssign for Changes {
+    fn add_assign(&mut self, other: Self) {
+        self.writes += other.writes;
+        self.tags_added += other.tags_added;
+        self.tags_removed += other.tags_removed;
+        self.refused_writes += other.refused_writes;
+    }
+}
+
 /// The events that caused a sync, for CRMs that want each of them.
 ///
 /// An event that was delivered is done even where the sync fails later, so that

@@ -9,12 +9,13 @@ use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
-use tracing::{error, info, warn};
+use tracing::error;
 
 use super::batch::{Batch, ReaderBatch, Record};
 use super::connector::{Connector, EventStream};
 use super::outcome::{DeadLetter, DeadLetterKind, Outcome};
 use super::queue::{Letter, Queue};
+use super::report;
 use super::retry::{Why, delay};
 use super::sync::Findings;
 use crate::digest::digest;
@@ -78,13 +79,7 @@ impl<C: Connector, Q: Queue> Consumer<C, Q> {
                     "{error}; look at the message in the dead-letter queue and delete it, or redrive it to a version that understands it"
                 ),
             };
-            warn!(
-                connector = C::NAME,
-                message_id = record.message_id,
-                outcome = "dead_letter",
-                reason = letter.message,
-                "A message could not be read."
-            );
+            report::unreadable::<C>(&record, &letter);
             fates.push((record, Fate::Buried(letter)));
         }
 
@@ -141,7 +136,7 @@ impl<C: Connector, Q: Queue> Consumer<C, Q> {
             });
             bounded(task, end).await
         };
-        log::<C>(&batch, &outcome, &findings, began.elapsed());
+        report::sync::<C>(&batch, &outcome, &findings, began.elapsed());
 
         let why = match outcome {
             Outcome::Synced(_)
@@ -245,32 +240,4 @@ fn address<C: Connector>(record: &Record, why: &DeadLetter, now: Timestamp) -> L
         attributes,
         trace: record.trace.clone(),
     }
-}
-
-/// One line per sync: ids, outcome, counts and times, never personal data.
-fn log<C: Connector>(batch: &ReaderBatch, outcome: &Outcome, findings: &Findings, took: Duration) {
-    let event_ids: Vec<_> = batch
-        .entries
-        .iter()
-        .map(|(_, m)| m.event_id.as_str())
-        .collect();
-    let changes = match outcome {
-        Outcome::Synced(changes) => *changes,
-        _ => Default::default(),
-    };
-    info!(
-        connector = C::NAME,
-        vendor_id = batch.reader.vendor_id.as_str(),
-        user_id = batch.reader.user_id.as_str(),
-        event_ids = event_ids.join(","),
-        outcome = outcome.name(),
-        reason = outcome.reason(),
-        tags_added = changes.tags_added,
-        tags_removed = changes.tags_removed,
-        writes = changes.writes,
-        refused_writes = changes.refused_writes,
-        dropped_values = findings.dropped.count(),
-        took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-        "A sync ended."
-    );
 }

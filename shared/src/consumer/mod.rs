@@ -7,8 +7,11 @@
 mod batch;
 mod connector;
 mod handler;
+#[cfg(test)]
+mod outage;
 mod outcome;
 mod queue;
+mod report;
 mod retry;
 mod runtime;
 mod sync;

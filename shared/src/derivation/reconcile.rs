@@ -39,6 +39,39 @@ impl Reconciliation {
     }
 }
 
+impl Reconciliation {
+    /// How many tags are made sure of that the CRM did not have, or had misspelt.
+    pub fn added(&self) -> u32 {
+        saturated(self.add.len() + self.restore.len())
+    }
+
+    /// How many tags are taken away.
+    pub fn removed(&self) -> u32 {
+        saturated(self.remove.len())
+    }
+
+    /// The whole sets of tags that are to be written one after the other, for a
+    /// CRM whose tags are written as a whole. None where it agrees already; two
+    /// where tags are restored, so that a CRM that takes two spellings for one
+    /// tag first loses the wrong one.
+    pub fn replacements(&self, present: &[String]) -> Vec<Vec<String>> {
+        if self.is_empty() {
+            return Vec::new();
+        }
+        let whole = self.apply(present);
+        if self.restore.is_empty() {
+            return vec![whole];
+        }
+        let restored: BTreeSet<&str> = self.restore.iter().map(Tag::as_str).collect();
+        let without = whole.iter().filter(|tag| !restored.contains(tag.as_str()));
+        vec![without.cloned().collect(), whole]
+    }
+}
+
+fn saturated(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
 /// Compares the tags a CRM holds with the wanted ones.
 ///
 /// - A tag that does not begin with `sesamy_`, in exactly these letters, is

@@ -19,6 +19,12 @@ pub enum SecretFault {
     /// A key that must be there is not.
     #[error("key \"{0}\" is missing")]
     Missing(&'static str),
+    /// The secret is a list that is empty or too long.
+    #[error("it must hold between 1 and {max} sets of credentials")]
+    WrongNumber {
+        /// The longest list allowed.
+        max: usize,
+    },
     /// A key is there but its value is of the wrong form.
     #[error("key \"{key}\" must be {expected}")]
     Wrong {
@@ -75,6 +81,17 @@ impl<'a> Keys<'a> {
         self.value(key)
             .map(|value| value.as_str().ok_or_else(|| wrong_text(key)))
             .transpose()
+    }
+
+    /// The id at `key`, which must be there: a text that is not empty, or a whole number.
+    ///
+    /// # Errors
+    /// [`SecretFault::Missing`] or [`SecretFault::Wrong`].
+    pub fn id(&self, key: &'static str) -> Result<String, SecretFault> {
+        match self.value(key).and_then(Value::as_u64) {
+            Some(number) => Ok(number.to_string()),
+            None => Ok(self.text(key)?.trim().to_owned()),
+        }
     }
 
     /// The address at `key`, or `default` where there is none.

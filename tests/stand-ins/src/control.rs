@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{
     Json, Router,
-    extract::{Path, Query, State},
+    extract::{DefaultBodyLimit, Path, Query, State},
     http::StatusCode,
     routing::{delete, get, post},
 };
@@ -16,6 +16,7 @@ use crate::{
     faults::{ActiveFault, Fault},
     requests::RecordedRequest,
     seed::Seed,
+    server::BODY_LIMIT,
     violations::Violation,
     world::{Shared, World},
 };
@@ -35,6 +36,8 @@ pub(crate) fn router() -> Router<Shared> {
         .route("/latency", post(latency))
         .route("/sesamy/vendors/{vendor}/tokens", delete(revoke_tokens))
         .route("/sesamy/vendors/{vendor}/users/{user}", delete(remove_user))
+        // A preload of thousands of users is longer than the usual limit.
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
 }
 
 async fn urls(State(shared): State<Shared>) -> Json<Urls> {

@@ -27,6 +27,25 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # The control API
+//!
+//! The program serves the same over HTTP, under `/control`:
+//!
+//! | method and path | does |
+//! | --- | --- |
+//! | `GET /` | the addresses of all APIs |
+//! | `GET /state`, `GET /state/{api}` | what the APIs hold (`sesamy`, `rule`, `mailmojo`, `make`) |
+//! | `POST /preload` | adds a [`Seed`]: accounts, content, settings, faults |
+//! | `POST /reset` | empties everything but the accounts and comes back to the program's seed |
+//! | `GET`, `POST`, `DELETE /faults` | lists, adds (a [`Fault`]; answers its id), clears faults |
+//! | `DELETE /faults/{id}` | takes one off |
+//! | `POST /faults/seed` | `{"seed": 1}`: starts the dice anew |
+//! | `GET`, `DELETE /requests` | recorded requests; `?api=rule&account=acme` narrows the list |
+//! | `GET`, `DELETE /violations` | violations, likewise |
+//! | `POST /latency` | `{"ms": 50}`: how much longer every answer takes |
+//! | `DELETE /sesamy/vendors/{id}/tokens` | revokes a vendor's tokens |
+//! | `DELETE /sesamy/vendors/{id}/users/{id}` | takes a user away |
 
 mod answer;
 mod api;

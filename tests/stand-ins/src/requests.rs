@@ -104,12 +104,13 @@ pub(crate) fn headers(headers: &HeaderMap) -> BTreeMap<String, String> {
         .map(|(name, value)| {
             let secret = name == header::AUTHORIZATION || name == header::COOKIE;
             let shown = if secret {
-                // The scheme alone tells whether the right one was used.
-                let scheme = value.to_str().unwrap_or_default().split(' ').next();
-                format!(
-                    "{} ***",
-                    scheme.filter(|s| s.len() <= 8).unwrap_or_default()
-                )
+                // The scheme tells whether the right one was used. A first word
+                // that is no scheme may be the secret itself.
+                let value = value.to_str().unwrap_or_default();
+                match value.split_once(' ') {
+                    Some((scheme @ ("Basic" | "Bearer"), _)) => format!("{scheme} ***"),
+                    _ => "***".to_owned(),
+                }
             } else {
                 String::from_utf8_lossy(value.as_bytes()).into_owned()
             };
@@ -135,12 +136,25 @@ pub(crate) fn body(media_type: &str, bytes: &[u8]) -> Option<Value> {
     if media_type == "application/x-www-form-urlencoded"
         && let Some(pairs) = call::form(bytes)
     {
+        let plain = |name: &str| {
+            name.bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"_-[].".contains(&b))
+        };
+        // What only claims to be a form may have a secret in a "name".
+        if !pairs.iter().all(|(name, _)| plain(name)) {
+            return Some("***".into());
+        }
         let object = pairs.into_iter().map(|(k, v)| (k, Value::String(v)));
         return Some(masked(Value::Object(object.collect())));
     }
     serde_json::from_slice(bytes).map(masked).ok().or_else(|| {
-        let text = String::from_utf8_lossy(bytes);
-        Some(text.chars().take(TEXT_KEPT).collect::<String>().into())
+        let text: String = String::from_utf8_lossy(bytes)
+            .chars()
+            .take(TEXT_KEPT)
+            .collect();
+        let lower = text.to_lowercase();
+        let shown = !SECRETS.iter().any(|secret| lower.contains(secret));
+        Some(if shown { text } else { "***".to_owned() }.into())
     })
 }
 
@@ -194,6 +208,10 @@ mod tests {
         assert_eq!(query("limit=1&apikey=s3cret"), "limit=1&apikey=***");
         let text = body("text/plain", b"hello").unwrap();
         assert_eq!(text, "hello");
+        for kind in ["text/plain", "application/x-www-form-urlencoded"] {
+            let text = body(kind, br#"{"client_secret": "s3cret""#).unwrap();
+            assert_eq!(text, "***");
+        }
     }
 
     #[test]

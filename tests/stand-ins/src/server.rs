@@ -39,7 +39,7 @@ use crate::{
 };
 
 /// The longest body that is read. A thousand subscribers fit many times over.
-const BODY_LIMIT: usize = 64 * 1024 * 1024;
+pub(crate) const BODY_LIMIT: usize = 64 * 1024 * 1024;
 
 /// Serves until the future is dropped.
 pub(crate) async fn serve(listener: TcpListener, shared: Shared) -> io::Result<()> {

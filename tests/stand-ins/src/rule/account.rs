@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::values::FieldType;
+use super::{errors::ErrorShare, values::FieldType};
 
 /// A subscriber.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -129,6 +129,10 @@ pub struct RuleSettings {
     pub fold_tag_case: bool,
     /// Whether removing a tag that is not there is a 404, else a 200.
     pub absent_tag_is_404: bool,
+    /// The share of failing calls, in percent, at which the key is blocked for
+    /// ten minutes; `None` (`null`) for never. Rule's is 49. Off by default,
+    /// as a test of refusals fails on purpose.
+    pub error_percent_limit: Option<u32>,
 }
 
 impl Default for RuleSettings {
@@ -136,6 +140,7 @@ impl Default for RuleSettings {
         Self {
             fold_tag_case: false,
             absent_tag_is_404: true,
+            error_percent_limit: None,
         }
     }
 }
@@ -201,6 +206,7 @@ pub(crate) struct Account {
     pub fields: Vec<Definition>,
     pub tags: Vec<Named>,
     pub flows: Vec<Flow>,
+    pub errors: ErrorShare,
     next_id: u64,
 }
 

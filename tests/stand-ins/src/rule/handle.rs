@@ -118,6 +118,12 @@ impl RuleAccount {
         self.change(|account| account.flows.clone())
     }
 
+    /// The share of calls that were answered with a 4xx, in percent.
+    #[must_use]
+    pub fn error_percent(&self) -> u32 {
+        self.change(|account| account.errors.percent())
+    }
+
     /// How often a tag's automations were forced for a subscriber.
     #[must_use]
     pub fn forced(&self, email: &str, tag: &str) -> usize {

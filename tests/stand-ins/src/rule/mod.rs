@@ -2,6 +2,7 @@
 
 mod account;
 mod customizations;
+mod errors;
 mod handle;
 mod phone;
 mod refusal;
@@ -78,7 +79,13 @@ impl State {
         let Some(account) = account else {
             return Refusal::NotAuthorized.into();
         };
-        account.call(call, watch).unwrap_or_else(Into::into)
+        if let Some(blocked) = account.errors.blocked(call.now) {
+            return blocked;
+        }
+        let answer = account.call(call, watch).unwrap_or_else(Into::into);
+        let limit = account.settings.error_percent_limit;
+        account.errors.count(answer.status, limit, call.now);
+        answer
     }
 }
 

@@ -1,0 +1,93 @@
+# Everything a person types while working on this project. `make` lists it.
+#
+# Needed beforehand: Rust (rustup picks the release in rust-toolchain.toml),
+# Python 3.10 or later with its venv module, make and a C compiler. Everything
+# else is installed from PyPI into .venv, in the releases that .ci/tools pins.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= python3
+
+# The SAM CLI and the local AWS want different releases of one library.
+SAM := .venv/sam/.installed
+MINISTACK := .venv/ministack/.installed
+
+# `sam build` looks for cargo-lambda and zig on the path.
+export PATH := $(CURDIR)/.venv/sam/bin:$(PATH)
+export SAM_CLI_TELEMETRY := 0
+# `sam` asks for a region even where nothing leaves the machine.
+export AWS_DEFAULT_REGION ?= eu-north-1
+
+.PHONY: help
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: demo
+demo: $(SAM) $(MINISTACK) ## Deploy to a local AWS, post sample webhooks, show what reached the CRMs
+	@cargo run --locked --package local-aws --bin demo
+
+# The cheapest first, so that a mistake is told as soon as can be.
+.PHONY: test
+test: check-format check-template lint unit e2e ## Every check
+
+.PHONY: local
+local: $(MINISTACK) ## Start what `sam local invoke` needs around a function, until Ctrl-C
+	@cargo run --locked --package local-aws --bin local
+
+.PHONY: tools
+tools: $(SAM) $(MINISTACK) ## Install the pinned SAM CLI, cargo-lambda, zig and local AWS into .venv
+
+.PHONY: build
+build: $(SAM) ## Build the functions as they are deployed
+	sam build
+
+.PHONY: check-format
+check-format: ## Is every file formatted?
+	cargo fmt --all --check
+
+.PHONY: check-template
+check-template: $(SAM) ## Is template.yaml sound?
+	sam validate --lint
+
+.PHONY: lint
+lint: ## Clippy, with every warning an error
+	cargo clippy --locked --workspace --all-targets -- --deny warnings
+
+.PHONY: unit
+unit: ## Unit, property and integration tests
+	cargo test --locked --workspace --exclude e2e
+
+.PHONY: e2e
+e2e: $(SAM) $(MINISTACK) ## Tests against the stack, deployed to a local AWS
+	cargo test --locked --package e2e
+
+.PHONY: format
+format: ## Format every file
+	cargo fmt --all
+
+.PHONY: clean
+clean: ## Remove everything that was built or installed
+	cargo clean
+	rm -rf .aws-sam .local .venv
+
+.PHONY: pins
+pins: ## Resolve .ci/tools/*.in anew
+	$(PYTHON) -m venv .venv/pins
+	.venv/pins/bin/pip install --quiet --disable-pip-version-check uv
+	cd .ci/tools && for tools in sam ministack; do \
+		../../.venv/pins/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 \
+			--no-emit-index-url --custom-compile-command 'make pins' $$tools.in --output-file $$tools.txt || exit 1; \
+	done
+
+# A folder that was only half installed has no stamp and is begun anew.
+.venv/%/.installed: .ci/tools/%.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+		echo 'Python 3.10 or later is needed; name one with `make PYTHON=…`.' >&2; exit 1; }
+	@echo 'Installing $(<F:.txt=) and what it needs into $(@D) (about a minute, once) …'
+	@rm -rf $(@D)
+	@$(PYTHON) -m venv $(@D) || { \
+		echo 'Python lacks its venv module (on Debian and Ubuntu: apt-get install python3-venv).' >&2; exit 1; }
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@

@@ -1,0 +1,9 @@
+//! The Lambda function that makes Mailmojo agree with Sesamy.
+
+use lambda_runtime::Error;
+use mailmojo::Mailmojo;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    shared::consumer::run(Mailmojo::default()).await
+}

@@ -1,0 +1,197 @@
+//! The order of a sync's calls.
+//!
+//! Account fields once per account; the contact as it is; then only the writes
+//! that change something. Foreign tags and foreign account fields are sent back
+//! as they were read, because whether Mailmojo merges or replaces is assumed.
+
+use serde_json::{Map, Value};
+use shared::cache::Once;
+use shared::consumer::{Changes, Connector, Job};
+use shared::derivation::{Reconciliation, reconcile};
+use shared::http::ApiError;
+use shared::sesamy::Reads;
+use tracing::warn;
+
+use crate::client::{Client, Contact, ContactWrite};
+use crate::credentials::MailmojoCredentials;
+use crate::mapping;
+
+/// The Mailmojo connector of a function instance.
+#[derive(Debug, Default)]
+pub struct Mailmojo {
+    /// Accounts whose fields are defined.
+    defined: Once,
+}
+
+impl Connector for Mailmojo {
+    const NAME: &'static str = "mailmojo";
+
+    type Credentials = MailmojoCredentials;
+
+    /// Bills give the date of the last payment.
+    fn reads(_: &MailmojoCredentials) -> Reads {
+        Reads { bills: true }
+    }
+
+    async fn sync(&self, job: Job<'_, Self>) -> Result<Changes, ApiError> {
+        let client = Client::new(job.http, job.vendor, job.credentials);
+        self.defined.ensure(job.account, define(&client)).await?;
+
+        let email = job.subscriber.email.lookup();
+        let list_id = &job.credentials.list_id;
+        let mut changes = Changes::default();
+        let Some(contact) = client.contact(&email).await? else {
+            let wanted = Wanted::of(&Contact::default(), &job);
+            client.subscribe(list_id, &email, &wanted.whole()).await?;
+            changes.writes += 1;
+            changes.tags_added = wanted.plan.added();
+            return Ok(changes);
+        };
+
+        let wanted = Wanted::of(&contact, &job);
+        for write in wanted.differences(&contact) {
+            client.update(&email, &write).await?;
+            changes.writes += 1;
+        }
+        changes.tags_added = wanted.plan.added();
+        changes.tags_removed = wanted.plan.removed();
+        // Who unsubscribed, bounced or was deleted, there or as a whole, is left alone.
+        if contact.active && !contact.lists.contains(list_id) {
+            match client.subscribe(list_id, &email, &wanted.whole()).await {
+                Ok(()) => changes.writes += 1,
+                Err(error) if error.status() == Some(400) => {
+                    warn!(%error, "Mailmojo keeps a contact off the list; its data is synced all the same.");
+                    changes.refused_writes += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(changes)
+    }
+}
+
+/// Makes sure that the account has every field. Mailmojo itself does not say how,
+/// so that an account that does not know the address is synced without.
+async fn define(client: &Client<'_>) -> Result<(), ApiError> {
+    let Some(present) = client.fields().await? else {
+        warn!(
+            "Mailmojo does not know the address of account fields; values are sent all the same."
+        );
+        return Ok(());
+    };
+    for (name, kind) in mapping::DEFINITIONS {
+        if !present.contains(name) {
+            client.define(name, kind).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What a contact should hold, the publisher's own included.
+struct Wanted {
+    plan: Reconciliation,
+    /// All tags, as they are to be written one after the other.
+    tags: Vec<Vec<String>>,
+    custom: Map<String, Value>,
+    /// Names and phone by key, where the contact has none.
+    personal: Vec<(&'static str, String)>,
+}
+
+impl Wanted {
+    fn of(contact: &Contact, job: &Job<'_, Mailmojo>) -> Self {
+        let subscriber = job.subscriber;
+        let plan = reconcile(&contact.tags, &subscriber.tags, &[]);
+        let mut custom = contact.custom.clone();
+        for field in mapping::fields(subscriber) {
+            custom.insert(field.name.to_owned(), field.value);
+        }
+        let held = |key: &str| match key {
+            "first_name" => contact.first_name.is_some(),
+            "last_name" => contact.last_name.is_some(),
+            _ => contact.phone.is_some(),
+        };
+        let personal = mapping::personal(subscriber)
+            .filter(|(key, _)| !held(key))
+            .map(|(key, value)| (key, value.expose().to_owned()))
+            .collect();
+        Self {
+            tags: plan.replacements(&contact.tags),
+            plan,
+            custom,
+            personal,
+        }
+    }
+
+    /// Everything, for a contact that comes to the list.
+    fn whole(&self) -> ContactWrite {
+        ContactWrite {
+            personal: self.personal.clone(),
+            tags: self.tags.last().cloned(),
+            custom: Some(self.custom.clone()),
+        }
+    }
+
+    /// The writes that change something about the contact, in order.
+    fn differences(&self, contact: &Contact) -> Vec<ContactWrite> {
+        let changed = |(name, value): (&String, &Value)| {
+            !agrees(contact.custom.get(name).unwrap_or(&Value::Null), value)
+        };
+        let mut tags = self.tags.iter().cloned();
+        let first = ContactWrite {
+            personal: self.personal.clone(),
+            tags: tags.next(),
+            custom: self.custom.iter().any(changed).then(|| self.custom.clone()),
+        };
+        let further = tags.map(|tags| ContactWrite {
+            tags: Some(tags),
+            ..ContactWrite::default()
+        });
+        std::iter::once(first)
+            .filter(|write| *write != ContactWrite::default())
+            .chain(further)
+            .collect()
+    }
+}
+
+/// Whether a value that Mailmojo holds is the wanted one. Numbers may come back
+/// as texts and with other digits after the point (assumed).
+fn agrees(present: &Value, wanted: &Value) -> bool {
+    let number = |value: &Value| match value {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    };
+    match wanted {
+        Value::Number(_) => number(present) == number(wanted),
+        // What was cleared may come back as an empty text.
+        Value::Null => matches!(present, Value::Null) || present == "",
+        _ => present == wanted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_value_agrees_in_whatever_form_mailmojo_sends_it_back() {
+        let cases = [
+            (json!(1), json!(1), true),
+            (json!(1.0), json!(1), true),
+            (json!("1"), json!(1), true),
+            (json!(2), json!(1), false),
+            (json!(null), json!(1), false),
+            (json!(null), json!(null), true),
+            (json!(""), json!(null), true),
+            (json!(0), json!(null), false),
+            (json!(true), json!(true), true),
+            (json!(null), json!(false), false),
+            (json!("2026-01-01"), json!("2026-01-01"), true),
+        ];
+        for (present, wanted, expected) in cases {
+            assert_eq!(agrees(&present, &wanted), expected, "{present} {wanted}");
+        }
+    }
+}

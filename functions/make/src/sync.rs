@@ -1,0 +1,117 @@
+//! The order of a sync's calls, per list; lists in parallel.
+//!
+//! The subscriber as it is; the subscriber as it should be, unless it is so
+//! already; then products and subscriptions, which have no known read and are
+//! always sent. Every write can be repeated, so a list that fails makes the
+//! whole sync come back without harm to the others.
+
+use futures_util::future::join_all;
+use serde_json::Value;
+use shared::consumer::{Changes, Connector, Job};
+use shared::derivation::reconcile;
+use shared::http::ApiError;
+use shared::sesamy::Reads;
+
+use crate::client::{Client, Subscriber};
+use crate::credentials::{CredentialSet, MakeCredentials};
+use crate::mapping;
+
+/// The Make.as connector of a function instance.
+#[derive(Debug, Default)]
+pub struct Make;
+
+impl Connector for Make {
+    const NAME: &'static str = "make";
+
+    type Credentials = MakeCredentials;
+
+    fn reads(_: &MakeCredentials) -> Reads {
+        Reads::default()
+    }
+
+    async fn sync(&self, job: Job<'_, Self>) -> Result<Changes, ApiError> {
+        let sets = job.credentials.sets.iter();
+        let synced = join_all(sets.map(|set| sync_list(&job, set))).await;
+        let mut changes = Changes::default();
+        let mut worst: Option<ApiError> = None;
+        for outcome in synced {
+            match outcome {
+                Ok(list) => changes += list,
+                Err(error) => {
+                    if worst
+                        .as_ref()
+                        .is_none_or(|worst| urgency(&error) > urgency(worst))
+                    {
+                        worst = Some(error);
+                    }
+                }
+            }
+        }
+        worst.map_or(Ok(changes), Err)
+    }
+}
+
+/// Which of several lists' errors decides what becomes of the message: one
+/// that may pass, so that the list is tried again before the message is given
+/// up for another's sake; then a refusal.
+fn urgency(error: &ApiError) -> u8 {
+    match error {
+        error if error.is_passing() => 2,
+        error if error.is_refusal() => 1,
+        _ => 0,
+    }
+}
+
+async fn sync_list(job: &Job<'_, Make>, set: &CredentialSet) -> Result<Changes, ApiError> {
+    let client = Client::new(job.http, job.vendor, set);
+    let email = job.subscriber.email.lookup();
+    let present = client.subscriber(&email).await?;
+    let mut changes = Changes::default();
+
+    let tags = present.as_ref().map_or(&[][..], |present| &present.tags);
+    let plan = reconcile(tags, &job.subscriber.tags, &[]);
+    let mut writes = plan.replacements(tags);
+    if writes.is_empty() {
+        let body = mapping::subscriber(job.subscriber, tags);
+        if !present
+            .as_ref()
+            .is_some_and(|present| agrees(present, &body, &set.list_id))
+        {
+            writes.push(tags.to_vec());
+        }
+    }
+    for tags in &writes {
+        client
+            .upsert(mapping::subscriber(job.subscriber, tags))
+            .await?;
+        changes.writes += 1;
+    }
+    changes.tags_added = plan.added();
+    changes.tags_removed = plan.removed();
+    changes.writes += client
+        .write_products(&mapping::products(job.subscriber))
+        .await?;
+    changes.writes += client
+        .write_subscriptions(&mapping::subscriptions(job.subscriber))
+        .await?;
+    Ok(changes)
+}
+
+/// Whether a subscriber holds everything that the body says, its tags aside,
+/// and is on the list. An answer that names no lists says nothing about them,
+/// so the write is made.
+fn agrees(present: &Subscriber, body: &Value, list_id: &str) -> bool {
+    let on_list = present
+        .lists
+        .as_ref()
+        .is_some_and(|lists| lists.iter().any(|list| list == list_id));
+    let same = |(key, wanted): (&String, &Value)| {
+        let found = present.fields.get(key);
+        match (key.as_str(), found.and_then(Value::as_str), wanted.as_str()) {
+            ("tags", ..) => true,
+            ("email", Some(found), Some(wanted)) => found.eq_ignore_ascii_case(wanted),
+            _ => found == Some(wanted),
+        }
+    };
+    on_list && body.as_object().is_some_and(|body| body.iter().all(same))
+}

@@ -1,0 +1,167 @@
+//! From request to answer: what is checked, and in which order.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use lambda_http::{Body, Request, Response};
+use shared::message::Message;
+use tokio::time::Instant;
+
+use crate::keyring::{Keyring, Refusal};
+use crate::outcome::{Circumstances, Outcome};
+use crate::queues::{Entry, QueueService, Queues, TraceHeader};
+use crate::request::{Incoming, Route};
+use crate::webhook::{Announced, Unverified, Webhook};
+
+/// The largest body accepted, in bytes. Source: the contract. A webhook has
+/// about 300.
+pub const MAX_BODY: usize = 64 * 1024;
+
+/// When the sender is answered at the latest. Sesamy wants an answer "within a
+/// few seconds" (documented; it names no number).
+const ANSWER_WITHIN: Duration = Duration::from_millis(4_900);
+
+/// The webhook's handling. Made once per function instance.
+pub struct Intake<Q> {
+    keyring: Keyring,
+    queues: Queues<Q>,
+}
+
+impl<Q: QueueService> Intake<Q> {
+    /// Lets in whom the keyring knows, and queues what they announce.
+    pub fn new(keyring: Keyring, queues: Queues<Q>) -> Self {
+        Self { keyring, queues }
+    }
+
+    /// Answers a request, logs and counts what became of it.
+    pub async fn respond(&self, request: &Request) -> Response<Body> {
+        let began = Instant::now();
+        let incoming = Incoming::read(request);
+        let outcome = self.handle(&incoming).await;
+        let took = began.elapsed();
+        let trace = incoming.trace.as_ref().map(TraceHeader::to_string);
+        outcome.log(Circumstances {
+            request_id: incoming.request_id,
+            trace_id: trace.as_deref(),
+            took,
+        });
+        outcome.metrics(took).emit();
+        outcome.answer().response()
+    }
+
+    /// What becomes of a request, known in time even if AWS does not answer
+    /// and even if the handling panics.
+    async fn handle(&self, request: &Incoming<'_>) -> Outcome {
+        let decided = tokio::time::timeout(ANSWER_WITHIN, self.decide(request));
+        match caught(decided).await {
+            Some(Ok(outcome)) => outcome,
+            Some(Err(_)) => Outcome::TookTooLong,
+            None => Outcome::Panicked,
+        }
+    }
+
+    /// The checks in the order of the contract: route, size, a vendor named in
+    /// JSON, the token, the rest of the body.
+    async fn decide(&self, request: &Incoming<'_>) -> Outcome {
+        match request.route {
+            Route::Webhook => {}
+            Route::OtherMethod => return Outcome::MethodNotAllowed,
+            Route::OtherPath => return Outcome::NotFound,
+        }
+        if request.body.len() > MAX_BODY {
+            return Outcome::TooLarge {
+                bytes: request.body.len(),
+                most: MAX_BODY,
+            };
+        }
+        let unverified = match Unverified::read(request.body) {
+            Ok(unverified) => unverified,
+            Err(invalid) => {
+                return Outcome::Invalid {
+                    vendor_id: None,
+                    invalid,
+                };
+            }
+        };
+        let vendor_id = unverified.vendor_id().clone();
+        let Some(presented) = &request.presented else {
+            return Outcome::WithoutToken { vendor_id };
+        };
+        let proof = match self.keyring.prove(&vendor_id, presented).await {
+            Ok(proof) => proof,
+            Err(Refusal::Unproven(unproven)) => {
+                return Outcome::Unauthenticated {
+                    vendor_id,
+                    unproven,
+                };
+            }
+            Err(Refusal::Undecided(undecided)) => {
+                return Outcome::Undecided {
+                    vendor_id,
+                    undecided,
+                };
+            }
+        };
+        match unverified.verified(proof) {
+            Ok(webhook) => self.queue(webhook, request.trace.clone()).await,
+            Err(invalid) => Outcome::Invalid {
+                vendor_id: Some(vendor_id),
+                invalid,
+            },
+        }
+    }
+
+    /// Queues what a webhook announces, if it is known.
+    async fn queue(&self, webhook: Webhook, trace: Option<TraceHeader>) -> Outcome {
+        let Webhook { reader, announced } = webhook;
+        let event = match announced {
+            Announced::Known(event) => event,
+            Announced::Unknown(event_type) => return Outcome::Ignored { reader, event_type },
+        };
+        let event_type = event.event_type;
+        let event_id = event.id(&reader.vendor_id, &reader.user_id);
+        let message = Message {
+            event_id,
+            reader,
+            received_at: Timestamp::now(),
+            event: Some(event),
+        };
+        let queued = self.queues.send(Entry::new(&message, trace)).await;
+        let Message {
+            reader, event_id, ..
+        } = message;
+        match queued {
+            Ok(()) => Outcome::Queued {
+                reader,
+                event_type,
+                event_id,
+            },
+            Err(not_queued) => Outcome::NotQueued {
+                reader,
+                event_type,
+                event_id,
+                not_queued,
+            },
+        }
+    }
+}
+
+/// The work's result, or `None` where it panics.
+///
+/// What it leaves half-done is not seen again: it borrows the keyring and the
+/// queues, whose locks hold whole values only.
+async fn caught<T>(work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    std::future::poll_fn(|context| {
+        match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
+            Ok(poll) => poll.map(Some),
+            Err(_) => std::task::Poll::Ready(None),
+        }
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,78 @@
+//! What is logged of a sync: one line, ids and counts, never personal data.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tracing::{info, warn};
+
+use super::batch::{ReaderBatch, Record};
+use super::connector::{Changes, Connector};
+use super::outcome::{DeadLetter, Outcome};
+use super::sync::Findings;
+
+/// The variable in which Lambda puts the trace of an invocation.
+const TRACE_VARIABLE: &str = "_X_AMZN_TRACE_ID";
+
+/// Logs a sync that ended.
+pub(super) fn sync<C: Connector>(
+    batch: &ReaderBatch,
+    outcome: &Outcome,
+    findings: &Findings,
+    took: Duration,
+) {
+    let event_ids: Vec<_> = batch
+        .entries
+        .iter()
+        .map(|(_, message)| message.event_id.as_str())
+        .collect();
+    let changes = match outcome {
+        Outcome::Synced(changes) => *changes,
+        _ => Changes::default(),
+    };
+    let now = Timestamp::now();
+    let received = batch.entries.iter().map(|(_, message)| message.received_at);
+    let events = batch.entries.iter().filter_map(|(_, m)| m.event.as_ref());
+    let occurred = events.map(|event| event.occurred_at);
+    let sent_trace = batch.entries.iter().find_map(|(r, _)| r.trace.clone());
+    let trace = sent_trace.or_else(|| std::env::var(TRACE_VARIABLE).ok());
+    info!(
+        connector = C::NAME,
+        vendor_id = batch.reader.vendor_id.as_str(),
+        user_id = batch.reader.user_id.as_str(),
+        event_ids = event_ids.join(","),
+        trace_id = trace,
+        outcome = outcome.name(),
+        reason = outcome.reason(),
+        tags_added = changes.tags_added,
+        tags_removed = changes.tags_removed,
+        writes = changes.writes,
+        refused_writes = changes.refused_writes,
+        dropped_values = findings.dropped.count(),
+        dropped_at = %findings.dropped,
+        took_ms = millis(took),
+        since_receipt_ms = received.min().map(|at| since(at, now)),
+        since_event_ms = occurred.min().map(|at| since(at, now)),
+        receives = batch.entries.iter().map(|(r, _)| r.receive_count).max(),
+        "A sync ended."
+    );
+}
+
+/// Logs a record whose body is no message.
+pub(super) fn unreadable<C: Connector>(record: &Record, letter: &DeadLetter) {
+    warn!(
+        connector = C::NAME,
+        message_id = record.message_id,
+        outcome = "dead_letter",
+        reason = letter.message,
+        "A message could not be read."
+    );
+}
+
+fn since(earlier: Timestamp, now: Timestamp) -> u64 {
+    // A clock that runs ahead of ours makes it nothing, not negative.
+    millis(Duration::try_from(now.duration_since(earlier)).unwrap_or_default())
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,78 @@
+//! The samples in `events/` do what their names say.
+
+use local_aws::{Connector, Error, Function, Project, Result, samples};
+use serde_json::{Value, json};
+use shared::message::Message;
+
+use crate::stage::on_stage;
+
+fn sample(path: &str) -> Result<Value> {
+    let path = Project::here()?.root().join("events").join(path);
+    let read = std::fs::read_to_string(&path).map_err(|error| error.to_string());
+    read.and_then(|text| serde_json::from_str(&text).map_err(|error| error.to_string()))
+        .map_err(|error| Error::new(format!("{}: {error}", path.display())))
+}
+
+#[test]
+fn the_samples_of_the_webhook_get_their_answers() {
+    on_stage(async |stage| {
+        for (path, status) in [
+            ("webhook/valid.json", 202),
+            ("webhook/unauthenticated.json", 401),
+            ("webhook/invalid.json", 400),
+        ] {
+            let answer = stage
+                .stack
+                .invoke(Function::Webhook, &sample(path)?)
+                .await?;
+            assert_eq!(answer["statusCode"], status, "{path}: {answer}");
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn the_samples_of_rule_are_synced() {
+    on_stage(async |stage| {
+        let function = Connector::Rule.function();
+        for path in ["rule/one-reader.json", "rule/several-readers.json"] {
+            let answer = stage.stack.invoke(function, &sample(path)?).await?;
+            assert_eq!(answer, json!({"batchItemFailures": []}), "{path}");
+        }
+        let rule = stage.stand_ins.rule().account(samples::VENDOR).unwrap();
+        for (email, tag) in [
+            ("anna@example.com", "sesamy_active_subscriber"),
+            ("bo@example.com", "sesamy_overdue_contract"),
+            ("cilla@example.com", "culture"),
+        ] {
+            let subscriber = rule.subscriber(email).unwrap();
+            assert!(
+                subscriber.tags.iter().any(|found| found == tag),
+                "{subscriber:?}"
+            );
+        }
+        assert_eq!(rule.subscriber("dora@example.com"), None);
+        Ok(())
+    });
+}
+
+#[test]
+fn the_messages_in_the_samples_are_those_the_webhook_would_queue() {
+    for path in ["rule/one-reader.json", "rule/several-readers.json"] {
+        let sample = sample(path).unwrap();
+        for record in sample["Records"].as_array().unwrap() {
+            let message = Message::from_json(record["body"].as_str().unwrap()).unwrap();
+            let reader = &message.reader;
+            let event = message.event.as_ref().unwrap();
+            let id = event.id(&reader.vendor_id, &reader.user_id);
+            assert_eq!(message.event_id, id, "{path}");
+            let attributes = &record["attributes"];
+            assert_eq!(attributes["MessageDeduplicationId"], id.as_str(), "{path}");
+            assert_eq!(
+                attributes["MessageGroupId"],
+                reader.message_group(),
+                "{path}"
+            );
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! What reaches the CRM.
+
+use local_aws::{Connector, Function};
+use stand_ins::{Api, Contract, Entitlement, User};
+
+use crate::stage::{SOON, on_stage};
+
+#[test]
+fn a_webhook_brings_the_reader_to_rule() {
+    on_stage(async |stage| {
+        let publisher = stage.publisher("arrives");
+        publisher.sesamy.put_user(
+            User::new("email|anna")
+                .email("anna.arrives@example.com")
+                .name("Anna", "Berg")
+                .contract(Contract::active("c1"))
+                .entitlement(Entitlement::new("e1", "sid:premium", "Premium")),
+        );
+        let event = publisher
+            .announce("contract.1#purchased", "email|anna")
+            .await?;
+        let email = "anna.arrives@example.com";
+        let last = "sesamy_event_contract-purchased";
+        publisher.tag_arrives(email, last, SOON).await?;
+
+        let subscriber = publisher.rule.subscriber(email).unwrap();
+        let mut tags = subscriber.tags;
+        tags.sort();
+        assert_eq!(
+            tags,
+            [
+                "sesamy",
+                "sesamy_active_entitlement_premium",
+                "sesamy_active_sku_sid-premium",
+                "sesamy_active_subscriber",
+                "sesamy_event_contract-purchased",
+            ]
+        );
+        assert_eq!(subscriber.fields["Sesamy_User.FirstName"], "Anna");
+        assert_eq!(subscriber.fields["Sesamy_Subscription.Status"], "ACTIVE");
+        assert_eq!(publisher.harms(), []);
+
+        // Both functions tell of the event, and neither of the person.
+        publisher.log_says(&event).await?;
+        for function in [Function::Webhook, Connector::Rule.function()] {
+            let logs = stage.stack.logs(function).await?;
+            assert!(logs.iter().any(|line| line.contains(&event)), "{function}");
+            for personal in ["anna.arrives", "Berg", "token-of-", "key-of-"] {
+                let told = logs.iter().find(|line| line.contains(personal));
+                assert_eq!(told, None, "{function} tells {personal}");
+            }
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_webhook_delivered_twice_is_one_sync() {
+    on_stage(async |stage| {
+        let publisher = stage.publisher("twice");
+        let email = "bo.twice@example.com";
+        publisher
+            .sesamy
+            .put_user(User::new("email|bo").email(email));
+        let first = publisher.announce("userVendor.1#new", "email|bo").await?;
+        let second = publisher.announce("userVendor.1#new", "email|bo").await?;
+        assert_eq!(first, second);
+        publisher
+            .tag_arrives(email, "sesamy_event_uservendor-new", SOON)
+            .await?;
+
+        // An event queued later is synced later: by then the second would have been.
+        publisher
+            .announce("userVendor.1#update", "email|bo")
+            .await?;
+        publisher
+            .tag_arrives(email, "sesamy_event_uservendor-update", SOON)
+            .await?;
+        assert_eq!(publisher.upserts(), 2);
+        assert_eq!(
+            publisher.rule.forced(email, "sesamy_event_uservendor-new"),
+            1
+        );
+        Ok(())
+    });
+}
+
+#[test]
+fn the_burst_of_a_purchase_is_one_sync_and_four_event_tags() {
+    on_stage(async |stage| {
+        let publisher = stage.publisher("burst");
+        let email = "cilla.burst@example.com";
+        publisher.sesamy.put_user(
+            User::new("email|cilla")
+                .email(email)
+                .contract(Contract::active("c1"))
+                .entitlement(Entitlement::new("e1", "sid:premium", "Premium")),
+        );
+        // A poll between two of them would make two batches of the burst.
+        stage.stack.set_receiving(Connector::Rule, false).await?;
+        let mut announced = Ok(String::new());
+        for event_type in [
+            "checkout.1#confirm",
+            "contract.1#purchased",
+            "entitlement.1#new",
+            "userVendor.1#new",
+        ] {
+            announced = publisher.announce(event_type, "email|cilla").await;
+            if announced.is_err() {
+                break;
+            }
+        }
+        // Past the queue's delay, and in any case, for the other tests need it.
+        tokio::time::sleep(std::time::Duration::from_secs(6)).await;
+        stage.stack.set_receiving(Connector::Rule, true).await?;
+        announced?;
+
+        publisher
+            .tag_arrives(email, "sesamy_event_uservendor-new", SOON)
+            .await?;
+        assert_eq!(publisher.upserts(), 1);
+        let profiles = publisher.requests(Api::Sesamy);
+        let profiles = profiles
+            .iter()
+            .filter(|request| request.path.ends_with("cilla"));
+        assert_eq!(profiles.count(), 1);
+        for tag in [
+            "sesamy_event_checkout-confirm",
+            "sesamy_event_contract-purchased",
+            "sesamy_event_entitlement-new",
+            "sesamy_event_uservendor-new",
+        ] {
+            assert_eq!(publisher.rule.forced(email, tag), 1, "{tag}");
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_guest_is_skipped_and_done() {
+    on_stage(async |stage| {
+        let publisher = stage.publisher("guest");
+        publisher.sesamy.put_user(
+            User::new("guest|dora")
+                .email("dora.guest@example.com")
+                .guest(),
+        );
+        publisher.announce("userVendor.1#new", "guest|dora").await?;
+        publisher.log_says("skipped").await?;
+        assert_eq!(publisher.requests(Api::Rule), []);
+        Ok(())
+    });
+}

@@ -1,0 +1,224 @@
+//! Signed calls of the local AWS.
+//!
+//! Three of AWS's services are asked a dozen things here, all in JSON: less
+//! code to compile than their clients.
+
+use std::{path::Path, time::SystemTime};
+
+use aws_credential_types::Credentials;
+use aws_sigv4::{
+    http_request::{SignableBody, SignableRequest, SigningSettings, sign},
+    sign::v4,
+};
+use reqwest::{Client, Method};
+use serde_json::Value;
+
+use crate::{Error, Result};
+
+/// The region that everything here is in.
+pub const REGION: &str = "eu-north-1";
+
+/// The access key and its secret, which the local AWS takes for the root of an account.
+pub const ACCESS_KEY: &str = "test";
+
+/// A service that is called by naming an operation in a header.
+#[derive(Clone, Copy, Debug)]
+pub enum Service {
+    /// Secrets Manager.
+    Secrets,
+    /// SQS.
+    Sqs,
+    /// CloudWatch Logs.
+    Logs,
+}
+
+impl Service {
+    /// Its name in signatures, the prefix of its operations, its version of JSON.
+    const fn protocol(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::Secrets => ("secretsmanager", "secretsmanager", "1.1"),
+            Self::Sqs => ("sqs", "AmazonSQS", "1.0"),
+            Self::Logs => ("logs", "Logs_20140328", "1.1"),
+        }
+    }
+}
+
+/// A call that the local AWS refused.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    /// The kind of error, such as `ResourceNotFoundException`.
+    pub kind: String,
+    /// The whole error.
+    pub error: Error,
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        refusal.error
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self {
+            kind: String::new(),
+            error,
+        }
+    }
+}
+
+/// A client of the local AWS, as the root of its account.
+#[derive(Clone)]
+pub struct Aws {
+    http: Client,
+    endpoint: String,
+}
+
+impl Aws {
+    /// A client that trusts this authority alone.
+    pub(crate) fn new(endpoint: String, authority: &Path) -> Result<Self> {
+        let client = || {
+            let pem = std::fs::read(authority).map_err(|error| error.to_string())?;
+            let authority =
+                reqwest::Certificate::from_pem(&pem).map_err(|error| error.to_string())?;
+            Client::builder()
+                .tls_certs_only([authority])
+                .timeout(std::time::Duration::from_secs(60))
+                .build()
+                .map_err(|error| error.to_string())
+        };
+        let http =
+            client().map_err(|error| Error::new(format!("no client of the local AWS: {error}")))?;
+        Ok(Self { http, endpoint })
+    }
+
+    /// Where it is called.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// The plain client, for the deployed API.
+    pub(crate) fn http(&self) -> &Client {
+        &self.http
+    }
+
+    /// Carries an operation out.
+    ///
+    /// # Errors
+    /// When it is refused or the local AWS does not answer.
+    pub async fn call(&self, service: Service, operation: &str, input: &Value) -> Result<Value> {
+        Ok(self.try_call(service, operation, input).await?)
+    }
+
+    /// As [`Aws::call`], telling kinds of refusals apart.
+    pub(crate) async fn try_call(
+        &self,
+        service: Service,
+        operation: &str,
+        input: &Value,
+    ) -> std::result::Result<Value, Refusal> {
+        let (name, prefix, version) = service.protocol();
+        let headers = [
+            ("content-type", format!("application/x-amz-json-{version}")),
+            ("x-amz-target", format!("{prefix}.{operation}")),
+        ];
+        self.send(name, Method::POST, "/", &headers, input.to_string())
+            .await
+    }
+
+    /// Calls the API of Lambda, which has paths instead of operations.
+    ///
+    /// # Errors
+    /// When the call is refused or the local AWS does not answer.
+    pub async fn lambda(&self, method: Method, path: &str, input: &Value) -> Result<Value> {
+        let body = if method == Method::GET {
+            String::new()
+        } else {
+            input.to_string()
+        };
+        let headers = [("content-type", "application/json".to_owned())];
+        let path = format!("/2015-03-31{path}");
+        Ok(self.send("lambda", method, &path, &headers, body).await?)
+    }
+
+    async fn send(
+        &self,
+        service: &'static str,
+        method: Method,
+        path: &str,
+        headers: &[(&str, String)],
+        body: String,
+    ) -> std::result::Result<Value, Refusal> {
+        let url = format!("{}{path}", self.endpoint);
+        let what = format!("{service} of the local AWS, {method} {path}");
+        let failed = |why: String| Error::new(format!("{what}: {why}"));
+
+        let mut request = self.http.request(method.clone(), &url);
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        for (name, value) in signature(service, &method, &url, headers, &body).map_err(&failed)? {
+            request = request.header(name, value);
+        }
+        let answer = request.body(body).send().await;
+        let answer = answer.map_err(|error| failed(format!("no answer: {error:?}")))?;
+        let status = answer.status();
+        let body = answer.text().await;
+        let body = body.map_err(|error| failed(format!("half an answer: {error}")))?;
+        let value: Value = serde_json::from_str(&body).unwrap_or_default();
+        if status.is_success() {
+            return Ok(value);
+        }
+        let target = headers.last().map_or("", |(_, value)| value);
+        let kind = text(&value, "/__type").unwrap_or_default();
+        Err(Refusal {
+            kind: kind.rsplit('#').next().unwrap_or_default().to_owned(),
+            error: failed(format!("{target} refused, {status}: {body}")),
+        })
+    }
+}
+
+fn signature(
+    service: &'static str,
+    method: &Method,
+    url: &str,
+    headers: &[(&str, String)],
+    body: &str,
+) -> std::result::Result<Vec<(String, String)>, String> {
+    let identity = Credentials::from_keys(ACCESS_KEY, ACCESS_KEY, None).into();
+    let parameters = v4::SigningParams::builder()
+        .identity(&identity)
+        .region(REGION)
+        .name(service)
+        .time(SystemTime::now())
+        .settings(SigningSettings::default())
+        .build()
+        .map_err(|error| error.to_string())?
+        .into();
+    let headers = headers.iter().map(|(name, value)| (*name, value.as_str()));
+    let request = SignableRequest::new(
+        method.as_str(),
+        url,
+        headers,
+        SignableBody::Bytes(body.as_bytes()),
+    )
+    .map_err(|error| error.to_string())?;
+    let (instructions, _) = sign(request, &parameters)
+        .map_err(|error| error.to_string())?
+        .into_parts();
+    let headers = instructions.headers();
+    Ok(headers
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect())
+}
+
+/// The text at a JSON pointer.
+pub(crate) fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
+    value.pointer(pointer).and_then(Value::as_str)
+}
+
+/// The list at a JSON pointer, empty where there is none.
+pub(crate) fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
+    let list = value.pointer(pointer).and_then(Value::as_array);
+    list.map_or(&[], Vec::as_slice)
+}

@@ -1,0 +1,140 @@
+//! This project's folder: its tools and its build.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use crate::{Error, Result, child::Program};
+
+/// The project's folder.
+#[derive(Clone, Debug)]
+pub struct Project {
+    root: PathBuf,
+}
+
+/// The template as `sam build` leaves it, with the functions beside it.
+#[derive(Clone, Debug)]
+pub struct Built {
+    /// Where it is.
+    pub template: PathBuf,
+}
+
+impl Project {
+    /// The folder this crate was compiled in.
+    ///
+    /// # Errors
+    /// When it has gone.
+    pub fn here() -> Result<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let root = root.canonicalize().map_err(|error| {
+            Error::new(format!("{} has gone: {error}", root.display()))
+                .advice("Was the project moved? `cargo clean` and try again.")
+        })?;
+        Ok(Self { root })
+    }
+
+    /// Its path.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Builds the functions as they are deployed.
+    ///
+    /// # Errors
+    /// When `sam` is not installed or fails.
+    pub async fn build(&self, on_line: impl Fn(&str) + Send + 'static) -> Result<Built> {
+        self.sam(["build"])?
+            .env(outer_environment())
+            .env([("PATH", self.path()?)])
+            .on_line(on_line)
+            .run()
+            .await
+            .map_err(|error| error.advice("`make build` shows all of it."))?;
+        Ok(Built {
+            template: self.root.join(".aws-sam/build/template.yaml"),
+        })
+    }
+
+    /// The SAM CLI. Its environment is still to be given.
+    pub(crate) fn sam<const N: usize>(&self, args: [&str; N]) -> Result<Program> {
+        let sam = self.tool(".venv/sam/bin/sam")?;
+        Ok(Program::new("sam", sam)
+            .args(args)
+            .env([("SAM_CLI_TELEMETRY", "0")])
+            .current_dir(&self.root))
+    }
+
+    /// The Python that the local AWS is installed in.
+    pub(crate) fn local_aws_python(&self) -> Result<PathBuf> {
+        self.tool(".venv/ministack/bin/python")
+    }
+
+    fn tool(&self, path: &str) -> Result<PathBuf> {
+        let tool = self.root.join(path);
+        if tool.is_file() {
+            return Ok(tool);
+        }
+        Err(Error::new(format!("{path} is not installed")).advice("`make tools` installs it."))
+    }
+
+    /// The path of programs, with those of the SAM CLI's environment first.
+    fn path(&self) -> Result<OsString> {
+        let outer = std::env::var_os("PATH").unwrap_or_default();
+        let own = self.root.join(".venv/sam/bin");
+        std::env::join_paths(std::iter::once(own).chain(std::env::split_paths(&outer))).map_err(
+            |_| {
+                Error::new(format!(
+                    "the path {} cannot be on PATH",
+                    self.root.display()
+                ))
+            },
+        )
+    }
+
+    /// A new, empty folder for one run, inside the project: unlike a temporary
+    /// one it is sure to be on a file system that programs may be run from.
+    pub(crate) fn new_folder(&self) -> Result<PathBuf> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let folder = self.root.join(format!(".local/{}-{number}", process::id()));
+        let made = std::fs::remove_dir_all(&folder)
+            .or_else(|error| match error.kind() {
+                std::io::ErrorKind::NotFound => Ok(()),
+                _ => Err(error),
+            })
+            .and_then(|()| std::fs::create_dir_all(&folder));
+        made.map_err(|error| {
+            Error::new(format!("{} could not be made: {error}", folder.display()))
+        })?;
+        Ok(folder)
+    }
+}
+
+/// This process's environment without what would change a build or reach a real AWS.
+///
+/// `cargo run` and `cargo test` add variables of their own, which would make
+/// cargo build anew what a build from the command line has just built.
+fn outer_environment() -> impl Iterator<Item = (OsString, OsString)> {
+    const ADDED_BY_CARGO: [&str; 12] = [
+        "CARGO_BIN_",
+        "CARGO_CRATE_NAME",
+        "CARGO_MANIFEST_",
+        "CARGO_PKG_",
+        "CARGO_PRIMARY_PACKAGE",
+        "CARGO_TARGET_TMPDIR",
+        "DYLD_FALLBACK_LIBRARY_PATH",
+        "LD_LIBRARY_PATH",
+        "OUT_DIR",
+        "RUSTUP_TOOLCHAIN",
+        "RUST_RECURSION_COUNT",
+        // Also by this project's own configuration of cargo.
+        "AWS_",
+    ];
+    std::env::vars_os().filter(|(name, _)| {
+        let name = name.to_string_lossy();
+        name != "CARGO" && !ADDED_BY_CARGO.iter().any(|prefix| name.starts_with(prefix))
+    })
+}

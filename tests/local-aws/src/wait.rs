@@ -1,0 +1,29 @@
+//! Waiting for what happens by itself.
+
+use std::time::{Duration, Instant};
+
+use crate::{Error, Result};
+
+/// Looks every 100 ms until there is something, for at most `limit`.
+///
+/// # Errors
+/// When the time is over, naming `what` was waited for; and any error of `look`.
+pub async fn eventually<T>(
+    what: &str,
+    limit: Duration,
+    mut look: impl AsyncFnMut() -> Result<Option<T>>,
+) -> Result<T> {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = look().await? {
+            return Ok(found);
+        }
+        if start.elapsed() >= limit {
+            return Err(Error::new(format!(
+                "waited {} s in vain for {what}",
+                limit.as_secs()
+            )));
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
