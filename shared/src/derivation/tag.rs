@@ -45,7 +45,10 @@ impl Tag {
         Self::named(PERMANENT_TAG)
     }
 
-    /// A tag that ends in the slug of a name. `None` where the name has none.
+    /// A tag that ends in the slug of a name.
+    ///
+    /// Decided. Known: nothing. Assumed: a name of which no letter or digit is
+    /// left gives no tag, rather than one that means nothing in particular.
     pub(super) fn slugged(prefix: &str, name: Option<&String>) -> Option<Self> {
         let slug = slug(name?);
         (!slug.is_empty()).then(|| Self::cut(format!("{prefix}{slug}")))
