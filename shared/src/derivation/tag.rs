@@ -32,9 +32,7 @@ impl Tag {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
 
-impl Tag {
     /// A tag whose whole name is fixed.
     pub(super) fn named(name: &'static str) -> Self {
         Self(name.to_owned())
