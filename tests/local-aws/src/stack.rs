@@ -16,11 +16,15 @@ use crate::{
 pub enum Connector {
     /// Rule.
     Rule,
+    /// Mailmojo.
+    Mailmojo,
+    /// Make.as.
+    Make,
 }
 
 impl Connector {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::Rule];
+    pub const ALL: [Self; 3] = [Self::Rule, Self::Mailmojo, Self::Make];
 
     /// The function that consumes its queue.
     pub const fn function(self) -> Function {
@@ -29,9 +33,12 @@ impl Connector {
 }
 
 impl fmt::Display for Connector {
+    /// The name in the template.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Rule => "Rule",
+            Self::Mailmojo => "Mailmojo",
+            Self::Make => "Make",
         })
     }
 }

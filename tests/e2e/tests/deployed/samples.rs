@@ -32,34 +32,53 @@ fn the_samples_of_the_webhook_get_their_answers() {
 }
 
 #[test]
-fn the_samples_of_rule_are_synced() {
+fn the_samples_of_each_connector_are_synced() {
     on_stage(async |stage| {
-        let function = Connector::Rule.function();
-        for path in ["rule/one-reader.json", "rule/several-readers.json"] {
-            let answer = stage.stack.invoke(function, &sample(path)?).await?;
-            assert_eq!(answer, json!({"batchItemFailures": []}), "{path}");
+        for connector in Connector::ALL {
+            for path in batches(connector) {
+                let function = connector.function();
+                let answer = stage.stack.invoke(function, &sample(&path)?).await?;
+                assert_eq!(answer, json!({"batchItemFailures": []}), "{path}");
+            }
         }
-        let rule = stage.stand_ins.rule().account(samples::VENDOR).unwrap();
-        for (email, tag) in [
-            ("anna@example.com", "sesamy_active_subscriber"),
-            ("bo@example.com", "sesamy_overdue_contract"),
-            ("cilla@example.com", "culture"),
+        let crms = &stage.stand_ins;
+        let rule = crms.rule().account(samples::VENDOR).unwrap();
+        let mailmojo = crms.mailmojo().account(samples::VENDOR).unwrap();
+        let make = crms.make().account(samples::VENDOR).unwrap();
+        let tags = |email: &str| {
+            [
+                ("Rule", rule.subscriber(email).map(|found| found.tags)),
+                ("Mailmojo", mailmojo.contact(email).map(|found| found.tags)),
+                ("Make", make.subscriber(email).map(|found| found.tags)),
+            ]
+        };
+        for (email, tag, there) in [
+            ("anna@example.com", "sesamy_active_subscriber", true),
+            ("bo@example.com", "sesamy_overdue_contract", true),
+            ("cilla@example.com", "sesamy_active_subscriber", false),
+            // The publisher's own.
+            ("cilla@example.com", "culture", true),
         ] {
-            let subscriber = rule.subscriber(email).unwrap();
-            assert!(
-                subscriber.tags.iter().any(|found| found == tag),
-                "{subscriber:?}"
-            );
+            for (crm, tags) in tags(email) {
+                let tags = tags.unwrap();
+                assert_eq!(
+                    tags.iter().any(|found| found == tag),
+                    there,
+                    "{crm}: {tags:?}"
+                );
+            }
         }
-        assert_eq!(rule.subscriber("dora@example.com"), None);
+        for (crm, tags) in tags("dora@example.com") {
+            assert_eq!(tags, None, "{crm}");
+        }
         Ok(())
     });
 }
 
 #[test]
 fn the_messages_in_the_samples_are_those_the_webhook_would_queue() {
-    for path in ["rule/one-reader.json", "rule/several-readers.json"] {
-        let sample = sample(path).unwrap();
+    for path in Connector::ALL.into_iter().flat_map(batches) {
+        let sample = sample(&path).unwrap();
         for record in sample["Records"].as_array().unwrap() {
             let message = Message::from_json(record["body"].as_str().unwrap()).unwrap();
             let reader = &message.reader;
@@ -75,4 +94,9 @@ fn the_messages_in_the_samples_are_those_the_webhook_would_queue() {
             );
         }
     }
+}
+
+fn batches(connector: Connector) -> [String; 2] {
+    let folder = connector.to_string().to_lowercase();
+    ["one-reader", "several-readers"].map(|name| format!("{folder}/{name}.json"))
 }

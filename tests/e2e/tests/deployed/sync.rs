@@ -1,6 +1,6 @@
 //! What reaches the CRM.
 
-use local_aws::{Connector, Function, eventually};
+use local_aws::{Connector, Function, eventually, samples};
 use stand_ins::{Api, Contract, Entitlement, User};
 
 use crate::stage::{SOON, on_stage};
@@ -51,6 +51,41 @@ fn a_webhook_brings_the_reader_to_rule() {
             }
         }
         Ok(())
+    });
+}
+
+#[test]
+fn one_webhook_reaches_every_crm() {
+    on_stage(async |stage| {
+        let (email, tag) = ("every@example.com", "sesamy_active_subscriber");
+        let publisher = stage.stand_ins.sesamy().vendor(samples::VENDOR).unwrap();
+        publisher.put_user(
+            User::new("email|every")
+                .email(email)
+                .contract(Contract::active("c1")),
+        );
+        let event = "contract.1#purchased";
+        let body = samples::webhook(event, "email|every", "2026-01-15T09:31:00Z", &[]);
+        let token = format!("Bearer {}", samples::TOKEN);
+        let reply = stage.stack.post(Some(&token), body.to_string()).await?;
+        assert_eq!(reply.status, 202, "{reply:?}");
+
+        let crms = &stage.stand_ins;
+        let rule = crms.rule().account(samples::VENDOR).unwrap();
+        let mailmojo = crms.mailmojo().account(samples::VENDOR).unwrap();
+        let make = crms.make().account(samples::VENDOR).unwrap();
+        eventually("the tag in every CRM", SOON, async || {
+            let tags = [
+                rule.subscriber(email).map(|found| found.tags),
+                mailmojo.contact(email).map(|found| found.tags),
+                make.subscriber(email).map(|found| found.tags),
+            ];
+            let mut tags = tags.into_iter().map(Option::unwrap_or_default);
+            Ok(tags
+                .all(|tags| tags.iter().any(|found| found == tag))
+                .then_some(()))
+        })
+        .await
     });
 }
 

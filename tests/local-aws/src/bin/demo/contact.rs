@@ -19,25 +19,75 @@ pub struct Contact {
 impl Contact {
     /// What each CRM holds under an address.
     pub fn all(stand_ins: &StandIns, email: &str) -> Vec<Self> {
-        vec![Self::in_rule(stand_ins, email)]
+        vec![
+            Self::in_rule(stand_ins, email),
+            Self::in_mailmojo(stand_ins, email),
+            Self::in_make(stand_ins, email),
+        ]
     }
 
     fn in_rule(stand_ins: &StandIns, email: &str) -> Self {
         let account = stand_ins.rule().account(samples::VENDOR);
         let subscriber = account.and_then(|account| account.subscriber(email));
-        let mut contact = Self {
-            crm: "Rule",
-            ..Self::default()
-        };
+        let mut contact = Self::none("Rule");
         if let Some(subscriber) = subscriber {
             contact.exists = true;
             contact.tags.extend(subscriber.tags);
-            let fields = subscriber.fields.iter();
-            contact.fields = fields
-                .map(|(key, value)| (key.clone(), shown(value)))
-                .collect();
+            contact.fields.extend(shown_all(subscriber.fields));
         }
         contact
+    }
+
+    fn in_mailmojo(stand_ins: &StandIns, email: &str) -> Self {
+        let account = stand_ins.mailmojo().account(samples::VENDOR);
+        let found = account.and_then(|account| account.contact(email));
+        let mut contact = Self::none("Mailmojo");
+        if let Some(found) = found {
+            contact.exists = true;
+            contact.tags.extend(found.tags);
+            contact.fields.extend(shown_all(found.custom));
+            let names = [
+                ("first name", found.first_name),
+                ("last name", found.last_name),
+                ("phone", found.phone),
+            ];
+            contact.fields.extend(given(names));
+        }
+        contact
+    }
+
+    fn in_make(stand_ins: &StandIns, email: &str) -> Self {
+        let Some(account) = stand_ins.make().account(samples::VENDOR) else {
+            return Self::none("Make.as");
+        };
+        let mut contact = Self::none("Make.as");
+        if let Some(subscriber) = account.subscriber(email) {
+            contact.exists = true;
+            contact.tags.extend(subscriber.tags);
+            contact.fields.extend(subscriber.details);
+            contact
+                .fields
+                .extend(given([("external id", subscriber.external_id)]));
+        }
+        for subscription in account.subscriptions_of(email) {
+            let mut text = format!("{}, {}", subscription.name, subscription.status);
+            for (word, date) in [
+                ("from", subscription.start_date),
+                ("to", subscription.end_date),
+            ] {
+                text.extend(date.map(|date| format!(" {word} {date}")));
+            }
+            let name = format!("subscription {}", subscription.external_id);
+            contact.fields.insert(name, text);
+        }
+        contact
+    }
+
+    fn none(crm: &'static str) -> Self {
+        Self {
+            crm,
+            ..Self::default()
+        }
     }
 
     /// What became of this contact, in lines for a person.
@@ -72,6 +122,19 @@ impl Contact {
         }
         lines
     }
+}
+
+/// Those that have a value.
+fn given<const N: usize>(
+    fields: [(&str, Option<String>); N],
+) -> impl Iterator<Item = (String, String)> {
+    let fields = fields.into_iter();
+    fields.filter_map(|(name, value)| Some((name.to_owned(), value?)))
+}
+
+fn shown_all(fields: BTreeMap<String, Value>) -> impl Iterator<Item = (String, String)> {
+    let fields = fields.into_iter();
+    fields.map(|(name, value)| (name, shown(&value)))
 }
 
 fn shown(value: &Value) -> String {
