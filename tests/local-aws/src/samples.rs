@@ -58,19 +58,6 @@ pub fn secrets(urls: &Urls) -> Vec<(String, Value)> {
                 "apiUrl": urls.make,
             }),
         ),
-        (
-            format!("{VENDOR}/mailmojo"),
-            json!({"apiToken": "sample-token", "listId": "42", "apiUrl": urls.mailmojo}),
-        ),
-        (
-            format!("{VENDOR}/make"),
-            json!([{
-                "userId": "sample-user",
-                "apiKey": "sample-key",
-                "listId": "77",
-                "apiUrl": urls.make,
-            }]),
-        ),
     ]
 }
 
