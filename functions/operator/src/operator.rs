@@ -1,0 +1,72 @@
+//! From an event to its answer.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use crate::connectors::Connectors;
+use crate::error::ErrorAnswer;
+use crate::letters::DeadLetters;
+use crate::request::Action;
+use crate::{redrive, status};
+
+/// What is kept of an invocation's time: for a call under way when the time for
+/// work ends, for one to delete what it sent, and for the answer.
+const RESERVE: Duration = Duration::from_secs(12);
+
+/// The times that an action must keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadline {
+    /// Nothing new is begun from then on.
+    pub work: Instant,
+    /// The function is ended by force.
+    pub end: Instant,
+}
+
+impl Deadline {
+    /// Of an invocation with so much time left.
+    pub fn after(time_left: Duration) -> Self {
+        let now = Instant::now();
+        Self {
+            work: now + time_left.saturating_sub(RESERVE),
+            end: now + time_left,
+        }
+    }
+}
+
+/// A function instance.
+pub struct Operator<Q> {
+    connectors: Connectors<Q>,
+}
+
+impl<Q: DeadLetters> Operator<Q> {
+    /// An operator of these connectors.
+    pub fn new(connectors: Connectors<Q>) -> Self {
+        Self { connectors }
+    }
+
+    /// Does what the event asks for. An error is an answer as well: whoever
+    /// invoked the function reads it where they read any other.
+    pub async fn answer(&self, event: Value, time_left: Duration) -> Value {
+        let deadline = Deadline::after(time_left);
+        match Action::read(event, &self.connectors) {
+            Ok(Action::Status) => {
+                info!(action = "status", "Asked how the connectors stand.");
+                form(&status::run(&self.connectors, deadline).await)
+            }
+            Ok(Action::Redrive(request)) => form(&redrive::run(request, deadline).await),
+            Err(invalid) => {
+                warn!(faults = invalid.0.len(), "Refused a request with faults.");
+                json!({ "error": ErrorAnswer::from(invalid) })
+            }
+        }
+    }
+}
+
+fn form(answer: &impl Serialize) -> Value {
+    // Cannot fail: every key is a text and every value has a JSON form.
+    serde_json::to_value(answer).unwrap_or_default()
+}
