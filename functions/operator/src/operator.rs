@@ -70,3 +70,57 @@ fn form(answer: &impl Serialize) -> Value {
     // Cannot fail: every key is a text and every value has a JSON form.
     serde_json::to_value(answer).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stand_in::StandIn;
+
+    const INVOCATION: Duration = Duration::from_secs(60);
+
+    async fn answer(event: Value) -> Value {
+        let urls = Connectors::read("rule=rule,rule-dead").unwrap();
+        let operator = Operator::new(urls.map(|_| StandIn::default()));
+        operator.answer(event, INVOCATION).await
+    }
+
+    fn sample(name: &str) -> Value {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../events/operator");
+        let text = std::fs::read_to_string(format!("{path}/{name}.json")).unwrap();
+        serde_json::from_str(&text).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_samples_are_answered() {
+        for name in ["status", "redrive"] {
+            let answer = answer(sample(name)).await;
+            assert_eq!(answer["action"], name, "{answer}");
+            assert_eq!(answer.get("error"), None, "{answer}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_error_is_an_answer_that_says_what_is_wrong() {
+        let answer = answer(json!({"action": "status", "x": 1})).await;
+        assert_eq!(
+            answer,
+            json!({"error": {
+                "code": "validation_error",
+                "message": "nothing was done: `x` is not known; known for this action are: action",
+                "details": [{
+                    "field": "x",
+                    "reason": "is not known; known for this action are: action",
+                }],
+            }})
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_time_nothing_is_begun() {
+        let urls = Connectors::read("rule=rule,rule-dead").unwrap();
+        let operator = Operator::new(urls.map(|_| StandIn::default()));
+        let event = json!({"action": "redrive", "connector": "rule"});
+        let answer = operator.answer(event, Duration::from_secs(5)).await;
+        assert_eq!(answer["stopped"], "time");
+    }
+}

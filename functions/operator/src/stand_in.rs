@@ -18,7 +18,7 @@ use crate::letters::{
 /// How long a FIFO queue knows a deduplication id (documented).
 pub const DEDUPLICATION: Duration = Duration::from_secs(300);
 
-/// How long a call takes.
+/// How long a call takes, unless told otherwise.
 const LATENCY: Duration = Duration::from_millis(10);
 
 /// How long a receive waits for letters.
@@ -45,6 +45,7 @@ pub struct Death {
 
 #[derive(Debug)]
 struct Dead {
+    number: u32,
     letter: Letter,
     visible_at: Instant,
     receives: u32,
@@ -64,6 +65,7 @@ struct State {
     keep_bodies: HashSet<String>,
     broken: Option<&'static str>,
     most_receives: u32,
+    latency: Option<Duration>,
 }
 
 /// The stand-in. A clone is the same queues.
@@ -100,7 +102,9 @@ impl StandIn {
                 died_at: kind.and(died_at),
             },
         };
+        let number = state.next_id;
         state.dead.push(Dead {
+            number,
             letter,
             visible_at: Instant::now(),
             receives: 0,
@@ -178,6 +182,11 @@ impl StandIn {
         self.state.lock().unwrap().depth = depth;
     }
 
+    /// Every call takes so long from now on.
+    pub fn slow(&self, latency: Duration) {
+        self.state.lock().unwrap().latency = Some(latency);
+    }
+
     /// Ends when the function has died.
     pub async fn died(&self) {
         self.died.notified().await;
@@ -186,7 +195,8 @@ impl StandIn {
     /// A call of so many entries: how many of them are done. Never returns from
     /// the call in which the function dies.
     async fn call<T>(&self, act: impl FnOnce(&mut State, usize) -> T) -> T {
-        tokio::time::sleep(LATENCY).await;
+        let latency = self.state.lock().unwrap().latency;
+        tokio::time::sleep(latency.unwrap_or(LATENCY)).await;
         let result = {
             let mut state = self.state.lock().unwrap();
             let call = state.calls;
@@ -222,28 +232,37 @@ impl StandIn {
 }
 
 impl State {
+    /// Where the letter of this receipt is, unless it was received anew since.
+    fn place(&self, receipt: &Receipt) -> Option<usize> {
+        let number: u32 = receipt.0.split_once('/')?.0.parse().ok()?;
+        let place = self.dead.binary_search_by_key(&number, |d| d.number).ok()?;
+        (self.dead[place].letter.receipt == *receipt).then_some(place)
+    }
+
     fn receive(&mut self, hide: Duration) -> Vec<Letter> {
         let now = Instant::now();
-        let in_flight = self.dead.iter().filter(|dead| dead.visible_at > now);
-        let locked: HashSet<String> = in_flight.map(|d| d.letter.group.clone()).collect();
-        let mut found: Vec<usize> = (0..self.dead.len())
-            .filter(|index| !locked.contains(&self.dead[*index].letter.group))
-            .collect();
-        if self.order == Order::ByGroup {
-            let mut first = HashMap::new();
-            for index in &found {
-                let group = self.dead[*index].letter.group.clone();
-                first.entry(group).or_insert(*index);
+        let mut found: Vec<usize> = {
+            let group = |index: &usize| self.dead[*index].letter.group.as_str();
+            let in_flight = self.dead.iter().filter(|dead| dead.visible_at > now);
+            let locked: HashSet<&str> = in_flight.map(|d| d.letter.group.as_str()).collect();
+            let all = 0..self.dead.len();
+            let mut found: Vec<usize> = all.filter(|i| !locked.contains(group(i))).collect();
+            if self.order == Order::ByGroup {
+                let mut first = HashMap::new();
+                for index in &found {
+                    first.entry(group(index)).or_insert(*index);
+                }
+                found.sort_by_key(|index| (first[group(index)], *index));
             }
-            found.sort_by_key(|index| (first[&self.dead[*index].letter.group], *index));
-        }
+            found
+        };
         found.truncate(MOST_AT_ONCE);
         let mut letters = Vec::new();
         for index in found {
             let dead = &mut self.dead[index];
             dead.visible_at = now + hide;
             dead.receives += 1;
-            dead.letter.receipt = Receipt(format!("{}/{}", dead.letter.id, dead.receives));
+            dead.letter.receipt = Receipt(format!("{}/{}", dead.number, dead.receives));
             self.most_receives = self.most_receives.max(dead.receives);
             letters.push(dead.letter.clone());
         }
@@ -285,9 +304,8 @@ impl DeadLetters for StandIn {
         for chunk in receipts.chunks(MOST_AT_ONCE) {
             self.call(|state, entries| {
                 for receipt in chunk.iter().take(entries) {
-                    let held = state.dead.iter_mut();
-                    for dead in held.filter(|d| d.letter.receipt == *receipt) {
-                        dead.visible_at = Instant::now();
+                    if let Some(place) = state.place(receipt) {
+                        state.dead[place].visible_at = Instant::now();
                     }
                 }
             })
@@ -332,8 +350,7 @@ impl DeadLetters for StandIn {
         self.call(|state, entries| {
             let mut failed = Vec::new();
             for (index, receipt) in receipts.iter().enumerate().take(entries) {
-                let mut found = state.dead.iter();
-                let place = found.position(|d| d.letter.receipt == *receipt);
+                let place = state.place(receipt);
                 let kept = |place: &usize| {
                     let body = &state.dead[*place].letter.body;
                     state.keep_bodies.contains(body)

@@ -236,3 +236,153 @@ fn short(text: String) -> String {
     }
     text.chars().take(MOST_CHARACTERS).chain(['…']).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::stand_in::StandIn;
+
+    const INVOCATION: Duration = Duration::from_secs(60);
+
+    async fn status(rule: &StandIn, make: &StandIn) -> Value {
+        let urls = Connectors::read("rule=rule,rule-dead;make=make,make-dead").unwrap();
+        let connectors = urls.map(|urls| match urls.queue.as_str() {
+            "rule" => rule.clone(),
+            _ => make.clone(),
+        });
+        serde_json::to_value(run(&connectors, Deadline::after(INVOCATION)).await).unwrap()
+    }
+
+    fn body(vendor: &str, user: &str, event: &str) -> String {
+        format!(
+            r#"{{"version":"1","eventId":"{event}","vendorId":"{vendor}","userId":"{user}","receivedAt":"2026-01-15T09:30:01Z"}}"#
+        )
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_died_is_told_by_kind_and_vendor() {
+        let (rule, make) = (StandIn::default(), StandIn::default());
+        let waiting = Depth {
+            visible: 4,
+            delayed: 2,
+            in_flight: 1,
+        };
+        rule.set_queue_depth(waiting);
+        let first = rule.bury("anna", &body("nordposten", "email|anna", "e1"), Some("bug"));
+        for number in 0..4 {
+            let body = body("sydposten", "email|bo", &format!("e{number}"));
+            rule.bury("bo", &body, None);
+        }
+        let poison = rule.bury("poison", "anna@example.com", Some("unreadable_message"));
+        let status = status(&rule, &make).await;
+        let rule_status = &status["connectors"]["rule"];
+        assert_eq!(
+            rule_status["queue"],
+            json!({"waiting": 4, "delayed": 2, "inFlight": 1})
+        );
+        let dead = &rule_status["deadLetters"];
+        assert_eq!((&dead["total"], &dead["lookedAt"]), (&json!(6), &json!(6)));
+        assert_eq!(dead["complete"], true);
+        assert_eq!(dead["oldest"], "2026-01-15T09:30:00Z");
+        let group = |index: usize| &dead["groups"][index];
+        assert_eq!(group(0)["errorKind"], "exhausted");
+        assert_eq!(group(0)["vendorId"], "sydposten");
+        assert_eq!(group(0)["count"], 4);
+        assert_eq!(group(0)["samples"].as_array().unwrap().len(), SAMPLES);
+        assert_eq!(
+            group(1),
+            &json!({
+                "errorKind": "bug", "vendorId": "nordposten", "count": 1,
+                "samples": [{
+                    "messageId": first, "eventId": "e1", "userId": "email|anna", "status": "422",
+                    "message": "mend it", "diedAt": "2026-01-15T09:30:00Z",
+                }],
+            })
+        );
+        assert_eq!(group(2)["errorKind"], "unreadable_message");
+        assert_eq!(group(2)["vendorId"], Value::Null);
+        assert_eq!(group(2)["samples"][0]["messageId"], poison);
+        // A body may be anything, and so is never shown.
+        assert!(!status.to_string().contains("anna@example.com"));
+        assert_eq!(status["connectors"]["make"]["deadLetters"]["total"], 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_letter_is_in_sight_again_and_still_there() {
+        let (rule, make) = (StandIn::default(), StandIn::default());
+        for number in 0..300 {
+            let user = format!("u{}", number % 40);
+            rule.bury(
+                &user,
+                &body("nordposten", &user, &format!("e{number}")),
+                None,
+            );
+        }
+        let before = rule.left();
+        let status = status(&rule, &make).await;
+        let dead = &status["connectors"]["rule"]["deadLetters"];
+        assert_eq!(dead["total"], 300);
+        assert_eq!(dead["lookedAt"], 100);
+        assert_eq!(dead["complete"], false);
+        assert_eq!(rule.in_flight(), 0);
+        assert_eq!(rule.left(), before);
+        assert_eq!(rule.most_receives(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_of_many_letters_does_not_hide_the_others() {
+        let (rule, make) = (StandIn::default(), StandIn::default());
+        for number in 0..50 {
+            let body = body("nordposten", "anna", &format!("e{number}"));
+            rule.bury("anna", &body, Some("bug"));
+        }
+        rule.bury("bo", &body("sydposten", "bo", "e"), Some("bug"));
+        let status = status(&rule, &make).await;
+        let dead = &status["connectors"]["rule"]["deadLetters"];
+        assert_eq!(dead["lookedAt"], 11);
+        assert_eq!(dead["complete"], false);
+        assert_eq!(dead["groups"][1]["vendorId"], "sydposten");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_queue_that_does_not_answer_leaves_the_others_told() {
+        let (rule, make) = (StandIn::default(), StandIn::default());
+        rule.break_call("queue_depth");
+        make.bury("anna", &body("nordposten", "anna", "e"), Some("bug"));
+        let answer = status(&rule, &make).await;
+        let connectors = &answer["connectors"];
+        assert_eq!(connectors["rule"]["error"]["code"], "queue_unavailable");
+        assert_eq!(connectors["make"]["deadLetters"]["lookedAt"], 1);
+
+        make.break_call("receive");
+        let answer = status(&rule, &make).await;
+        let dead = &answer["connectors"]["make"]["deadLetters"];
+        assert_eq!(dead["total"], 1);
+        assert_eq!(dead["complete"], false);
+        assert_eq!(dead["error"]["code"], "queue_unavailable");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn slow_queues_are_looked_at_for_a_while_only() {
+        let (rule, make) = (StandIn::default(), StandIn::default());
+        for number in 0..100 {
+            let user = format!("u{number}");
+            rule.bury(&user, &body("nordposten", &user, "e"), None);
+        }
+        rule.slow(Duration::from_secs(3));
+        let began = Instant::now();
+        let status = status(&rule, &make).await;
+        let dead = &status["connectors"]["rule"]["deadLetters"];
+        assert_eq!(dead["lookedAt"], 30);
+        assert!(began.elapsed() < INVOCATION);
+        assert_eq!(rule.in_flight(), 0);
+    }
+
+    #[test]
+    fn long_texts_are_cut() {
+        assert_eq!(short("å".repeat(500)), "å".repeat(500));
+        assert_eq!(short("å".repeat(501)), "å".repeat(500) + "…");
+    }
+}
