@@ -61,7 +61,8 @@ unit: ## Unit, property and integration tests
 
 .PHONY: e2e
 e2e: $(SAM) $(MINISTACK) ## Tests against the stack, deployed to a local AWS
-	cargo test --locked --package e2e
+	@# They wait most of the time, so all of them run at once.
+	cargo test --locked --package e2e -- --test-threads 64
 
 .PHONY: format
 format: ## Format every file

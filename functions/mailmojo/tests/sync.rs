@@ -44,28 +44,11 @@ fn subscriber_of_the_daily() -> User {
         .contract(Contract::active("c1").item("sid:Daily", "The Daily", "po1", "Monthly"))
 }
 
-/// Method and path of each call to Mailmojo since the last look, in order.
-fn calls(bench: &Bench<Mailmojo>) -> Vec<String> {
-    let requests = bench.stand_ins.requests_to(Api::Mailmojo);
-    bench.stand_ins.clear_requests();
-    requests
-        .into_iter()
-        .map(|request| format!("{} {}", request.method, request.path))
-        .collect()
-}
-
-async fn synced(bench: &Bench<Mailmojo>, event_id: &str) {
-    let failures = bench.handle([record("1", USER, event_id)]).await;
-    assert_eq!(failures, [""; 0]);
-    assert_eq!(bench.queue.buried(), []);
-    assert_eq!(bench.stand_ins.violations(), []);
-}
-
 #[tokio::test]
 async fn a_new_reader_is_put_on_the_list_with_everything() {
     let (bench, account) = start().await;
     bench.sesamy.put_user(subscriber_of_the_daily());
-    synced(&bench, "a").await;
+    bench.synced(USER, "a").await;
     let contact = account.contact(EMAIL).unwrap();
     assert_eq!(contact.first_name.as_deref(), Some("Anna"));
     assert_eq!(contact.last_name.as_deref(), Some("Ask"));
@@ -90,14 +73,14 @@ async fn missing_fields_are_defined_once_and_those_there_are_left() {
     account.define("Has Active Subscription", FieldKind::Boolean);
     account.define("Shoe size", FieldKind::Number);
     bench.sesamy.put_user(anna());
-    synced(&bench, "a").await;
+    bench.synced(USER, "a").await;
     let definitions = account.definitions();
     assert_eq!(definitions.len(), 13 + 1);
     let defining = |calls: Vec<String>| calls.iter().filter(|c| c.contains("/v1/fields/")).count();
-    assert_eq!(defining(calls(&bench)), 1 + 12);
+    assert_eq!(defining(bench.calls(Api::Mailmojo)), 1 + 12);
     bench.sesamy.put_user(subscriber_of_the_daily());
-    synced(&bench, "b").await;
-    assert_eq!(defining(calls(&bench)), 0);
+    bench.synced(USER, "b").await;
+    assert_eq!(defining(bench.calls(Api::Mailmojo)), 0);
 }
 
 #[tokio::test]
@@ -113,26 +96,33 @@ async fn an_account_that_knows_no_address_of_fields_is_synced_all_the_same() {
     bench.sesamy.put_user(anna());
     let failures = bench.handle([record("1", USER, "a")]).await;
     assert_eq!(failures, [""; 0]);
-    assert!(calls(&bench).contains(&"GET /v1/fields/".to_owned()));
+    assert!(
+        bench
+            .calls(Api::Mailmojo)
+            .contains(&"GET /v1/fields/".to_owned())
+    );
 }
 
 #[tokio::test]
 async fn a_typical_sync_makes_two_calls_and_one_where_nothing_changed() {
     let (bench, _) = start().await;
     bench.sesamy.put_user(anna());
-    synced(&bench, "a").await;
-    calls(&bench);
+    bench.synced(USER, "a").await;
+    bench.calls(Api::Mailmojo);
     bench.sesamy.put_user(subscriber_of_the_daily());
-    synced(&bench, "b").await;
+    bench.synced(USER, "b").await;
     assert_eq!(
-        calls(&bench),
+        bench.calls(Api::Mailmojo),
         [
             "GET /v1/contacts/anna%40example.no/",
             "PATCH /v1/contacts/anna%40example.no/",
         ]
     );
-    synced(&bench, "c").await;
-    assert_eq!(calls(&bench), ["GET /v1/contacts/anna%40example.no/"]);
+    bench.synced(USER, "c").await;
+    assert_eq!(
+        bench.calls(Api::Mailmojo),
+        ["GET /v1/contacts/anna%40example.no/"]
+    );
 }
 
 #[tokio::test]
@@ -148,7 +138,7 @@ async fn what_the_publisher_entered_stays() {
             .custom("Shoe size", 38),
     );
     bench.sesamy.put_user(subscriber_of_the_daily());
-    synced(&bench, "a").await;
+    bench.synced(USER, "a").await;
     let contact = account.contact(EMAIL).unwrap();
     assert_eq!(contact.first_name.as_deref(), Some("Anne"));
     assert_eq!(
@@ -169,7 +159,7 @@ async fn a_value_that_no_longer_applies_is_cleared() {
     let (bench, account) = start().await;
     let leaving = Contract::active("c1").cancels_at("2026-01-01T00:00:00Z", "2098-01-01T00:00:00Z");
     bench.sesamy.put_user(anna().contract(leaving));
-    synced(&bench, "a").await;
+    bench.synced(USER, "a").await;
     let will_cancel_at = |account: &MailmojoAccount| {
         let custom = account.contact(EMAIL).unwrap().custom;
         custom
@@ -181,7 +171,7 @@ async fn a_value_that_no_longer_applies_is_cleared() {
     bench
         .sesamy
         .put_user(anna().contract(Contract::active("c1")));
-    synced(&bench, "b").await;
+    bench.synced(USER, "b").await;
     assert_eq!(will_cancel_at(&account), None);
 }
 
@@ -195,7 +185,7 @@ async fn a_contact_of_another_list_joins_this_one() {
             .names("Anne", "Aas"),
     );
     bench.sesamy.put_user(subscriber_of_the_daily());
-    synced(&bench, "a").await;
+    bench.synced(USER, "a").await;
     let contact = account.contact(EMAIL).unwrap();
     assert_eq!(contact.on(LIST), Some(Status::Active));
     assert_eq!(contact.first_name.as_deref(), Some("Anne"));
@@ -216,7 +206,7 @@ async fn membership_of_those_who_left_is_left_alone() {
         let (bench, account) = start().await;
         account.put_contact(Contact::new(EMAIL).on_list(LIST, status));
         bench.sesamy.put_user(subscriber_of_the_daily());
-        synced(&bench, "a").await;
+        bench.synced(USER, "a").await;
         let contact = account.contact(EMAIL).unwrap();
         assert_eq!(contact.on(LIST), Some(status));
         assert_eq!(
@@ -224,7 +214,7 @@ async fn membership_of_those_who_left_is_left_alone() {
             ["sesamy_active_subscriber"],
             "the data is synced"
         );
-        let calls = calls(&bench);
+        let calls = bench.calls(Api::Mailmojo);
         assert!(
             !calls.iter().any(|call| call.contains("/lists/")),
             "{calls:?}"
@@ -246,7 +236,7 @@ async fn a_tag_in_other_letters_is_replaced_also_where_mailmojo_takes_both_for_o
                 .tags(&["sesamy_Active_Subscriber", "vip"]),
         );
         bench.sesamy.put_user(subscriber_of_the_daily());
-        synced(&bench, "a").await;
+        bench.synced(USER, "a").await;
         let tags = account.contact(EMAIL).unwrap().tags;
         assert_eq!(
             tags,
@@ -319,7 +309,7 @@ proptest! {
             let mut ours = BTreeSet::new();
             for (n, state) in states.iter().enumerate() {
                 bench.sesamy.put_user(state.clone());
-                synced(&bench, &n.to_string()).await;
+                bench.synced(USER, &n.to_string()).await;
                 let contact = account.contact(EMAIL).unwrap();
                 let (held, foreign) = split_tags(&contact.tags);
                 let wanted = derived(state);

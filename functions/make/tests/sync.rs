@@ -50,28 +50,11 @@ fn subscriber_of_the_daily() -> User {
     anna().contract(Contract::active("c1").item("sid:Daily", "The Daily", "po1", "Monthly"))
 }
 
-/// Method and path of each call to Make.as since the last look, in order.
-fn calls(bench: &Bench<Make>) -> Vec<String> {
-    let requests = bench.stand_ins.requests_to(Api::Make);
-    bench.stand_ins.clear_requests();
-    requests
-        .into_iter()
-        .map(|request| format!("{} {}", request.method, request.path))
-        .collect()
-}
-
-async fn synced(bench: &Bench<Make>, event_id: &str) {
-    let failures = bench.handle([record("1", USER, event_id)]).await;
-    assert_eq!(failures, [""; 0]);
-    assert_eq!(bench.queue.buried(), []);
-    assert_eq!(bench.stand_ins.violations(), []);
-}
-
 #[tokio::test]
 async fn a_new_reader_arrives_with_tags_product_and_subscription() {
     let (bench, account) = start().await;
     bench.sesamy.put_user(subscriber_of_the_daily());
-    synced(&bench, "a").await;
+    bench.synced(USER, "a").await;
     let subscriber = account.subscriber(EMAIL).unwrap();
     assert_eq!(subscriber.details["firstname"], "Anna");
     assert_eq!(subscriber.details["lastname"], "Ask");
@@ -93,9 +76,9 @@ async fn a_new_reader_arrives_with_tags_product_and_subscription() {
 async fn a_typical_sync_makes_four_calls_and_three_where_the_subscriber_is_unchanged() {
     let (bench, _) = start().await;
     bench.sesamy.put_user(subscriber_of_the_daily());
-    synced(&bench, "a").await;
+    bench.synced(USER, "a").await;
     assert_eq!(
-        calls(&bench),
+        bench.calls(Api::Make),
         [
             "POST /subscribers/by_email",
             "POST /subscribers",
@@ -103,9 +86,9 @@ async fn a_typical_sync_makes_four_calls_and_three_where_the_subscriber_is_uncha
             "POST /subscribers/subscriptions/bulkinsert",
         ]
     );
-    synced(&bench, "b").await;
+    bench.synced(USER, "b").await;
     assert_eq!(
-        calls(&bench),
+        bench.calls(Api::Make),
         [
             "POST /subscribers/by_email",
             "POST /subscribers/subscriptions/products/bulkinsert",
@@ -113,11 +96,11 @@ async fn a_typical_sync_makes_four_calls_and_three_where_the_subscriber_is_uncha
         ]
     );
     bench.sesamy.put_user(anna());
-    synced(&bench, "c").await;
-    calls(&bench);
-    synced(&bench, "d").await;
+    bench.synced(USER, "c").await;
+    bench.calls(Api::Make);
+    bench.synced(USER, "d").await;
     assert_eq!(
-        calls(&bench),
+        bench.calls(Api::Make),
         ["POST /subscribers/by_email"],
         "no empty lists are sent"
     );
@@ -131,7 +114,7 @@ async fn overdue_and_ended_contracts_are_cancelled_and_ended_ones_have_an_end() 
             .contract(Contract::overdue("late"))
             .contract(Contract::expired("gone")),
     );
-    synced(&bench, "a").await;
+    bench.synced(USER, "a").await;
     let mut found = account.subscriptions_of(EMAIL);
     found.sort_by(|a, b| a.external_id.cmp(&b.external_id));
     let found: Vec<_> = found
@@ -167,7 +150,7 @@ async fn foreign_tags_stay_in_whatever_form_make_shows_tags() {
             "sesamy_old",
         ]));
         bench.sesamy.put_user(subscriber_of_the_daily());
-        synced(&bench, "a").await;
+        bench.synced(USER, "a").await;
         let tags = account.subscriber(EMAIL).unwrap().tags;
         assert_eq!(
             tags,
@@ -181,9 +164,9 @@ async fn foreign_tags_stay_in_whatever_form_make_shows_tags() {
 async fn names_and_company_that_vanish_are_left_alone() {
     let (bench, account) = start().await;
     bench.sesamy.put_user(anna());
-    synced(&bench, "a").await;
+    bench.synced(USER, "a").await;
     bench.sesamy.put_user(User::new(USER).email(EMAIL));
-    synced(&bench, "b").await;
+    bench.synced(USER, "b").await;
     let subscriber = account.subscriber(EMAIL).unwrap();
     assert_eq!(subscriber.details["company"], "X AS");
     assert_eq!(subscriber.details["firstname"], "Anna");
@@ -195,7 +178,7 @@ async fn a_reader_known_from_another_list_joins_this_one() {
     account.add_list(78, "Others");
     account.put_subscriber(Subscriber::new(EMAIL).on_list(78).tags(&["vip"]));
     bench.sesamy.put_user(anna());
-    synced(&bench, "a").await;
+    bench.synced(USER, "a").await;
     let mut lists = account.subscriber(EMAIL).unwrap().lists;
     lists.sort_unstable();
     assert_eq!(lists, [LIST, 78]);
@@ -244,10 +227,11 @@ async fn more_than_a_thousand_items_go_in_parts() {
         user.contract(Contract::active(&id).item(&format!("sku{n}"), "Title", "po", "Option"))
     });
     bench.sesamy.put_user(user);
-    synced(&bench, "a").await;
+    bench.synced(USER, "a").await;
     assert_eq!(account.products().len(), 1001);
     assert_eq!(account.subscriptions_of(EMAIL).len(), 1001);
-    let bulk = calls(&bench)
+    let bulk = bench
+        .calls(Api::Make)
         .into_iter()
         .filter(|call| call.ends_with("bulkinsert"));
     assert_eq!(bulk.count(), 4);
@@ -258,7 +242,7 @@ async fn who_unsubscribed_stays_so() {
     let (bench, account) = start().await;
     account.put_subscriber(Subscriber::new(EMAIL).on_list(LIST).unsubscribed());
     bench.sesamy.put_user(subscriber_of_the_daily());
-    synced(&bench, "a").await;
+    bench.synced(USER, "a").await;
     assert_eq!(
         account.subscriber(EMAIL).unwrap().email_status,
         "unsubscribed"
@@ -316,7 +300,7 @@ proptest! {
             let mut ours = BTreeSet::new();
             for (n, state) in states.iter().enumerate() {
                 bench.sesamy.put_user(state.clone());
-                synced(&bench, &n.to_string()).await;
+                bench.synced(USER, &n.to_string()).await;
                 let subscriber = account.subscriber(EMAIL).unwrap();
                 let (held, foreign) = split_tags(&subscriber.tags);
                 let wanted = derived(state);

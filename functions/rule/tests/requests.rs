@@ -1,8 +1,6 @@
 //! The exact requests for readers of every kind, to be reviewed as snapshots.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
-
-use bench::{Bench, readers, record};
+use bench::{Bench, transcripts};
 use rule::Rule;
 use serde_json::json;
 use stand_ins::Api;
@@ -16,14 +14,7 @@ async fn start() -> Bench<Rule> {
 
 #[tokio::test]
 async fn the_requests_for_each_reader_are_those_reviewed() {
-    for (name, states) in readers() {
-        let bench = start().await;
-        for state in states {
-            let user = state.id.clone();
-            bench.sesamy.put_user(state);
-            assert_eq!(bench.handle([record("1", &user, "a")]).await, [""; 0]);
-        }
-        assert_eq!(bench.stand_ins.violations(), []);
-        insta::assert_json_snapshot!(name, bench.transcript(Api::Rule));
+    for (name, transcript) in transcripts(start, Api::Rule).await {
+        insta::assert_json_snapshot!(name, transcript);
     }
 }

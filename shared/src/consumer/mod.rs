@@ -7,6 +7,8 @@
 mod batch;
 mod connector;
 mod handler;
+#[cfg(test)]
+mod outage;
 mod outcome;
 mod queue;
 mod report;

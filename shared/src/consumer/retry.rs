@@ -12,9 +12,12 @@ pub(super) const LONGEST: Duration = Duration::from_secs(15 * 60);
 /// receipt, and a function may have worked on it for up to 15 minutes.
 pub(super) const SQS_LONGEST: Duration = Duration::from_secs(12 * 60 * 60 - 15 * 60);
 
-/// How much longer than asked a message may wait, so that those who waited for
-/// the same API do not all come back at the same moment.
-const SPREAD: Duration = Duration::from_secs(60);
+/// How much longer than asked a message may wait at most: half as long again,
+/// and never more than a quarter of an hour. Those who waited for the same API
+/// would else all come back in the same moment and be sent away again.
+fn spread(wait: Duration) -> Duration {
+    (wait / 2).min(LONGEST)
+}
 
 /// Why a message is put back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +42,7 @@ pub(super) fn delay(why: Why, age: Duration, jitter: f64) -> Duration {
     let jitter = jitter.clamp(0.0, 1.0);
     let delay = match why {
         Why::NoTime => Duration::ZERO,
-        Why::AskedToWait(wait) => wait.saturating_add(SPREAD.mul_f64(jitter)),
+        Why::AskedToWait(wait) => wait.saturating_add(spread(wait).mul_f64(jitter)),
         Why::Refused => LONGEST.mul_f64(1.0 - jitter / 4.0),
         Why::Passing => age
             .clamp(SHORTEST, LONGEST)
@@ -82,10 +85,11 @@ mod tests {
     }
 
     #[test]
-    fn nobody_comes_back_before_an_api_said_and_all_within_a_minute_after() {
+    fn nobody_comes_back_before_an_api_said_and_all_within_half_as_long_again() {
         let cases = [
             (s(600), 0.0, s(600)),
-            (s(600), 1.0, s(660)),
+            (s(600), 1.0, s(900)),
+            (s(7_200), 1.0, s(8_100)),
             (s(0), 0.0, s(0)),
             (s(1_000_000), 0.5, SQS_LONGEST),
             (Duration::MAX, 1.0, SQS_LONGEST),

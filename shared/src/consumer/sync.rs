@@ -1,5 +1,7 @@
 //! One reader's sync: credentials, present state, derivation, connector.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::connector::{Connector, EventStream, Job};
@@ -7,7 +9,9 @@ use super::handler::Consumer;
 use super::outcome::{Outcome, SkipReason};
 use super::queue::Queue;
 use crate::derivation::{Derivation, Skip, derive};
+use crate::http::ApiError;
 use crate::message::Reader;
+use crate::secrets::{FromSecret, Loaded};
 use crate::sesamy::model::{Dropped, UserState};
 use crate::sesamy::{Reads, SesamyCredentials};
 
@@ -20,9 +24,6 @@ pub(super) struct Findings {
 
 impl<C: Connector, Q: Queue> Consumer<C, Q> {
     /// Makes the CRM agree with the reader's present state.
-    ///
-    /// A refusal by Sesamy or the CRM counts only once the secret was read again
-    /// and turned out to be the same, or the new one was refused too.
     pub(super) async fn sync(
         &self,
         reader: &Reader,
@@ -41,7 +42,7 @@ impl<C: Connector, Q: Queue> Consumer<C, Q> {
         findings: &mut Findings,
     ) -> Result<Outcome, Outcome> {
         let path = format!("{}/{}", reader.vendor_id, C::NAME);
-        let mut secret = self.secrets.get::<C::Credentials>(&path).await?;
+        let secret = self.secrets.get::<C::Credentials>(&path).await?;
         let Some(credentials) = &secret.value else {
             return Ok(Outcome::NotConfigured);
         };
@@ -56,34 +57,29 @@ impl<C: Connector, Q: Queue> Consumer<C, Q> {
             Derivation::Skipped(Skip::Guest) => return Ok(Outcome::Skipped(SkipReason::Guest)),
             Derivation::Skipped(Skip::NoEmail) => return Ok(Outcome::Skipped(SkipReason::NoEmail)),
         };
-        let mut read_again = false;
-        loop {
-            let Some(credentials) = &secret.value else {
-                return Ok(Outcome::NotConfigured);
-            };
-            let job = Job {
-                http: &self.http,
-                vendor: &reader.vendor_id,
-                credentials,
-                account: secret.fingerprint(),
-                subscriber: &subscriber,
-                events,
-                now,
-            };
-            match self.connector.sync(job).await {
-                Ok(changes) if changes.writes == 0 => return Ok(Outcome::Unchanged),
-                Ok(changes) => return Ok(Outcome::Synced(changes)),
-                Err(error) if error.is_refusal() && !read_again => {
-                    read_again = true;
-                    let fresh = self.secrets.get_within(&path, secret.age()).await?;
-                    if fresh.fingerprint() == secret.fingerprint() {
-                        return Err(error.into());
-                    }
-                    secret = fresh;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
+        let (subscriber, path) = (&subscriber, &path);
+        let changes = self
+            .with_secret(path, |secret: Arc<Loaded<C::Credentials>>| async move {
+                let Some(credentials) = &secret.value else {
+                    return Ok(None);
+                };
+                let job = Job {
+                    http: &self.http,
+                    vendor: &reader.vendor_id,
+                    credentials,
+                    account: secret.fingerprint(),
+                    subscriber,
+                    events,
+                    now,
+                };
+                self.connector.sync(job).await.map(Some)
+            })
+            .await?;
+        Ok(match changes {
+            None => Outcome::NotConfigured,
+            Some(changes) if changes.writes == 0 => Outcome::Unchanged,
+            Some(changes) => Outcome::Synced(changes),
+        })
     }
 
     /// The reader's present state at Sesamy.
@@ -93,38 +89,44 @@ impl<C: Connector, Q: Queue> Consumer<C, Q> {
         reads: Reads,
     ) -> Result<Option<(UserState, Dropped)>, Outcome> {
         let path = format!("{}/sesamy", reader.vendor_id);
-        let mut secret = self.secrets.get::<SesamyCredentials>(&path).await?;
-        let mut read_again = false;
-        loop {
+        self.with_secret(&path, |secret: Arc<Loaded<SesamyCredentials>>| async move {
             let Some(credentials) = &secret.value else {
-                return Err(Outcome::Refused {
-                    reason: format!(
-                        "secret {} is missing; store the vendor's Sesamy credentials as the README describes",
-                        self.secrets.name(&path)
-                    ),
-                });
+                return Ok(None);
             };
-            let state = self
-                .sesamy
-                .user_state(
-                    &reader.vendor_id,
-                    credentials,
-                    secret.fingerprint(),
-                    &reader.user_id,
-                    reads,
-                )
-                .await;
-            match state {
-                Err(error) if error.is_refusal() && !read_again => {
-                    read_again = true;
-                    let fresh = self.secrets.get_within(&path, secret.age()).await?;
-                    if fresh.fingerprint() == secret.fingerprint() {
-                        return Err(error.into());
-                    }
-                    secret = fresh;
+            let (vendor, user) = (&reader.vendor_id, &reader.user_id);
+            self.sesamy
+                .user_state(vendor, credentials, secret.fingerprint(), user, reads)
+                .await
+                .map(Some)
+        })
+        .await?
+        .ok_or_else(|| Outcome::Refused {
+            reason: format!(
+                "secret {} is missing; store the vendor's Sesamy credentials as the README describes",
+                self.secrets.name(&path)
+            ),
+        })
+    }
+
+    /// Does `work` with the secret at `path`.
+    ///
+    /// A refusal counts only once the secret was read again and turned out to
+    /// be the same, or the new one was refused too.
+    async fn with_secret<T: FromSecret, R, W: Future<Output = Result<R, ApiError>>>(
+        &self,
+        path: &str,
+        work: impl Fn(Arc<Loaded<T>>) -> W,
+    ) -> Result<R, Outcome> {
+        let secret = self.secrets.get::<T>(path).await?;
+        match work(secret.clone()).await {
+            Err(error) if error.is_refusal() => {
+                let fresh = self.secrets.get_within::<T>(path, secret.age()).await?;
+                if fresh.fingerprint() == secret.fingerprint() {
+                    return Err(error.into());
                 }
-                state => return Ok(state?),
+                Ok(work(fresh).await?)
             }
+            done => Ok(done?),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! How names are spelt in tags.
 
-use deunicode::AsciiChars as _;
+use deunicode::deunicode_char;
 
 /// A name in lower-case ASCII, words joined by hyphens: `Året runt & Nu!`
 /// becomes `aret-runt-nu`. Empty where nothing of the name can be spelt so.
@@ -12,20 +12,27 @@ use deunicode::AsciiChars as _;
 /// hyphen, with none at the ends.
 pub fn slug(name: &str) -> String {
     let mut slug = String::with_capacity(name.len());
-    let mut separate = false;
-    let ascii = name
-        .ascii_chars()
-        .flat_map(|known| known.unwrap_or(" ").bytes());
-    for byte in ascii {
-        if byte.is_ascii_alphanumeric() {
-            if separate && !slug.is_empty() {
+    let mut parted = false;
+    for character in name.chars().flat_map(ascii) {
+        if character.is_ascii_alphanumeric() {
+            if parted && !slug.is_empty() {
                 slug.push('-');
             }
-            separate = false;
-            slug.push(char::from(byte.to_ascii_lowercase()));
-        } else {
-            separate = true;
+            slug.push(character.to_ascii_lowercase());
         }
+        parted = !character.is_ascii_alphanumeric();
     }
     slug
+}
+
+/// A character in ASCII, which may be several or none. One that the library
+/// does not know parts words, like a blank.
+fn ascii(character: char) -> impl Iterator<Item = char> {
+    // The library has no use for control characters, but a tab parts words.
+    let itself = character.is_ascii().then_some(character);
+    let spelt = match itself {
+        Some(_) => "",
+        None => deunicode_char(character).unwrap_or(" "),
+    };
+    itself.into_iter().chain(spelt.chars())
 }

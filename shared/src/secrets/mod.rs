@@ -132,7 +132,6 @@ impl Secrets {
         {
             return Ok(loaded);
         }
-        *kept = None;
         // Before the call: a secret that changes while it is read counts as old.
         let read_at = Instant::now();
         let (value, fingerprint) = match self.store.read(&name).await {
@@ -147,6 +146,7 @@ impl Secrets {
                 let value = T::from_secret(&json).map_err(malformed)?;
                 (Some(value), digest(&[text.expose_secret()]))
             }
+            // What is kept stays: it may serve others until its time is up.
             Err(reason) => return Err(SecretError::Unavailable { name, reason }),
         };
         let loaded = Arc::new(Loaded {

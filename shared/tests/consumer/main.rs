@@ -200,7 +200,7 @@ async fn while_sesamy_says_wait_others_of_the_vendor_are_put_back_without_a_call
     assert_eq!(bench.handle([record("2", "email|other", "b")]).await, ["2"]);
     assert_eq!(bench.stand_ins.requests().len(), 0);
     for (_, wait) in bench.queue.hidden() {
-        assert!((595..=660).contains(&wait.as_secs()), "{wait:?}");
+        assert!((595..=900).contains(&wait.as_secs()), "{wait:?}");
     }
 }
 

@@ -112,6 +112,23 @@ impl<C: Connector> Bench<C> {
             .collect()
     }
 
+    /// Method and path of each call to an API since the last look, in order.
+    pub fn calls(&self, api: Api) -> Vec<String> {
+        let requests = self.stand_ins.requests_to(api).into_iter();
+        let calls = requests.map(|request| format!("{} {}", request.method, request.path));
+        let calls = calls.collect();
+        self.stand_ins.clear_requests();
+        calls
+    }
+
+    /// Handles one event of a user. It must be done, and nothing be harmed.
+    pub async fn synced(&self, user: &str, event_id: &str) {
+        let failures = self.handle([record("1", user, event_id)]).await;
+        assert_eq!(failures, [""; 0]);
+        assert_eq!(self.queue.buried(), []);
+        assert_eq!(self.stand_ins.violations(), []);
+    }
+
     /// Handles a batch with plenty of time; the ids of the records that are not done.
     pub async fn handle(&self, records: impl IntoIterator<Item = SqsMessage>) -> Vec<String> {
         self.handle_within(records, Duration::from_secs(60)).await
@@ -131,6 +148,24 @@ impl<C: Connector> Bench<C> {
         ids.sort();
         ids
     }
+}
+
+/// The transcripts of syncs of all [`readers`], each on a bench of its own.
+pub async fn transcripts<C: Connector>(
+    start: impl AsyncFn() -> Bench<C>,
+    api: Api,
+) -> Vec<(&'static str, Vec<Value>)> {
+    let mut transcripts = Vec::new();
+    for (name, states) in readers() {
+        let bench = start().await;
+        for state in states {
+            let user = state.id.clone();
+            bench.sesamy.put_user(state);
+            bench.synced(&user, "a").await;
+        }
+        transcripts.push((name, bench.transcript(api)));
+    }
+    transcripts
 }
 
 /// The full name of a secret of [`VENDOR`].

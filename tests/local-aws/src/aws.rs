@@ -67,15 +67,16 @@ impl From<Error> for Refusal {
     }
 }
 
-/// A client of the local AWS, as the root of its account.
+/// A client of the local AWS.
 #[derive(Clone)]
 pub struct Aws {
     http: Client,
     endpoint: String,
+    credentials: Credentials,
 }
 
 impl Aws {
-    /// A client that trusts this authority alone.
+    /// A client that acts as the root of the account and trusts this authority alone.
     pub(crate) fn new(endpoint: String, authority: &Path) -> Result<Self> {
         let client = || {
             let pem = std::fs::read(authority).map_err(|error| error.to_string())?;
@@ -89,7 +90,19 @@ impl Aws {
         };
         let http =
             client().map_err(|error| Error::new(format!("no client of the local AWS: {error}")))?;
-        Ok(Self { http, endpoint })
+        Ok(Self {
+            http,
+            endpoint,
+            credentials: Credentials::from_keys(ACCESS_KEY, ACCESS_KEY, None),
+        })
+    }
+
+    /// The same client, acting as whoever has these credentials.
+    pub(crate) fn with_credentials(&self, credentials: Credentials) -> Self {
+        Self {
+            credentials,
+            ..self.clone()
+        }
     }
 
     /// Where it is called.
@@ -100,6 +113,18 @@ impl Aws {
     /// The plain client, for the deployed API.
     pub(crate) fn http(&self) -> &Client {
         &self.http
+    }
+
+    /// Whether an operation is permitted, whatever else becomes of it.
+    ///
+    /// # Errors
+    /// When the local AWS does not answer.
+    pub async fn permits(&self, service: Service, operation: &str, input: &Value) -> Result<bool> {
+        match self.try_call(service, operation, input).await {
+            Ok(_) => Ok(true),
+            Err(refusal) if refusal.kind.is_empty() => Err(refusal.error),
+            Err(refusal) => Ok(!refusal.kind.starts_with("AccessDenied")),
+        }
     }
 
     /// Carries an operation out.
@@ -157,7 +182,8 @@ impl Aws {
         for (name, value) in headers {
             request = request.header(*name, value);
         }
-        for (name, value) in signature(service, &method, &url, headers, &body).map_err(&failed)? {
+        let signed = self.signature(service, &method, &url, headers, &body);
+        for (name, value) in signed.map_err(&failed)? {
             request = request.header(name, value);
         }
         let answer = request.body(body).send().await;
@@ -176,40 +202,41 @@ impl Aws {
             error: failed(format!("{target} refused, {status}: {body}")),
         })
     }
-}
 
-fn signature(
-    service: &'static str,
-    method: &Method,
-    url: &str,
-    headers: &[(&str, String)],
-    body: &str,
-) -> std::result::Result<Vec<(String, String)>, String> {
-    let identity = Credentials::from_keys(ACCESS_KEY, ACCESS_KEY, None).into();
-    let parameters = v4::SigningParams::builder()
-        .identity(&identity)
-        .region(REGION)
-        .name(service)
-        .time(SystemTime::now())
-        .settings(SigningSettings::default())
-        .build()
-        .map_err(|error| error.to_string())?
-        .into();
-    let headers = headers.iter().map(|(name, value)| (*name, value.as_str()));
-    let request = SignableRequest::new(
-        method.as_str(),
-        url,
-        headers,
-        SignableBody::Bytes(body.as_bytes()),
-    )
-    .map_err(|error| error.to_string())?;
-    let (instructions, _) = sign(request, &parameters)
-        .map_err(|error| error.to_string())?
-        .into_parts();
-    let headers = instructions.headers();
-    Ok(headers
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect())
+    fn signature(
+        &self,
+        service: &'static str,
+        method: &Method,
+        url: &str,
+        headers: &[(&str, String)],
+        body: &str,
+    ) -> std::result::Result<Vec<(String, String)>, String> {
+        let identity = self.credentials.clone().into();
+        let parameters = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(REGION)
+            .name(service)
+            .time(SystemTime::now())
+            .settings(SigningSettings::default())
+            .build()
+            .map_err(|error| error.to_string())?
+            .into();
+        let headers = headers.iter().map(|(name, value)| (*name, value.as_str()));
+        let request = SignableRequest::new(
+            method.as_str(),
+            url,
+            headers,
+            SignableBody::Bytes(body.as_bytes()),
+        )
+        .map_err(|error| error.to_string())?;
+        let (instructions, _) = sign(request, &parameters)
+            .map_err(|error| error.to_string())?
+            .into_parts();
+        let headers = instructions.headers();
+        Ok(headers
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect())
+    }
 }
 
 /// The text at a JSON pointer.

@@ -2,12 +2,13 @@
 
 use std::{collections::BTreeMap, fmt, path::Path, process::Command};
 
+use aws_credential_types::Credentials;
 use reqwest::{Method, header};
 use serde_json::{Value, json};
 
 use crate::{
     Deployment, Error, LocalAws, Result,
-    aws::{Service, list, text},
+    aws::{Aws, Service, list, text},
 };
 
 /// A connector of the template.
@@ -15,11 +16,15 @@ use crate::{
 pub enum Connector {
     /// Rule.
     Rule,
+    /// Mailmojo.
+    Mailmojo,
+    /// Make.as.
+    Make,
 }
 
 impl Connector {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::Rule];
+    pub const ALL: [Self; 3] = [Self::Rule, Self::Mailmojo, Self::Make];
 
     /// The function that consumes its queue.
     pub const fn function(self) -> Function {
@@ -31,6 +36,8 @@ impl fmt::Display for Connector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Rule => "Rule",
+            Self::Mailmojo => "Mailmojo",
+            Self::Make => "Make",
         })
     }
 }
@@ -227,11 +234,19 @@ impl<'a> Stack<'a> {
         self.local.delete_secret(&self.secret_name(rest)).await
     }
 
-    fn queue_url(&self, connector: Connector) -> Result<&str> {
+    /// The address of a connector's queue.
+    ///
+    /// # Errors
+    /// When the stack has no such output.
+    pub fn queue_url(&self, connector: Connector) -> Result<&str> {
         self.outputs.get(&format!("{connector}QueueUrl"))
     }
 
-    fn dead_letter_queue_url(&self, connector: Connector) -> Result<&str> {
+    /// The address of a connector's dead-letter queue.
+    ///
+    /// # Errors
+    /// When the stack has no such output.
+    pub fn dead_letter_queue_url(&self, connector: Connector) -> Result<&str> {
         self.outputs.get(&format!("{connector}DeadLetterQueueUrl"))
     }
 
@@ -405,7 +420,8 @@ impl<'a> Stack<'a> {
     /// When they cannot be listed or killed.
     pub async fn kill_function(&self, function: Function) -> Result<usize> {
         let name = self.function_name(function).await?;
-        let pids = processes(self.local.folder(), &name)?;
+        let processes = processes(self.local.folder(), &name)?;
+        let pids: Vec<_> = processes.into_iter().map(|(pid, _)| pid).collect();
         if pids.is_empty() {
             return Ok(0);
         }
@@ -416,6 +432,32 @@ impl<'a> Stack<'a> {
                 .args(&pids),
         )?;
         Ok(pids.len())
+    }
+
+    /// A client that may do what a function may, which must have been called before.
+    ///
+    /// # Errors
+    /// When the function has no process, or its credentials cannot be seen.
+    pub async fn acting_as(&self, function: Function) -> Result<Aws> {
+        let name = self.function_name(function).await?;
+        let processes = processes(self.local.folder(), &name)?;
+        let process = processes.first();
+        let (_, command) =
+            process.ok_or_else(|| Error::new(format!("{function} has no process")))?;
+        let variable = |name: &str| {
+            let mut words = command.split(' ');
+            words.find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
+        };
+        let credentials = || {
+            Some(Credentials::from_keys(
+                variable("AWS_ACCESS_KEY_ID")?,
+                variable("AWS_SECRET_ACCESS_KEY")?,
+                Some(variable("AWS_SESSION_TOKEN")?.to_owned()),
+            ))
+        };
+        let credentials = credentials()
+            .ok_or_else(|| Error::new(format!("{function} has no credentials of its own")))?;
+        Ok(self.local.aws().with_credentials(credentials))
     }
 
     /// A function's physical name.
@@ -468,8 +510,9 @@ fn dead_letter(message: &Value) -> DeadLetter {
     }
 }
 
-/// The processes of a function of the local AWS that keeps its files in this folder.
-fn processes(folder: &Path, function: &str) -> Result<Vec<String>> {
+/// The processes of a function of the local AWS that keeps its files in this
+/// folder: their ids, and their commands followed by their environments.
+fn processes(folder: &Path, function: &str) -> Result<Vec<(String, String)>> {
     // `e` shows the environment behind the command, `ww` cuts nothing off.
     let listed = output(Command::new("ps").args(["axeww", "-o", "pid=,command="]))?;
     let folder = format!("{}/", folder.display());
@@ -479,7 +522,8 @@ fn processes(folder: &Path, function: &str) -> Result<Vec<String>> {
         .filter_map(|line| {
             let (pid, command) = line.trim_start().split_once(' ')?;
             let named = command.split(' ').any(|word| word == variable);
-            (named && command.contains(&folder)).then(|| pid.to_owned())
+            let ours = named && command.contains(&folder);
+            ours.then(|| (pid.to_owned(), command.to_owned()))
         })
         .collect())
 }

@@ -11,6 +11,7 @@
 
 mod failures;
 mod outage;
+mod permissions;
 mod samples;
 mod stage;
 mod sync;

@@ -31,34 +31,58 @@ fn the_samples_of_the_webhook_get_their_answers() {
     });
 }
 
+/// The samples of each connector's function.
+const BATCHES: [(Connector, [&str; 2]); 3] = [
+    (
+        Connector::Rule,
+        ["rule/one-reader.json", "rule/several-readers.json"],
+    ),
+    (
+        Connector::Mailmojo,
+        ["mailmojo/one-reader.json", "mailmojo/several-readers.json"],
+    ),
+    (
+        Connector::Make,
+        ["make/one-reader.json", "make/several-readers.json"],
+    ),
+];
+
 #[test]
-fn the_samples_of_rule_are_synced() {
+fn the_samples_of_every_connector_are_synced() {
     on_stage(async |stage| {
-        let function = Connector::Rule.function();
-        for path in ["rule/one-reader.json", "rule/several-readers.json"] {
-            let answer = stage.stack.invoke(function, &sample(path)?).await?;
-            assert_eq!(answer, json!({"batchItemFailures": []}), "{path}");
+        for (connector, paths) in BATCHES {
+            for path in paths {
+                let function = connector.function();
+                let answer = stage.stack.invoke(function, &sample(path)?).await?;
+                assert_eq!(answer, json!({"batchItemFailures": []}), "{path}");
+            }
         }
         let rule = stage.stand_ins.rule().account(samples::VENDOR).unwrap();
+        let mailmojo = stage.stand_ins.mailmojo().account(samples::VENDOR).unwrap();
+        let make = stage.stand_ins.make().account(samples::VENDOR).unwrap();
         for (email, tag) in [
             ("anna@example.com", "sesamy_active_subscriber"),
             ("bo@example.com", "sesamy_overdue_contract"),
             ("cilla@example.com", "culture"),
         ] {
-            let subscriber = rule.subscriber(email).unwrap();
-            assert!(
-                subscriber.tags.iter().any(|found| found == tag),
-                "{subscriber:?}"
-            );
+            for tags in [
+                rule.subscriber(email).unwrap().tags,
+                mailmojo.contact(email).unwrap().tags,
+                make.subscriber(email).unwrap().tags,
+            ] {
+                assert!(tags.iter().any(|found| found == tag), "{email}: {tags:?}");
+            }
         }
         assert_eq!(rule.subscriber("dora@example.com"), None);
+        assert_eq!(mailmojo.contact("dora@example.com"), None);
+        assert_eq!(make.subscriber("dora@example.com"), None);
         Ok(())
     });
 }
 
 #[test]
 fn the_messages_in_the_samples_are_those_the_webhook_would_queue() {
-    for path in ["rule/one-reader.json", "rule/several-readers.json"] {
+    for path in BATCHES.into_iter().flat_map(|(_, paths)| paths) {
         let sample = sample(path).unwrap();
         for record in sample["Records"].as_array().unwrap() {
             let message = Message::from_json(record["body"].as_str().unwrap()).unwrap();

@@ -1,6 +1,6 @@
 //! What reaches the CRM.
 
-use local_aws::{Connector, Function};
+use local_aws::{Connector, Function, eventually};
 use stand_ins::{Api, Contract, Entitlement, User};
 
 use crate::stage::{SOON, on_stage};
@@ -39,6 +39,9 @@ fn a_webhook_brings_the_reader_to_rule() {
         assert_eq!(subscriber.fields["Sesamy_User.FirstName"], "Anna");
         assert_eq!(subscriber.fields["Sesamy_Subscription.Status"], "ACTIVE");
         assert_eq!(publisher.harms(), []);
+        // The publisher has no other CRM, so no other was called.
+        assert_eq!(publisher.requests(Api::Mailmojo), []);
+        assert_eq!(publisher.requests(Api::Make), []);
 
         // Both functions tell of the event, and neither of the person.
         publisher.log_says(&event).await?;
@@ -50,6 +53,51 @@ fn a_webhook_brings_the_reader_to_rule() {
                 assert_eq!(told, None, "{function} tells {personal}");
             }
         }
+        Ok(())
+    });
+}
+
+#[test]
+fn one_webhook_brings_the_reader_to_all_three_crms() {
+    on_stage(async |stage| {
+        let publisher = stage.publisher("all-three");
+        let (mailmojo, make) = publisher.other_crms().await?;
+        let email = "elsa.three@example.com";
+        publisher.sesamy.put_user(
+            User::new("email|elsa")
+                .email(email)
+                .name("Elsa", "Ek")
+                .contract(Contract::active("c1"))
+                .entitlement(Entitlement::new("e1", "sid:premium", "Premium")),
+        );
+        publisher
+            .announce("contract.1#purchased", "email|elsa")
+            .await?;
+        let last = "sesamy_event_contract-purchased";
+        publisher.tag_arrives(email, last, SOON).await?;
+        eventually("Elsa to reach Mailmojo and Make.as", SOON, async || {
+            let there =
+                mailmojo.contact(email).is_some() && !make.subscriptions_of(email).is_empty();
+            Ok(there.then_some(()))
+        })
+        .await?;
+
+        let tags = [
+            "sesamy_active_entitlement_premium",
+            "sesamy_active_sku_sid-premium",
+            "sesamy_active_subscriber",
+        ];
+        let contact = mailmojo.contact(email).unwrap();
+        assert_eq!(contact.tags, tags);
+        assert_eq!(contact.first_name.as_deref(), Some("Elsa"));
+        assert_eq!(contact.custom["Active Subscriptions"], 1);
+        let subscriber = make.subscriber(email).unwrap();
+        assert_eq!(subscriber.tags, tags);
+        assert_eq!(subscriber.external_id.as_deref(), Some("email|elsa"));
+        let subscription = &make.subscriptions_of(email)[0];
+        assert_eq!(subscription.external_id, "c1");
+        assert_eq!(subscription.status, "active");
+        assert_eq!(publisher.harms(), []);
         Ok(())
     });
 }
@@ -96,25 +144,27 @@ fn the_burst_of_a_purchase_is_one_sync_and_four_event_tags() {
                 .contract(Contract::active("c1"))
                 .entitlement(Entitlement::new("e1", "sid:premium", "Premium")),
         );
-        // A poll between two of them would make two batches of the burst.
-        stage.stack.set_receiving(Connector::Rule, false).await?;
-        let mut announced = Ok(String::new());
+        // A batch is what the queue holds when it is polled. So that it holds
+        // the burst and nothing else, nobody else uses this stack, and it is
+        // not polled in between.
+        let stack = stage.another_stack("e2e-burst").await?;
+        stack.set_receiving(Connector::Rule, false).await?;
         for event_type in [
             "checkout.1#confirm",
             "contract.1#purchased",
             "entitlement.1#new",
             "userVendor.1#new",
         ] {
-            announced = publisher.announce(event_type, "email|cilla").await;
-            if announced.is_err() {
-                break;
-            }
+            let webhook = publisher.webhook(event_type, "email|cilla");
+            let reply = publisher.post_to(&stack, &webhook).await?;
+            assert_eq!(reply.status, 202, "{reply:?}");
         }
-        // Past the queue's delay, and in any case, for the other tests need it.
-        tokio::time::sleep(std::time::Duration::from_secs(6)).await;
-        stage.stack.set_receiving(Connector::Rule, true).await?;
-        announced?;
-
+        eventually("the queue's delay to pass", SOON, async || {
+            let depth = stack.queue_depth(Connector::Rule).await?;
+            Ok((depth.visible == 4).then_some(()))
+        })
+        .await?;
+        stack.set_receiving(Connector::Rule, true).await?;
         publisher
             .tag_arrives(email, "sesamy_event_uservendor-new", SOON)
             .await?;

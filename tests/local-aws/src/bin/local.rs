@@ -4,8 +4,12 @@
 
 #![expect(clippy::print_stdout, reason = "tells its user what there is")]
 
+use std::{net::Ipv4Addr, process::Command};
+
 use local_aws::{Error, LocalAws, Manner, Project, Result, samples};
+use serde_json::Value;
 use stand_ins::StandIns;
+use tokio::net::{TcpListener, TcpStream};
 
 /// The port of the local AWS in `events/env.json`.
 const AWS_PORT: u16 = 4570;
@@ -28,17 +32,23 @@ async fn main() -> Result<()> {
     let local = LocalAws::start(&project, Manner::Open(AWS_PORT)).await?;
     for (name, content) in samples::secrets(stand_ins.urls()) {
         let name = format!("{SECRET_PREFIX}/{name}");
-        local.put_secret(&name, &content).await?;
+        local.put_secret(&name, &by_name(content)).await?;
     }
     for queue in ["rule.fifo", "rule-dead-letters.fifo"] {
         local.create_queue(queue).await?;
     }
+    if let Some(gateway) = docker_gateway() {
+        for port in [AWS_PORT, STAND_INS_PORT] {
+            let_containers_in(gateway, port).await;
+        }
+    }
     println!(
-        "The local AWS is at {}, the stand-ins are at {} (their state: {}/state).\n\
+        "The local AWS is at {}.\n\
+         The stand-ins are at {}; {}/state shows what they hold.\n\
          In another terminal:\n\n  \
          sam local invoke RuleFunction --event events/rule/one-reader.json \\\n    \
-         --env-vars events/env.json --docker-network host\n\n\
-         Ctrl-C ends both.",
+         --env-vars events/env.json --add-host localhost:host-gateway\n\n\
+         Ctrl-C ends all of it.",
         local.aws().endpoint(),
         stand_ins.base(),
         stand_ins.urls().control,
@@ -46,4 +56,53 @@ async fn main() -> Result<()> {
     tokio::signal::ctrl_c()
         .await
         .map_err(|error| Error::new(format!("Ctrl-C cannot be waited for: {error}")))
+}
+
+/// The addresses in a secret, with a name for the loopback address: in a
+/// container it can be given another meaning.
+fn by_name(mut secret: Value) -> Value {
+    for value in secret.as_object_mut().into_iter().flatten() {
+        if let (_, Value::String(text)) = value {
+            *text = text.replace("//127.0.0.1:", "//localhost:");
+        }
+    }
+    secret
+}
+
+/// Lets Docker's containers reach a port of the loopback address, through the
+/// address that this machine has in their network.
+///
+/// Where Docker runs in a machine of its own there is no such address here, nor
+/// is it needed.
+async fn let_containers_in(gateway: Ipv4Addr, port: u16) {
+    let Ok(listener) = TcpListener::bind((gateway, port)).await else {
+        return;
+    };
+    tokio::spawn(async move {
+        while let Ok((mut outside, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                if let Ok(mut inside) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await {
+                    // Either end may hang up whenever it likes.
+                    let _ = tokio::io::copy_bidirectional(&mut outside, &mut inside).await;
+                }
+            });
+        }
+    });
+}
+
+/// The first address of Docker's default network, which it gives to this machine.
+///
+/// Not every release names the gateway itself before a container has run.
+fn docker_gateway() -> Option<Ipv4Addr> {
+    let format = "{{range .IPAM.Config}}{{.Subnet}} {{end}}";
+    let output = Command::new("docker")
+        .args(["network", "inspect", "bridge", "--format", format])
+        .output()
+        .ok()?;
+    let subnets = String::from_utf8(output.stdout).ok()?;
+    subnets.split_whitespace().find_map(|subnet| {
+        let (address, _) = subnet.split_once('/')?;
+        let address: Ipv4Addr = address.parse().ok()?;
+        Some(Ipv4Addr::from(u32::from(address).checked_add(1)?))
+    })
 }

@@ -19,7 +19,11 @@ pub struct Contact {
 impl Contact {
     /// What each CRM holds under an address.
     pub fn all(stand_ins: &StandIns, email: &str) -> Vec<Self> {
-        vec![Self::in_rule(stand_ins, email)]
+        vec![
+            Self::in_rule(stand_ins, email),
+            Self::in_mailmojo(stand_ins, email),
+            Self::in_make(stand_ins, email),
+        ]
     }
 
     fn in_rule(stand_ins: &StandIns, email: &str) -> Self {
@@ -36,6 +40,69 @@ impl Contact {
             contact.fields = fields
                 .map(|(key, value)| (key.clone(), shown(value)))
                 .collect();
+        }
+        contact
+    }
+
+    fn in_mailmojo(stand_ins: &StandIns, email: &str) -> Self {
+        let account = stand_ins.mailmojo().account(samples::VENDOR);
+        let found = account.and_then(|account| account.contact(email));
+        let mut contact = Self {
+            crm: "Mailmojo",
+            ..Self::default()
+        };
+        if let Some(found) = found {
+            contact.exists = true;
+            contact.tags.extend(found.tags);
+            let personal = [
+                ("first_name", found.first_name),
+                ("last_name", found.last_name),
+                ("phone", found.phone),
+            ];
+            for (key, value) in personal {
+                contact
+                    .fields
+                    .extend(value.map(|value| (key.to_owned(), value)));
+            }
+            let custom = found.custom.iter().filter(|(_, value)| !value.is_null());
+            contact
+                .fields
+                .extend(custom.map(|(key, value)| (key.clone(), shown(value))));
+            for list in found.list_associations {
+                let key = format!("list {}", list.list_id);
+                contact.fields.insert(key, format!("{:?}", list.status));
+            }
+        }
+        contact
+    }
+
+    fn in_make(stand_ins: &StandIns, email: &str) -> Self {
+        let mut contact = Self {
+            crm: "Make.as",
+            ..Self::default()
+        };
+        let Some(account) = stand_ins.make().account(samples::VENDOR) else {
+            return contact;
+        };
+        if let Some(subscriber) = account.subscriber(email) {
+            contact.exists = true;
+            contact.tags.extend(subscriber.tags);
+            contact.fields.extend(subscriber.details);
+            let id = subscriber
+                .external_id
+                .map(|id| ("external_id".to_owned(), id));
+            contact.fields.extend(id);
+        }
+        for subscription in account.subscriptions_of(email) {
+            let key = format!("subscription {}", subscription.external_id);
+            let end = subscription.end_date.map(|date| format!(", ended {date}"));
+            let value = format!(
+                "{}, {}{}",
+                subscription.name,
+                subscription.status,
+                end.unwrap_or_default()
+            );
+            contact.fields.insert(key, value);
         }
         contact
     }

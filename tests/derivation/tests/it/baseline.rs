@@ -1,0 +1,69 @@
+//! What each CRM is told of a reader of whom nothing but the address is known.
+//! A case states what differs from it.
+
+use serde_json::{Map, Value, json};
+
+/// Rule's fields. Spelt out here, so that a field that is lost or renamed
+/// breaks a case.
+pub fn rule(user: &str) -> Map<String, Value> {
+    let cleared = [
+        "Sesamy_User.FirstName",
+        "Sesamy_User.LastName",
+        "Sesamy_User.Created",
+        "Sesamy_BillingAddress.FirstName",
+        "Sesamy_BillingAddress.LastName",
+        "Sesamy_BillingAddress.Street",
+        "Sesamy_BillingAddress.City",
+        "Sesamy_BillingAddress.Zip",
+        "Sesamy_BillingAddress.Co",
+        "Sesamy_BillingAddress.Country",
+        "Sesamy_BillingAddress.Department",
+        "Sesamy_ActiveProducts.SKU",
+        "Sesamy_ActiveProducts.Titles",
+        "Sesamy_ActiveProducts.OptionTitles",
+        "Sesamy_Subscription.Status",
+        "Sesamy_Subscription.ExpiresAt",
+        "Sesamy_Subscription.CanceledAt",
+        "Sesamy_Subscription.CreatedAt",
+    ];
+    let mut fields: Map<String, Value> = cleared
+        .into_iter()
+        .map(|key| (key.to_owned(), json!("")))
+        .collect();
+    fields.insert("Sesamy_User.ID".to_owned(), json!(user));
+    fields
+}
+
+/// Mailmojo's account fields, and first name, last name and phone.
+pub fn mailmojo(user: &str) -> Map<String, Value> {
+    let Value::Object(fields) = json!({
+        "Sesamy User ID": user,
+        "Has Active Subscription": false,
+        "Articles Purchased": 0,
+        "Active Subscriptions": 0,
+        "Canceled Subscriptions": 0,
+        "Expired Subscriptions": 0,
+        "Ended Subscriptions Total": 0,
+        "Issues Remaining": null,
+        "Subscription Expires At": null,
+        "Contract Duration Type": null,
+        "Last Payment Date": null,
+        "Next Payment Date": null,
+        "Will Cancel At": null,
+    }) else {
+        unreachable!("it is an object")
+    };
+    fields
+}
+
+/// Make.as's bodies.
+pub fn make(user: &str, email: &str, tags: &[String]) -> Map<String, Value> {
+    let Value::Object(bodies) = json!({
+        "subscriber": { "email": email, "external_id": user, "tags": tags },
+        "products": [],
+        "subscriptions": [],
+    }) else {
+        unreachable!("it is an object")
+    };
+    bodies
+}

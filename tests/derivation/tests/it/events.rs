@@ -1,0 +1,67 @@
+//! What Rule is told of events and payments.
+
+use std::collections::BTreeMap;
+
+use derivation_tests::read_state;
+use rule::mapping;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use shared::derivation::{Derivation, derive};
+use shared::identity::UserId;
+use shared::message::{Event, EventType};
+
+use crate::files::{self, Failures};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    name: String,
+    #[serde(default)]
+    events: Vec<Event>,
+    #[serde(default)]
+    bills: Vec<Value>,
+    fields: BTreeMap<String, Value>,
+}
+
+#[test]
+fn events_and_payments_are_told_as_the_cases_say() {
+    let mut failures = Failures::default();
+    let cases: Vec<Case> = files::read("events.json");
+    for case in &cases {
+        let (state, _) = read_state(&json!({ "email": "a@b.se" }), &[], &[], &case.bills);
+        let user = UserId::try_from("email|anna").unwrap();
+        let now = "2026-06-15T12:00:00Z".parse().unwrap();
+        let Derivation::Subscriber(subscriber) = derive(&user, &state.unwrap(), now) else {
+            panic!("{}: skipped", case.name);
+        };
+        let fields: BTreeMap<String, Value> =
+            mapping::event_fields(&case.events, subscriber.last_payment.as_ref())
+                .into_iter()
+                .map(|field| (field.key.to_owned(), field.value))
+                .collect();
+        failures.check(&case.name, "fields", &fields, &case.fields);
+    }
+    failures.report(cases.len());
+}
+
+#[test]
+fn every_event_has_its_own_tag() {
+    let tags = EventType::ALL.map(mapping::event_tag);
+    assert_eq!(
+        tags,
+        [
+            "sesamy_event_uservendor-new",
+            "sesamy_event_uservendor-update",
+            "sesamy_event_contract-purchased",
+            "sesamy_event_contract-update",
+            "sesamy_event_contract-cancelrequest",
+            "sesamy_event_checkout-confirm",
+            "sesamy_event_entitlement-new",
+            "sesamy_event_entitlement-update",
+        ]
+    );
+    for tag in tags {
+        assert!(tag.starts_with(mapping::EVENT_TAG_PREFIX), "{tag}");
+    }
+    assert_eq!(mapping::BASE_TAG, "sesamy");
+}

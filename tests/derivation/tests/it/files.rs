@@ -1,0 +1,55 @@
+//! Case files, and how their failures are told.
+
+use std::fs;
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+
+/// The cases of one file. A key that no case has is a mistake in the file.
+pub fn read<T: DeserializeOwned>(file: &str) -> Vec<T> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("cases")
+        .join(file);
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{file}: {error}"));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+/// The names of all files whose cases are whole readers.
+pub fn of_readers() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("cases")
+        .join("readers");
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| format!("readers/{}", entry.unwrap().file_name().display()))
+        .collect();
+    names.sort();
+    names
+}
+
+/// Collects what is wrong in all cases, so that one run tells everything.
+#[derive(Default)]
+pub struct Failures(Vec<String>);
+
+impl Failures {
+    /// Notes a difference in a case.
+    pub fn check<T: PartialEq + std::fmt::Debug>(
+        &mut self,
+        case: &str,
+        what: &str,
+        actual: &T,
+        expected: &T,
+    ) {
+        if actual != expected {
+            self.0.push(format!(
+                "{case}\n    {what}: is {actual:?}\n    {what}: must be {expected:?}"
+            ));
+        }
+    }
+
+    /// Fails where anything was noted.
+    pub fn report(self, cases: usize) {
+        println!("{cases} cases, {} failures", self.0.len());
+        assert!(self.0.is_empty(), "\n\n{}\n", self.0.join("\n\n"));
+    }
+}

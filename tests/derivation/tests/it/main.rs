@@ -1,0 +1,20 @@
+//! The derivation's rules, as cases that a person can read and as properties.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests"
+)]
+
+mod baseline;
+mod cases;
+mod events;
+mod files;
+mod generate;
+mod models;
+mod properties;
+mod reconciliations;
+mod slugs;
