@@ -167,11 +167,6 @@ impl ErrorKind {
 }
 
 impl Letter {
-    /// When the message was given up: as the consumer says, or when SQS moved it.
-    pub fn died_at(&self) -> Option<Timestamp> {
-        self.why.died_at.or(self.sent_at)
-    }
-
     /// The message in it, where its body is one.
     pub fn message(&self) -> Option<Message> {
         Message::from_json(&self.body).ok()

@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::connectors::Connectors;
 use crate::error::ErrorAnswer;
 use crate::letters::DeadLetters;
+use crate::redrive::{self, Report};
 use crate::request::Action;
-use crate::{redrive, status};
+use crate::status::{self, Status};
 
 /// What is kept of an invocation's time: for a call under way when the time for
 /// work ends, for one to delete what it sent, and for the answer.
@@ -37,6 +38,22 @@ impl Deadline {
     }
 }
 
+/// What an event is answered with. An error is an answer as well: whoever
+/// invoked the function reads it where they read any other.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// How the connectors stand.
+    Status(Status),
+    /// What a redrive did.
+    Redrive(Report),
+    /// Nothing was done.
+    Refused {
+        /// Why.
+        error: ErrorAnswer,
+    },
+}
+
 /// A function instance.
 pub struct Operator<Q> {
     connectors: Connectors<Q>,
@@ -48,31 +65,29 @@ impl<Q: DeadLetters> Operator<Q> {
         Self { connectors }
     }
 
-    /// Does what the event asks for. An error is an answer as well: whoever
-    /// invoked the function reads it where they read any other.
-    pub async fn answer(&self, event: Value, time_left: Duration) -> Value {
+    /// Does what the event asks for.
+    pub async fn answer(&self, event: Value, time_left: Duration) -> Answer {
         let deadline = Deadline::after(time_left);
         match Action::read(event, &self.connectors) {
             Ok(Action::Status) => {
                 info!(action = "status", "Asked how the connectors stand.");
-                form(&status::run(&self.connectors, deadline).await)
+                Answer::Status(status::run(&self.connectors, deadline).await)
             }
-            Ok(Action::Redrive(request)) => form(&redrive::run(request, deadline).await),
+            Ok(Action::Redrive(request)) => Answer::Redrive(redrive::run(request, deadline).await),
             Err(invalid) => {
                 warn!(faults = invalid.0.len(), "Refused a request with faults.");
-                json!({ "error": ErrorAnswer::from(invalid) })
+                Answer::Refused {
+                    error: invalid.into(),
+                }
             }
         }
     }
 }
 
-fn form(answer: &impl Serialize) -> Value {
-    // Cannot fail: every key is a text and every value has a JSON form.
-    serde_json::to_value(answer).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::stand_in::StandIn;
 
@@ -81,7 +96,7 @@ mod tests {
     async fn answer(event: Value) -> Value {
         let urls = Connectors::read("rule=rule,rule-dead").unwrap();
         let operator = Operator::new(urls.map(|_| StandIn::default()));
-        operator.answer(event, INVOCATION).await
+        serde_json::to_value(operator.answer(event, INVOCATION).await).unwrap()
     }
 
     fn sample(name: &str) -> Value {
@@ -121,6 +136,6 @@ mod tests {
         let operator = Operator::new(urls.map(|_| StandIn::default()));
         let event = json!({"action": "redrive", "connector": "rule"});
         let answer = operator.answer(event, Duration::from_secs(5)).await;
-        assert_eq!(answer["stopped"], "time");
+        assert!(matches!(answer, Answer::Redrive(report) if report.stopped == "time"));
     }
 }

@@ -82,7 +82,7 @@ struct DeadLetterStatus {
     looked_at: usize,
     /// Whether the groups count all letters.
     complete: bool,
-    /// When the oldest letter looked at died.
+    /// When the oldest letter looked at died, or else was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     oldest: Option<Timestamp>,
     groups: Vec<Group>,
@@ -108,7 +108,10 @@ struct Sample {
     user_id: Option<String>,
     status: Option<String>,
     message: Option<String>,
+    /// When the consumer gave it up. SQS does not say so of those it moved itself.
     died_at: Option<Timestamp>,
+    /// When it was sent, as SQS says.
+    sent_at: Option<Timestamp>,
 }
 
 /// How all connectors stand, looked at at the same time.
@@ -189,7 +192,10 @@ async fn look<Q: DeadLetters>(
 
 fn told(depth: Depth, letters: Vec<Letter>, error: Option<Unavailable>) -> DeadLetterStatus {
     let looked_at = letters.len();
-    let oldest = letters.iter().filter_map(Letter::died_at).min();
+    let oldest = letters
+        .iter()
+        .filter_map(|one| one.why.died_at.or(one.sent_at))
+        .min();
     let mut groups: BTreeMap<(String, Option<String>), Group> = BTreeMap::new();
     for letter in letters {
         let message = letter.message();
@@ -206,7 +212,8 @@ fn told(depth: Depth, letters: Vec<Letter>, error: Option<Unavailable>) -> DeadL
         group.count += 1;
         if group.samples.len() < SAMPLES {
             group.samples.push(Sample {
-                died_at: letter.died_at(),
+                died_at: letter.why.died_at,
+                sent_at: letter.sent_at,
                 message_id: letter.id,
                 event_id: message.as_ref().map(|m| m.event_id.to_string()),
                 user_id: message.map(|m| m.reader.user_id.to_string()),
@@ -298,6 +305,7 @@ mod tests {
                 "samples": [{
                     "messageId": first, "eventId": "e1", "userId": "email|anna", "status": "422",
                     "message": "mend it", "diedAt": "2026-01-15T09:30:00Z",
+                    "sentAt": null,
                 }],
             })
         );

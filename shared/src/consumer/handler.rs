@@ -229,7 +229,10 @@ fn address<C: Connector>(record: &Record, why: &DeadLetter, now: Timestamp) -> L
         (attribute::MESSAGE, why.message.clone()),
         (attribute::DIED_AT, now.to_string()),
     ];
-    attributes.extend(why.status.map(|status| (attribute::STATUS, status.to_string())));
+    attributes.extend(
+        why.status
+            .map(|status| (attribute::STATUS, status.to_string())),
+    );
     Letter {
         body: record.body.clone(),
         group: record
