@@ -27,6 +27,20 @@ pub trait Queue: Send + Sync + 'static {
     fn bury(&self, letter: Letter) -> impl Future<Output = Result<(), QueueError>> + Send;
 }
 
+/// The names of a dead letter's attributes, which operators and their tools read.
+pub mod attribute {
+    /// The connector that gave the message up.
+    pub const CONNECTOR: &str = "connector";
+    /// What kind of error, by [`DeadLetterKind::name`](super::super::DeadLetterKind::name).
+    pub const ERROR_KIND: &str = "errorKind";
+    /// The HTTP status, where an API answered.
+    pub const STATUS: &str = "status";
+    /// What, where and what to do.
+    pub const MESSAGE: &str = "message";
+    /// When the message was given up.
+    pub const DIED_AT: &str = "diedAt";
+}
+
 /// A message on its way to the dead-letter queue, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Letter {
