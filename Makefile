@@ -41,6 +41,9 @@ tools: $(SAM) $(MINISTACK) ## Install the pinned SAM CLI, cargo-lambda, zig and 
 
 .PHONY: build
 build: $(SAM) ## Build the functions as they are deployed
+	@# `sam build` links one function after the other. This does it for all of
+	@# them at once, on all processors, and leaves it only the copying.
+	cargo lambda build --release
 	sam build
 
 .PHONY: check-format

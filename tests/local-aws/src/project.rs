@@ -45,14 +45,21 @@ impl Project {
     ///
     /// # Errors
     /// When `sam` is not installed or fails.
-    pub async fn build(&self, on_line: impl Fn(&str) + Send + 'static) -> Result<Built> {
-        self.sam(["build"])?
-            .env(outer_environment())
-            .env([("PATH", self.path()?)])
-            .on_line(on_line)
-            .run()
-            .await
-            .map_err(|error| error.advice("`make build` shows all of it."))?;
+    pub async fn build(&self, on_line: impl Fn(&str) + Clone + Send + 'static) -> Result<Built> {
+        let cargo_lambda = self.tool(".venv/sam/bin/cargo-lambda")?;
+        // `sam build` links one function after the other; this does it for all
+        // of them at once, on all processors, and leaves it only the copying.
+        let compile = Program::new("cargo lambda", cargo_lambda)
+            .args(["lambda", "build", "--release"])
+            .current_dir(&self.root);
+        for step in [compile, self.sam(["build"])?] {
+            step.env(outer_environment())
+                .env([("PATH", self.path()?)])
+                .on_line(on_line.clone())
+                .run()
+                .await
+                .map_err(|error| error.advice("`make build` shows all of it."))?;
+        }
         Ok(Built {
             template: self.root.join(".aws-sam/build/template.yaml"),
         })

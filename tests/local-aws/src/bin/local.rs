@@ -6,7 +6,7 @@
 
 use std::{net::Ipv4Addr, process::Command};
 
-use local_aws::{Error, LocalAws, Manner, Project, Result, samples};
+use local_aws::{Connector, Error, LocalAws, Manner, Project, Result, samples};
 use serde_json::Value;
 use stand_ins::StandIns;
 use tokio::net::{TcpListener, TcpStream};
@@ -34,8 +34,12 @@ async fn main() -> Result<()> {
         let name = format!("{SECRET_PREFIX}/{name}");
         local.put_secret(&name, &by_name(content)).await?;
     }
-    for queue in ["rule.fifo", "rule-dead-letters.fifo"] {
-        local.create_queue(queue).await?;
+    for connector in Connector::ALL {
+        let name = connector.to_string().to_lowercase();
+        local.create_queue(&format!("{name}.fifo")).await?;
+        local
+            .create_queue(&format!("{name}-dead-letters.fifo"))
+            .await?;
     }
     if let Some(gateway) = docker_gateway() {
         for port in [AWS_PORT, STAND_INS_PORT] {

@@ -40,15 +40,16 @@ async fn main() -> ExitCode {
 async fn demo() -> Result<()> {
     let progress = Progress::new(std::io::stdout().is_terminal());
     let project = Project::here()?;
+    let seed = samples::seed(&project)?;
 
     let step = progress.step("Build the functions with `sam build`");
-    let note = step.notes();
-    let built = project.build(move |line| note.say(line)).await?;
+    let notes = step.notes();
+    let built = project.build(move |line| notes.say(line)).await?;
     step.done("");
 
     let step = progress.step("Start a local AWS, and stand-ins of Sesamy and the CRMs");
     let stand_ins = StandIns::builder()
-        .seed(samples::seed(&project)?)
+        .seed(seed)
         .start()
         .await
         .map_err(|error| Error::new(format!("the stand-ins could not be started: {error}")))?;

@@ -76,6 +76,7 @@ impl Step {
 }
 
 /// Tells what a step is at.
+#[derive(Clone)]
 pub struct Notes(Arc<State>);
 
 impl Notes {
