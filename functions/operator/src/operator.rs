@@ -46,7 +46,7 @@ pub enum Answer {
     /// How the connectors stand.
     Status(Status),
     /// What a redrive did.
-    Redrive(Report),
+    Redrive(Box<Report>),
     /// Nothing was done.
     Refused {
         /// Why.
@@ -73,7 +73,9 @@ impl<Q: DeadLetters> Operator<Q> {
                 info!(action = "status", "Asked how the connectors stand.");
                 Answer::Status(status::run(&self.connectors, deadline).await)
             }
-            Ok(Action::Redrive(request)) => Answer::Redrive(redrive::run(request, deadline).await),
+            Ok(Action::Redrive(request)) => {
+                Answer::Redrive(Box::new(redrive::run(request, deadline).await))
+            }
             Err(invalid) => {
                 warn!(faults = invalid.0.len(), "Refused a request with faults.");
                 Answer::Refused {

@@ -67,7 +67,7 @@ fn the_operator_may_use_these_queues_and_no_others() {
             &list("DeadLetterQueue").as_str(),
         ]
     );
-    assert!(!role.iter().any(|line| line.contains('*')));
+    assert!(!resources.iter().any(|line| line.contains('*')));
 }
 
 #[test]
