@@ -143,10 +143,7 @@ fn number(number: f64) -> Value {
     /// Up to here every whole number has a form of its own.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     if number.fract() == 0.0 && number.abs() <= EXACT {
-        // Exact, by the line above.
-        #[allow(clippy::cast_possible_truncation)]
-        let whole = number as i64;
-        whole.into()
+        (number as i64).into()
     } else {
         Number::from_f64(number).map_or_else(cleared, Value::Number)
     }

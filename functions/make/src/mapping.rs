@@ -11,8 +11,9 @@ use shared::personal::Personal;
 
 /// The subscriber with all the tags that they will have.
 ///
-/// Name and company are Make.as's own fields and the publisher's too, so they
-/// are left out, and thereby left alone, where Sesamy has none.
+/// Decided. Known: the fields. Assumed: name and company are the publisher's
+/// as well as ours, so they are left out, and thereby left alone, where Sesamy
+/// has none.
 pub fn subscriber(subscriber: &Subscriber, tags: &[String]) -> Value {
     let mut body = Map::new();
     body.insert("email".to_owned(), subscriber.email.lookup().into());

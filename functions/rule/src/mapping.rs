@@ -106,9 +106,13 @@ keys! {
     PAYMENT_RECEIPT_URL = "Sesamy_LastPayment.ReceiptUrl" as Text,
 }
 
-/// The fields of a subscriber. Always the same ones, so that what no longer
-/// applies is cleared; but Rule's own name and phone are the publisher's too,
-/// so these are left alone where Sesamy has none.
+/// The fields of a subscriber.
+///
+/// Decided. Known: the fields, and that those of the billing address go out
+/// "when a billing address exists". Assumed: `Sesamy_` fields are ours and
+/// always go out, so that what no longer applies is cleared, a moved reader's
+/// address too; Rule's own name and phone are the publisher's as well and are
+/// left alone where Sesamy has none.
 pub fn fields(subscriber: &Subscriber) -> Vec<Field> {
     let first_name = subscriber.first_name.as_ref();
     let last_name = subscriber.last_name.as_ref();
@@ -168,7 +172,10 @@ fn subscription(primary: Option<&PrimarySubscription>) -> [Field; 4] {
 }
 
 /// The fields that journeys and receipts are written from: the newest event,
-/// and the newest payment. A sync without events leaves the last one as it is.
+/// and the newest payment. A sync without events leaves the last event as it is.
+///
+/// Decided. Known: receipts and "event streams" are promised, no field is
+/// named. Assumed: these say what a mail about an event or a payment needs.
 pub fn event_fields(events: &[Event], payment: Option<&Payment>) -> Vec<Field> {
     let mut fields = Vec::with_capacity(8);
     // Of several at the same moment the last that came.
@@ -197,6 +204,9 @@ pub fn event_fields(events: &[Event], payment: Option<&Payment>) -> Vec<Field> {
 }
 
 /// The tag whose addition starts the journeys of an event.
+///
+/// Decided. Known: "event streams" start journeys, in what form is not said.
+/// Assumed: by a tag per type of event, which is what journeys at Rule start from.
 pub fn event_tag(event: EventType) -> &'static str {
     match event {
         EventType::UserVendorNew => "sesamy_event_uservendor-new",

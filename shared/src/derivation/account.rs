@@ -33,13 +33,7 @@ pub(super) fn summary(
             .map(|duration| duration.as_str().to_lowercase()),
         last_payment_date: last_payment.and_then(|payment| payment.date),
         next_payment_date: next_payment(active, now).map(dates::utc),
-        will_cancel_at: active
-            .iter()
-            // The earliest, shown even when past: the reader should see that
-            // Sesamy is late rather than nothing.
-            .filter_map(|contract| contract.will_cancel_at)
-            .min()
-            .map(dates::utc),
+        will_cancel_at: will_cancel(active).map(dates::utc),
     }
 }
 
@@ -100,5 +94,18 @@ fn next_payment(active: &[&Contract], now: Timestamp) -> Option<Timestamp> {
             let lasts = contract.will_cancel_at.is_none_or(|cancel| cancel > next);
             lasts.then_some(next)
         })
+        .min()
+}
+
+/// When the reader's first subscription will be cancelled: the earliest
+/// `willCancelAt` of an active subscription.
+///
+/// Decided. Known: "scheduled cancellation date, if any". Assumed: of several
+/// the earliest, also when past, since a subscription that is still active
+/// after it will be cancelled at any moment.
+fn will_cancel(active: &[&Contract]) -> Option<Timestamp> {
+    active
+        .iter()
+        .filter_map(|contract| contract.will_cancel_at)
         .min()
 }

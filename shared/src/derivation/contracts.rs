@@ -44,10 +44,10 @@ impl<'a> Contracts<'a> {
     /// Among active subscriptions the one with the latest `expiresAt`, then
     /// the latest `createdAt`, then the largest id.
     ///
-    /// Decided. Known: one of Sesamy's integrations speaks of "the primary
-    /// active contract" without saying which. Assumed: the one that gives
-    /// access longest; without `expiresAt` it has no end in sight, so that
-    /// counts as the latest.
+    /// Decided. Known: expiry and duration type are told of "the primary active
+    /// contract", which is said nowhere to be which. Assumed: the one that
+    /// gives access longest; without `expiresAt` it has no end in sight, so
+    /// that counts as the latest.
     pub(super) fn primary_active(&self) -> Option<&'a Contract> {
         self.active_subscriptions
             .iter()

@@ -58,6 +58,9 @@ pub enum Derivation {
 }
 
 /// Why a reader is not synced.
+///
+/// Decided. Known: Sesamy's own integrations leave out guests, and, as far as
+/// they say, readers without an address. Assumed: so do all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Skip {
     /// A temporary account made during a checkout.

@@ -37,9 +37,7 @@ impl Reconciliation {
         let new = self.add.iter().chain(restored);
         kept.chain(new.map(|tag| tag.as_str().to_owned())).collect()
     }
-}
 
-impl Reconciliation {
     /// How many tags are made sure of that the CRM did not have, or had misspelt.
     pub fn added(&self) -> u32 {
         saturated(self.add.len() + self.restore.len())

@@ -51,7 +51,8 @@ pub type Tags = BTreeMap<Tag, Vec<Reason>>;
 pub struct Reason {
     /// The rule that gave it, in a few words.
     pub rule: &'static str,
-    /// The id of the contract or entitlement that gave it. `None` for the profile.
+    /// The id of the contract or entitlement that gave it. `None` for the
+    /// profile, and for an entitlement that has none.
     pub source: Option<String>,
 }
 

@@ -32,9 +32,7 @@ impl Tag {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
 
-impl Tag {
     /// A tag whose whole name is fixed.
     pub(super) fn named(name: &'static str) -> Self {
         Self(name.to_owned())
@@ -45,7 +43,10 @@ impl Tag {
         Self::named(PERMANENT_TAG)
     }
 
-    /// A tag that ends in the slug of a name. `None` where the name has none.
+    /// A tag that ends in the slug of a name.
+    ///
+    /// Decided. Known: nothing. Assumed: a name of which no letter or digit is
+    /// left gives no tag, rather than one that means nothing in particular.
     pub(super) fn slugged(prefix: &str, name: Option<&String>) -> Option<Self> {
         let slug = slug(name?);
         (!slug.is_empty()).then(|| Self::cut(format!("{prefix}{slug}")))

@@ -62,7 +62,7 @@ fn subscription_tags(wanted: &mut Wanted, user_id: &UserId, contracts: &Contract
 }
 
 /// `sesamy_made_single_purchase`: at least one single purchase ever, or an
-/// article bought through Sesamy. Permanent: [`super::reconcile`] never
+/// article bought through Sesamy. Permanent: [`super::reconcile()`] never
 /// removes it once a CRM has it.
 fn purchase_tag(wanted: &mut Wanted, contracts: &Contracts<'_>, entitlements: &Entitlements<'_>) {
     let purchases = contracts

@@ -95,7 +95,7 @@ fn main() {
             map,
             reconcile,
             1e6 / derive,
-            derive / as_f64(size.contracts),
+            derive / size.contracts as f64,
             previous.filter(|_| size.name.contains('x')).map_or_else(
                 String::new,
                 |before| format!(
@@ -106,12 +106,6 @@ fn main() {
         );
         previous = Some(derive);
     }
-}
-
-/// Sizes are small enough to be exact.
-#[allow(clippy::cast_precision_loss, reason = "small numbers")]
-fn as_f64(number: usize) -> f64 {
-    number as f64
 }
 
 /// The median time of a call in microseconds.

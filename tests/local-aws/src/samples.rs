@@ -39,24 +39,20 @@ pub fn secrets(urls: &Urls) -> Vec<(String, Value)> {
         ),
         (
             format!("{VENDOR}/rule"),
-            json!({"apiKey": "sample-key-of-rule", "apiUrl": urls.rule}),
+            json!({"apiKey": "sample-key", "apiUrl": urls.rule}),
         ),
         (
             format!("{VENDOR}/mailmojo"),
-            json!({
-                "apiToken": "sample-token-of-mailmojo",
-                "listId": "7",
-                "apiUrl": urls.mailmojo,
-            }),
+            json!({"apiToken": "sample-token", "listId": "42", "apiUrl": urls.mailmojo}),
         ),
         (
             format!("{VENDOR}/make"),
-            json!({
+            json!([{
                 "userId": "sample-user",
-                "apiKey": "sample-key-of-make",
-                "listId": "3",
+                "apiKey": "sample-key",
+                "listId": "77",
                 "apiUrl": urls.make,
-            }),
+            }]),
         ),
     ]
 }

@@ -107,7 +107,7 @@ fn check_subscriber(case: &Case, subscriber: &Subscriber, name: &str, failures: 
     for (tag, expected) in &case.reasons {
         let reasons = Tag::parse(tag).and_then(|tag| subscriber.tags.get(&tag));
         let reasons = reasons.into_iter().flatten().map(|reason| {
-            let source = reason.source.as_deref().unwrap_or("profile");
+            let source = reason.source.as_deref().unwrap_or("-");
             format!("{source}: {}", reason.rule)
         });
         failures.check(name, tag, &reasons.collect(), expected);

@@ -14,6 +14,7 @@ mod cases;
 mod events;
 mod files;
 mod generate;
+mod models;
 mod properties;
 mod reconciliations;
 mod slugs;

@@ -21,6 +21,9 @@ struct Case {
     restore: Vec<String>,
     /// The tags afterwards, where they are written as a whole.
     then: Vec<String>,
+    /// What is written before that, where it takes two writes.
+    #[serde(default)]
+    first: Option<Vec<String>>,
 }
 
 #[test]
@@ -49,8 +52,18 @@ fn every_reconciliation_is_as_the_cases_say() {
             &changes.apply(&case.present),
             &case.then,
         );
+        let added = case.add.len() + case.restore.len();
+        failures.check(&case.name, "added", &(changes.added() as usize), &added);
+        let removed = changes.removed() as usize;
+        failures.check(&case.name, "removed", &removed, &case.remove.len());
         let agrees = case.add.is_empty() && case.remove.is_empty() && case.restore.is_empty();
         failures.check(&case.name, "agrees already", &changes.is_empty(), &agrees);
+        let mut writes: Vec<Vec<String>> = case.first.iter().cloned().collect();
+        if !agrees {
+            writes.push(case.then.clone());
+        }
+        let replacements = changes.replacements(&case.present);
+        failures.check(&case.name, "replacements", &replacements, &writes);
     }
     failures.report(cases.len());
 }
