@@ -63,7 +63,7 @@ unit: ## Unit, property and integration tests
 	cargo test --locked --workspace --exclude e2e
 
 .PHONY: e2e
-e2e: $(SAM) $(MINISTACK) ## Tests against the stack, deployed to a local AWS
+e2e: build $(MINISTACK) ## Tests against the stack, deployed to a local AWS
 	@# They wait most of the time, so all of them run at once.
 	cargo test --locked --package e2e -- --test-threads 64
 

@@ -39,24 +39,7 @@ pub fn secrets(urls: &Urls) -> Vec<(String, Value)> {
         ),
         (
             format!("{VENDOR}/rule"),
-            json!({"apiKey": "sample-key-of-rule", "apiUrl": urls.rule}),
-        ),
-        (
-            format!("{VENDOR}/mailmojo"),
-            json!({
-                "apiToken": "sample-token-of-mailmojo",
-                "listId": "7",
-                "apiUrl": urls.mailmojo,
-            }),
-        ),
-        (
-            format!("{VENDOR}/make"),
-            json!({
-                "userId": "sample-user",
-                "apiKey": "sample-key-of-make",
-                "listId": "3",
-                "apiUrl": urls.make,
-            }),
+            json!({"apiKey": "sample-key", "apiUrl": urls.rule}),
         ),
     ]
 }

@@ -33,7 +33,6 @@ impl Connector {
 }
 
 impl fmt::Display for Connector {
-    /// The name in the template.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Rule => "Rule",

@@ -31,54 +31,59 @@ fn the_samples_of_the_webhook_get_their_answers() {
     });
 }
 
+/// The samples of each connector's function.
+const BATCHES: [(Connector, [&str; 2]); 3] = [
+    (
+        Connector::Rule,
+        ["rule/one-reader.json", "rule/several-readers.json"],
+    ),
+    (
+        Connector::Mailmojo,
+        ["mailmojo/one-reader.json", "mailmojo/several-readers.json"],
+    ),
+    (
+        Connector::Make,
+        ["make/one-reader.json", "make/several-readers.json"],
+    ),
+];
+
 #[test]
-fn the_samples_of_each_connector_are_synced() {
+fn the_samples_of_every_connector_are_synced() {
     on_stage(async |stage| {
-        for connector in Connector::ALL {
-            for path in batches(connector) {
+        for (connector, paths) in BATCHES {
+            for path in paths {
                 let function = connector.function();
-                let answer = stage.stack.invoke(function, &sample(&path)?).await?;
+                let answer = stage.stack.invoke(function, &sample(path)?).await?;
                 assert_eq!(answer, json!({"batchItemFailures": []}), "{path}");
             }
         }
-        let crms = &stage.stand_ins;
-        let rule = crms.rule().account(samples::VENDOR).unwrap();
-        let mailmojo = crms.mailmojo().account(samples::VENDOR).unwrap();
-        let make = crms.make().account(samples::VENDOR).unwrap();
-        let tags = |email: &str| {
-            [
-                ("Rule", rule.subscriber(email).map(|found| found.tags)),
-                ("Mailmojo", mailmojo.contact(email).map(|found| found.tags)),
-                ("Make", make.subscriber(email).map(|found| found.tags)),
-            ]
-        };
-        for (email, tag, there) in [
-            ("anna@example.com", "sesamy_active_subscriber", true),
-            ("bo@example.com", "sesamy_overdue_contract", true),
-            ("cilla@example.com", "sesamy_active_subscriber", false),
-            // The publisher's own.
-            ("cilla@example.com", "culture", true),
+        let rule = stage.stand_ins.rule().account(samples::VENDOR).unwrap();
+        let mailmojo = stage.stand_ins.mailmojo().account(samples::VENDOR).unwrap();
+        let make = stage.stand_ins.make().account(samples::VENDOR).unwrap();
+        for (email, tag) in [
+            ("anna@example.com", "sesamy_active_subscriber"),
+            ("bo@example.com", "sesamy_overdue_contract"),
+            ("cilla@example.com", "culture"),
         ] {
-            for (crm, tags) in tags(email) {
-                let tags = tags.unwrap();
-                assert_eq!(
-                    tags.iter().any(|found| found == tag),
-                    there,
-                    "{crm}: {tags:?}"
-                );
+            for tags in [
+                rule.subscriber(email).unwrap().tags,
+                mailmojo.contact(email).unwrap().tags,
+                make.subscriber(email).unwrap().tags,
+            ] {
+                assert!(tags.iter().any(|found| found == tag), "{email}: {tags:?}");
             }
         }
-        for (crm, tags) in tags("dora@example.com") {
-            assert_eq!(tags, None, "{crm}");
-        }
+        assert_eq!(rule.subscriber("dora@example.com"), None);
+        assert_eq!(mailmojo.contact("dora@example.com"), None);
+        assert_eq!(make.subscriber("dora@example.com"), None);
         Ok(())
     });
 }
 
 #[test]
 fn the_messages_in_the_samples_are_those_the_webhook_would_queue() {
-    for path in Connector::ALL.into_iter().flat_map(batches) {
-        let sample = sample(&path).unwrap();
+    for path in BATCHES.into_iter().flat_map(|(_, paths)| paths) {
+        let sample = sample(path).unwrap();
         for record in sample["Records"].as_array().unwrap() {
             let message = Message::from_json(record["body"].as_str().unwrap()).unwrap();
             let reader = &message.reader;
@@ -94,9 +99,4 @@ fn the_messages_in_the_samples_are_those_the_webhook_would_queue() {
             );
         }
     }
-}
-
-fn batches(connector: Connector) -> [String; 2] {
-    let folder = connector.to_string().to_lowercase();
-    ["one-reader", "several-readers"].map(|name| format!("{folder}/{name}.json"))
 }

@@ -7,15 +7,19 @@ use local_aws::{
     eventually, samples,
 };
 use serde_json::{Value, json};
-use stand_ins::{Api, Harm, RecordedRequest, StandIns, rule::RuleAccount, sesamy::Vendor};
+use stand_ins::{
+    Api, Harm, RecordedRequest, StandIns, mailmojo::MailmojoAccount, make::MakeAccount,
+    rule::RuleAccount, sesamy::Vendor,
+};
 use tokio::{runtime::Runtime, sync::OnceCell};
 
 /// How long something may take that takes seconds: the queue's delay, a poll, a sync.
 pub const SOON: Duration = Duration::from_secs(40);
 
 /// The publishers of the tests. They stand here since the webhook's secret lists all of them.
-const PUBLISHERS: [&str; 16] = [
+const PUBLISHERS: [&str; 17] = [
     "arrives",
+    "all-three",
     "twice",
     "burst",
     "unauthorized",
@@ -166,6 +170,32 @@ pub struct Publisher {
 }
 
 impl Publisher {
+    /// Gives the publisher accounts at Mailmojo and Make.as too.
+    pub async fn other_crms(&self) -> Result<(MailmojoAccount, MakeAccount)> {
+        let (stand_ins, stack) = (&self.stage.stand_ins, &self.stage.stack);
+        let (id, key) = (self.id, key(self.id));
+        let mailmojo = stand_ins.mailmojo().add_account(id, &key);
+        mailmojo.add_list(42, "Readers");
+        let make = stand_ins.make().add_account(id, id, &key);
+        make.add_list(77, "Readers");
+        let urls = stand_ins.urls();
+        let secrets = [
+            (
+                "mailmojo",
+                json!({"apiToken": key, "listId": "42", "apiUrl": urls.mailmojo}),
+            ),
+            (
+                "make",
+                json!({"userId": id, "apiKey": key, "listId": "77", "apiUrl": urls.make}),
+            ),
+        ];
+        for (connector, secret) in secrets {
+            let name = format!("{id}/{connector}");
+            stack.put_secret(&name, &secret).await?;
+        }
+        Ok((mailmojo, make))
+    }
+
     /// A webhook's body.
     pub fn webhook(&self, event_type: &str, user_id: &str) -> Value {
         json!({

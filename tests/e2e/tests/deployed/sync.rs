@@ -1,6 +1,6 @@
 //! What reaches the CRM.
 
-use local_aws::{Connector, Function, eventually, samples};
+use local_aws::{Connector, Function, eventually};
 use stand_ins::{Api, Contract, Entitlement, User};
 
 use crate::stage::{SOON, on_stage};
@@ -39,6 +39,9 @@ fn a_webhook_brings_the_reader_to_rule() {
         assert_eq!(subscriber.fields["Sesamy_User.FirstName"], "Anna");
         assert_eq!(subscriber.fields["Sesamy_Subscription.Status"], "ACTIVE");
         assert_eq!(publisher.harms(), []);
+        // The publisher has no other CRM, so no other was called.
+        assert_eq!(publisher.requests(Api::Mailmojo), []);
+        assert_eq!(publisher.requests(Api::Make), []);
 
         // Both functions tell of the event, and neither of the person.
         publisher.log_says(&event).await?;
@@ -55,37 +58,47 @@ fn a_webhook_brings_the_reader_to_rule() {
 }
 
 #[test]
-fn one_webhook_reaches_every_crm() {
+fn one_webhook_brings_the_reader_to_all_three_crms() {
     on_stage(async |stage| {
-        let (email, tag) = ("every@example.com", "sesamy_active_subscriber");
-        let publisher = stage.stand_ins.sesamy().vendor(samples::VENDOR).unwrap();
-        publisher.put_user(
-            User::new("email|every")
+        let publisher = stage.publisher("all-three");
+        let (mailmojo, make) = publisher.other_crms().await?;
+        let email = "elsa.three@example.com";
+        publisher.sesamy.put_user(
+            User::new("email|elsa")
                 .email(email)
-                .contract(Contract::active("c1")),
+                .name("Elsa", "Ek")
+                .contract(Contract::active("c1"))
+                .entitlement(Entitlement::new("e1", "sid:premium", "Premium")),
         );
-        let event = "contract.1#purchased";
-        let body = samples::webhook(event, "email|every", "2026-01-15T09:31:00Z", &[]);
-        let token = format!("Bearer {}", samples::TOKEN);
-        let reply = stage.stack.post(Some(&token), body.to_string()).await?;
-        assert_eq!(reply.status, 202, "{reply:?}");
-
-        let crms = &stage.stand_ins;
-        let rule = crms.rule().account(samples::VENDOR).unwrap();
-        let mailmojo = crms.mailmojo().account(samples::VENDOR).unwrap();
-        let make = crms.make().account(samples::VENDOR).unwrap();
-        eventually("the tag in every CRM", SOON, async || {
-            let tags = [
-                rule.subscriber(email).map(|found| found.tags),
-                mailmojo.contact(email).map(|found| found.tags),
-                make.subscriber(email).map(|found| found.tags),
-            ];
-            let mut tags = tags.into_iter().map(Option::unwrap_or_default);
-            Ok(tags
-                .all(|tags| tags.iter().any(|found| found == tag))
-                .then_some(()))
+        publisher
+            .announce("contract.1#purchased", "email|elsa")
+            .await?;
+        let last = "sesamy_event_contract-purchased";
+        publisher.tag_arrives(email, last, SOON).await?;
+        eventually("Elsa to reach Mailmojo and Make.as", SOON, async || {
+            let there =
+                mailmojo.contact(email).is_some() && !make.subscriptions_of(email).is_empty();
+            Ok(there.then_some(()))
         })
-        .await
+        .await?;
+
+        let tags = [
+            "sesamy_active_entitlement_premium",
+            "sesamy_active_sku_sid-premium",
+            "sesamy_active_subscriber",
+        ];
+        let contact = mailmojo.contact(email).unwrap();
+        assert_eq!(contact.tags, tags);
+        assert_eq!(contact.first_name.as_deref(), Some("Elsa"));
+        assert_eq!(contact.custom["Active Subscriptions"], 1);
+        let subscriber = make.subscriber(email).unwrap();
+        assert_eq!(subscriber.tags, tags);
+        assert_eq!(subscriber.external_id.as_deref(), Some("email|elsa"));
+        let subscription = &make.subscriptions_of(email)[0];
+        assert_eq!(subscription.external_id, "c1");
+        assert_eq!(subscription.status, "active");
+        assert_eq!(publisher.harms(), []);
+        Ok(())
     });
 }
 

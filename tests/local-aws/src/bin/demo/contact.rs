@@ -29,11 +29,17 @@ impl Contact {
     fn in_rule(stand_ins: &StandIns, email: &str) -> Self {
         let account = stand_ins.rule().account(samples::VENDOR);
         let subscriber = account.and_then(|account| account.subscriber(email));
-        let mut contact = Self::none("Rule");
+        let mut contact = Self {
+            crm: "Rule",
+            ..Self::default()
+        };
         if let Some(subscriber) = subscriber {
             contact.exists = true;
             contact.tags.extend(subscriber.tags);
-            contact.fields.extend(shown_all(subscriber.fields));
+            let fields = subscriber.fields.iter();
+            contact.fields = fields
+                .map(|(key, value)| (key.clone(), shown(value)))
+                .collect();
         }
         contact
     }
@@ -41,53 +47,64 @@ impl Contact {
     fn in_mailmojo(stand_ins: &StandIns, email: &str) -> Self {
         let account = stand_ins.mailmojo().account(samples::VENDOR);
         let found = account.and_then(|account| account.contact(email));
-        let mut contact = Self::none("Mailmojo");
+        let mut contact = Self {
+            crm: "Mailmojo",
+            ..Self::default()
+        };
         if let Some(found) = found {
             contact.exists = true;
             contact.tags.extend(found.tags);
-            contact.fields.extend(shown_all(found.custom));
-            let names = [
-                ("first name", found.first_name),
-                ("last name", found.last_name),
+            let personal = [
+                ("first_name", found.first_name),
+                ("last_name", found.last_name),
                 ("phone", found.phone),
             ];
-            contact.fields.extend(given(names));
+            for (key, value) in personal {
+                contact
+                    .fields
+                    .extend(value.map(|value| (key.to_owned(), value)));
+            }
+            let custom = found.custom.iter().filter(|(_, value)| !value.is_null());
+            contact
+                .fields
+                .extend(custom.map(|(key, value)| (key.clone(), shown(value))));
+            for list in found.list_associations {
+                let key = format!("list {}", list.list_id);
+                contact.fields.insert(key, format!("{:?}", list.status));
+            }
         }
         contact
     }
 
     fn in_make(stand_ins: &StandIns, email: &str) -> Self {
-        let Some(account) = stand_ins.make().account(samples::VENDOR) else {
-            return Self::none("Make.as");
+        let mut contact = Self {
+            crm: "Make.as",
+            ..Self::default()
         };
-        let mut contact = Self::none("Make.as");
+        let Some(account) = stand_ins.make().account(samples::VENDOR) else {
+            return contact;
+        };
         if let Some(subscriber) = account.subscriber(email) {
             contact.exists = true;
             contact.tags.extend(subscriber.tags);
             contact.fields.extend(subscriber.details);
-            contact
-                .fields
-                .extend(given([("external id", subscriber.external_id)]));
+            let id = subscriber
+                .external_id
+                .map(|id| ("external_id".to_owned(), id));
+            contact.fields.extend(id);
         }
         for subscription in account.subscriptions_of(email) {
-            let mut text = format!("{}, {}", subscription.name, subscription.status);
-            for (word, date) in [
-                ("from", subscription.start_date),
-                ("to", subscription.end_date),
-            ] {
-                text.extend(date.map(|date| format!(" {word} {date}")));
-            }
-            let name = format!("subscription {}", subscription.external_id);
-            contact.fields.insert(name, text);
+            let key = format!("subscription {}", subscription.external_id);
+            let end = subscription.end_date.map(|date| format!(", ended {date}"));
+            let value = format!(
+                "{}, {}{}",
+                subscription.name,
+                subscription.status,
+                end.unwrap_or_default()
+            );
+            contact.fields.insert(key, value);
         }
         contact
-    }
-
-    fn none(crm: &'static str) -> Self {
-        Self {
-            crm,
-            ..Self::default()
-        }
     }
 
     /// What became of this contact, in lines for a person.
@@ -122,19 +139,6 @@ impl Contact {
         }
         lines
     }
-}
-
-/// Those that have a value.
-fn given<const N: usize>(
-    fields: [(&str, Option<String>); N],
-) -> impl Iterator<Item = (String, String)> {
-    let fields = fields.into_iter();
-    fields.filter_map(|(name, value)| Some((name.to_owned(), value?)))
-}
-
-fn shown_all(fields: BTreeMap<String, Value>) -> impl Iterator<Item = (String, String)> {
-    let fields = fields.into_iter();
-    fields.map(|(name, value)| (name, shown(&value)))
 }
 
 fn shown(value: &Value) -> String {
