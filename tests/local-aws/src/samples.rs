@@ -41,6 +41,19 @@ pub fn secrets(urls: &Urls) -> Vec<(String, Value)> {
             format!("{VENDOR}/rule"),
             json!({"apiKey": "sample-key", "apiUrl": urls.rule}),
         ),
+        (
+            format!("{VENDOR}/mailmojo"),
+            json!({"apiToken": "sample-token", "listId": "42", "apiUrl": urls.mailmojo}),
+        ),
+        (
+            format!("{VENDOR}/make"),
+            json!([{
+                "userId": "sample-user",
+                "apiKey": "sample-key",
+                "listId": "77",
+                "apiUrl": urls.make,
+            }]),
+        ),
     ]
 }
 
