@@ -19,6 +19,8 @@ pub struct Report {
     pub during_reads: usize,
     /// Calls to the APIs.
     pub calls: u64,
+    /// Those of them that were made while calls failed.
+    pub calls_in_chaos: u64,
     /// Calls that were made to fail.
     pub faults: u64,
     /// Processes that were killed.
@@ -43,7 +45,7 @@ pub struct Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let share = 100 * self.faults / self.calls.max(1);
+        let share = 100 * self.faults / self.calls_in_chaos.max(1);
         writeln!(f, "seed            {}", self.seed)?;
         writeln!(f, "readers         {}", self.readers)?;
         writeln!(

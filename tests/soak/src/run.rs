@@ -71,7 +71,10 @@ pub async fn soak(deployed: &Deployed, seed: u64, size: Size) -> Result<Report> 
         soak.announce_changes_in_sync(drain_ends),
         async {
             sleep_until(start + size.chaos).await;
-            let struck = chaos::struck(&stand_ins, &faults);
+            let struck = (
+                chaos::struck(&stand_ins, &faults),
+                stand_ins.request_count(),
+            );
             for id in &faults {
                 stand_ins.remove_fault(*id);
             }
@@ -85,7 +88,7 @@ pub async fn soak(deployed: &Deployed, seed: u64, size: Size) -> Result<Report> 
     let mut report = soak.report(done?).await?;
     report.seed = seed;
     report.kills = kills?;
-    report.faults = faults;
+    (report.faults, report.calls_in_chaos) = faults;
     report.chaos = size.chaos;
     report.drain = start.elapsed().saturating_sub(size.chaos);
     Ok(report)
