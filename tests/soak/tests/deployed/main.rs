@@ -1,0 +1,1 @@
+//! The soak in its short form, beside the table of faults.
