@@ -57,11 +57,16 @@ lint: ## Clippy, with every warning an error
 
 .PHONY: unit
 unit: ## Unit, property and integration tests
-	cargo test --locked --workspace --exclude e2e
+	cargo test --locked --workspace --exclude e2e --exclude soak
 
 .PHONY: e2e
 e2e: $(SAM) $(MINISTACK) ## Tests against the stack, deployed to a local AWS
 	cargo test --locked --package e2e
+	cargo test --locked --package soak
+
+.PHONY: soak
+soak: $(SAM) $(MINISTACK) ## Ten minutes of events while everything fails; SOAK_SEED repeats a run
+	@cargo run --locked --package soak --bin soak
 
 .PHONY: format
 format: ## Format every file
