@@ -41,6 +41,9 @@ tools: $(SAM) $(MINISTACK) ## Install the pinned SAM CLI, cargo-lambda, zig and 
 
 .PHONY: build
 build: $(SAM) ## Build the functions as they are deployed
+	@# `sam build` links one function after the other. This does it for all of
+	@# them at once, on all processors, and leaves it only the copying.
+	cargo lambda build --release
 	sam build
 
 .PHONY: check-format
@@ -60,12 +63,13 @@ unit: ## Unit, property and integration tests
 	cargo test --locked --workspace --exclude e2e --exclude soak
 
 .PHONY: e2e
-e2e: $(SAM) $(MINISTACK) ## Tests against the stack, deployed to a local AWS
-	cargo test --locked --package e2e
-	cargo test --locked --package soak
+e2e: build $(MINISTACK) ## Tests against the stack, deployed to a local AWS
+	@# They wait most of the time, so all of them run at once.
+	cargo test --locked --package e2e -- --test-threads 64
+	cargo test --locked --package soak -- --test-threads 64
 
 .PHONY: soak
-soak: $(SAM) $(MINISTACK) ## Ten minutes of events while everything fails; SOAK_SEED repeats a run
+soak: build $(MINISTACK) ## Thousands of events while everything fails; SOAK_SEED repeats a run
 	@cargo run --locked --package soak --bin soak
 
 .PHONY: format
