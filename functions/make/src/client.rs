@@ -97,20 +97,24 @@ impl<'a> Client<'a> {
             return Ok(shown);
         }
         let call = Call::new(Method::GET, "/subscriber_tags", &[]);
-        let catalogue: Vec<Value> = self.api.send(call).await?.json()?;
+        let reply = self.api.send(call).await?;
+        let catalogue: Vec<Value> = reply.json()?;
         let titles: Vec<(String, String)> = catalogue
             .iter()
-            .filter_map(|tag| Some((text(tag.get("id")?)?, text(tag.get("title")?)?)))
-            .collect();
+            .map(|tag| Some((text(tag.get("id")?)?, text(tag.get("title")?)?)))
+            .collect::<Option<_>>()
+            .ok_or_else(|| reply.malformed("a tag has no id or no title"))?;
         let name = |tag: String| {
-            let is_title = titles.iter().any(|(_, title)| *title == tag);
-            let named = titles.iter().find(|(id, _)| *id == tag);
-            match named {
-                Some((_, title)) if is_id(&tag) && !is_title => title.clone(),
-                _ => tag,
+            if !is_id(&tag) || titles.iter().any(|(_, title)| *title == tag) {
+                return Ok(tag);
             }
+            let named = titles.iter().find(|(id, _)| *id == tag);
+            // Sent back as it is, it would be a new tag in place of a foreign one.
+            named
+                .map(|(_, title)| title.clone())
+                .ok_or_else(|| reply.malformed("a subscriber's tag is not in the list of tags"))
         };
-        Ok(shown.into_iter().map(name).collect())
+        shown.into_iter().map(name).collect()
     }
 
     /// Creates or updates a subscriber and puts it on the list. Its tags become

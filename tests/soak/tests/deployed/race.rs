@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use local_aws::{Error, eventually};
-use serde_json::json;
+use serde_json::{Map, json};
 use soak::{Crm, Publisher};
-use stand_ins::{Api, Contract, Fault, Resource, StandIns, User};
+use stand_ins::{Contract, Fault, Resource, StandIns, User};
 
 use crate::stages::on_stack;
 
@@ -20,38 +20,43 @@ fn a_state_that_changes_during_a_sync_never_leaves_the_older_one() {
     on_stack("race", async |deployed| {
         let stand_ins = StandIns::start().await;
         let stand_ins = stand_ins.map_err(|error| Error::new(error.to_string()))?;
-        let publisher = Publisher::open(&stand_ins, "race", 1);
-        let token = publisher.token(1);
-        let webhook = json!({"vendors": {publisher.id: {"tokens": [token]}}});
+        // A publisher per CRM, with no other: only one sync is to see the change.
+        let publishers = [
+            (Crm::Rule, Publisher::open(&stand_ins, "race-rule", 1)),
+            (
+                Crm::Mailmojo,
+                Publisher::open(&stand_ins, "race-mailmojo", 1),
+            ),
+            (Crm::Make, Publisher::open(&stand_ins, "race-make", 1)),
+        ];
+        let mut vendors = Map::new();
+        for (crm, publisher) in &publishers {
+            vendors.insert(publisher.id.into(), json!({"tokens": [publisher.token(1)]}));
+            let mut secrets = publisher.secrets(&stand_ins, 1).to_vec();
+            secrets.retain(|(name, _)| name.ends_with("/sesamy") || name.ends_with(crm.name()));
+            deployed.put_secrets(&secrets).await?;
+        }
+        let webhook = json!({"vendors": vendors});
         deployed.stack.put_secret("webhook", &webhook).await?;
-        deployed
-            .put_secrets(&publisher.secrets(&stand_ins, 1))
-            .await?;
 
-        let announce = async |moment: &str, id: &str| {
-            let body = json!({
-                "eventType": "contract.1#update",
-                "vendorId": publisher.id,
-                "userId": id,
-                "occured_at": moment,
-            });
-            let authorization = format!("Bearer {token}");
-            let reply = deployed.stack.post(Some(&authorization), body.to_string());
-            assert_eq!(reply.await?.status, 202);
-            Ok::<_, Error>(())
-        };
-        // A reader per CRM: only one sync is to see the change.
-        for crm in Crm::ALL {
+        for (crm, publisher) in &publishers {
+            let crm = *crm;
             let (id, email) = (format!("email|{crm}"), format!("{crm}@example.com"));
-            let user = || User::new(&id).email(&email).tags(&["kept"]);
+            let announce = async |moment: &str| {
+                let body = json!({
+                    "eventType": "contract.1#update",
+                    "vendorId": publisher.id,
+                    "userId": id,
+                    "occured_at": moment,
+                });
+                let authorization = format!("Bearer {}", publisher.token(1));
+                let reply = deployed.stack.post(Some(&authorization), body.to_string());
+                assert_eq!(reply.await?.status, 202);
+                Ok::<_, Error>(())
+            };
+            let user = || User::new(&id).email(&email);
             let before = user().contract(Contract::active("c1")).tags(&["before"]);
             let after = user().contract(Contract::expired("c1")).tags(&["after"]);
-            for other in Crm::ALL.into_iter().filter(|other| *other != crm) {
-                deployed
-                    .stack
-                    .delete_secret(&format!("{}/{}", publisher.id, other.name()))
-                    .await?;
-            }
             publisher.sesamy.put_user(before);
             publisher
                 .sesamy
@@ -60,12 +65,12 @@ fn a_state_that_changes_during_a_sync_never_leaves_the_older_one() {
             let slow = Fault::slow(Duration::from_secs(4)).before_effect();
             stand_ins.fault(slow.on(crm.api()).once());
 
-            announce("2026-01-15T09:30:00Z", &id).await?;
+            announce("2026-01-15T09:30:00Z").await?;
             eventually("the state to change during the sync", SOON, async || {
                 Ok((publisher.sesamy.user(&id).as_ref() == Some(&after)).then_some(()))
             })
             .await?;
-            announce("2026-01-15T09:30:01Z", &id).await?;
+            announce("2026-01-15T09:30:01Z").await?;
 
             let ours = || {
                 let tags = match crm {
@@ -87,13 +92,8 @@ fn a_state_that_changes_during_a_sync_never_leaves_the_older_one() {
             })
             .await?;
             assert_eq!(ours().unwrap(), ["sesamy_tag_after"], "{crm}");
-            for name_and_content in publisher.secrets(&stand_ins, 1) {
-                deployed.put_secrets(&[name_and_content]).await?;
-            }
         }
         assert_eq!(stand_ins.harms(), []);
-        let tokens = stand_ins.requests_to(Api::SesamyToken).len();
-        assert!(tokens > 0, "nothing was read");
         Ok(())
     });
 }

@@ -31,8 +31,9 @@ pub fn wrong(
     let outcomes: Vec<_> = lines.iter().map(|line| line.outcome.as_str()).collect();
     let is_done = |outcome: &str| matches!(outcome, "synced" | "unchanged");
     match case.then {
-        Then::Retried => {
-            let least = if case.often == Often::Once { 1 } else { 2 };
+        Then::Retried | Then::RetriedOnce => {
+            let lasts = case.often == Often::Always && case.then == Then::Retried;
+            let least = if lasts { 2 } else { 1 };
             let (last, before) = outcomes.split_last().unwrap_or((&"", &[]));
             let retried = before.len() >= least && before.iter().all(|o| *o == "retry");
             check(
@@ -76,13 +77,14 @@ pub fn wrong(
             check(done, "was not done at the first try".into());
         }
         Then::Skipped => check(outcomes == ["skipped"], "was not skipped".into()),
+        Then::Undecided => check(outcomes.len() == 1, "did not end at the first try".into()),
     }
-    if !matches!(case.then, Then::Buried(..)) {
+    if !matches!(case.then, Then::Buried(..) | Then::Undecided) {
         check(letters.is_empty(), "has a dead letter".into());
     }
     let held = held(account, &case.email());
     match case.then {
-        Then::Retried | Then::Done => {
+        Then::Retried | Then::RetriedOnce | Then::Done => {
             let (tags, agrees) = held.unwrap_or_default();
             let expected = tags_of(case);
             check(
@@ -94,7 +96,7 @@ pub fn wrong(
             check(agrees != kept_off, "its data is not as it should be".into());
         }
         // What is not done may be half done, but the publisher's own is whole.
-        Then::Refused | Then::Buried(..) | Then::Skipped => {
+        Then::Refused | Then::Buried(..) | Then::Skipped | Then::Undecided => {
             let foreign = held.is_some_and(|(tags, _)| tags.iter().any(|tag| tag == "vip"));
             check(
                 foreign == case.known,
@@ -107,20 +109,13 @@ pub fn wrong(
 
 /// The tags the reader must have at last.
 fn tags_of(case: &Case) -> Vec<&'static str> {
-    // What Sesamy's answer did not say in a form that can be read is left out.
-    let unread = |call: &str| case.place == (call, "wrong-types");
-    let mut tags = Vec::new();
+    let mut tags = vec![
+        "sesamy_active_entitlement_the-daily",
+        "sesamy_active_sku_sid-daily",
+        "sesamy_active_subscriber",
+    ];
     if case.crm == Crm::Rule {
         tags.extend(["sesamy", "sesamy_event_contract-update"]);
-    }
-    if !unread("entitlements") {
-        tags.extend([
-            "sesamy_active_entitlement_the-daily",
-            "sesamy_active_sku_sid-daily",
-        ]);
-    }
-    if !unread("contracts") {
-        tags.push("sesamy_active_subscriber");
     }
     if case.known {
         tags.push("vip");
