@@ -91,7 +91,7 @@ async fn a_field_that_another_instance_defined_meanwhile_is_no_reason_to_give_up
     let taken = Fault::status(400).on(Api::Mailmojo).method("POST");
     let taken = taken.path("/v1/fields/").after_effect();
     bench.stand_ins.fault(taken.once());
-    synced(&bench, "a").await;
+    bench.synced(USER, "a").await;
     assert_eq!(account.definitions().len(), 13);
     assert_eq!(
         account.contact(EMAIL).unwrap().tags,
