@@ -344,10 +344,11 @@ pub const EXCEPTIONS: [Exception; 11] = [
         then: Then::RetriedOnce,
     },
     // Odd values of Sesamy's are left out one by one, by the rules of the
-    // derivation. Whether an answer of nothing but odd values should take a
-    // reader's tags away, as it does, is an open question.
+    // derivation. A contract without a readable id is none, so that a list of
+    // such is malformed; whether entitlements and bills of nothing but odd
+    // values should take a reader's tags away, as they do, is an open question.
     except(
-        &["user", "contracts", "entitlements", "bills"],
+        &["user", "entitlements", "bills"],
         &["wrong-types"],
         Then::Undecided,
     ),
