@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use bench::{Bench, any_state, derived, our_tags, record, split_tags};
 use make::{Make, mapping};
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use stand_ins::make::{MakeAccount, MakeSettings, Subscriber, TagForm};
 use stand_ins::sesamy::{Contract, User};
@@ -320,17 +321,17 @@ async fn each_call_that_fails_is_made_good_by_the_next_try() {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(250))]
-
-    /// Whatever states a reader goes through, the publisher's own survives and
-    /// ours equals the derivation.
-    #[test]
-    fn foreign_data_survives_any_sequence_of_states(
-        states in prop::collection::vec(any_state(USER, EMAIL), 1..5)
-    ) {
-        tokio::runtime::Runtime::new().unwrap().block_on(async {
-            let (bench, account) = start().await;
+/// Whatever states a reader goes through, the publisher's own survives and ours
+/// equals the derivation: for a thousand sequences of states.
+#[test]
+fn foreign_data_survives_any_sequence_of_states() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (bench, account) = runtime.block_on(start());
+    bench.sesamy.set_rate_limit(None);
+    let sequences = prop::collection::vec(any_state(USER, EMAIL), 1..5);
+    let mut runner = TestRunner::new(ProptestConfig::with_cases(1_000));
+    let survives = |states: Vec<User>| {
+        runtime.block_on(async {
             account.put_subscriber(
                 Subscriber::new(EMAIL)
                     .on_list(LIST)
@@ -346,7 +347,10 @@ proptest! {
                 let wanted = derived(state);
                 ours = our_tags(&wanted, &ours);
                 assert_eq!(held, ours);
-                assert_eq!(foreign, BTreeSet::from(["vip".to_owned(), "SESAMY_x".to_owned()]));
+                assert_eq!(
+                    foreign,
+                    BTreeSet::from(["vip".to_owned(), "SESAMY_x".to_owned()])
+                );
                 assert_eq!(subscriber.details["phone"], "12345678");
                 let held = account.subscriptions_of(EMAIL);
                 for wanted in mapping::subscriptions(&wanted) {
@@ -356,5 +360,7 @@ proptest! {
                 }
             }
         });
-    }
+        Ok(())
+    };
+    runner.run(&sequences, survives).unwrap();
 }
