@@ -64,8 +64,10 @@ unit: ## Unit, property and integration tests
 
 .PHONY: e2e
 e2e: build $(MINISTACK) ## Tests against the stack, deployed to a local AWS
-	@# They wait most of the time, so all of them run at once.
-	cargo test --locked --package e2e -- --test-threads 64
+	@# Of the whole workspace, so that its dependencies have the features that
+	@# they were just compiled with. The tests wait most of the time, so all of
+	@# them run at once.
+	cargo test --locked --workspace --test deployed -- --test-threads 64
 
 .PHONY: format
 format: ## Format every file
