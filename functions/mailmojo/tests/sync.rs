@@ -84,6 +84,22 @@ async fn missing_fields_are_defined_once_and_those_there_are_left() {
 }
 
 #[tokio::test]
+async fn a_field_that_another_instance_defined_meanwhile_is_no_reason_to_give_up() {
+    let (bench, account) = start().await;
+    bench.sesamy.put_user(subscriber_of_the_daily());
+    // Refused because it is there already: a moment before, it was not.
+    let taken = Fault::status(400).on(Api::Mailmojo).method("POST");
+    let taken = taken.path("/v1/fields/").after_effect();
+    bench.stand_ins.fault(taken.once());
+    bench.synced(USER, "a").await;
+    assert_eq!(account.definitions().len(), 13);
+    assert_eq!(
+        account.contact(EMAIL).unwrap().tags,
+        ["sesamy_active_subscriber"]
+    );
+}
+
+#[tokio::test]
 async fn an_account_that_knows_no_address_of_fields_is_synced_all_the_same() {
     let (bench, account) = start().await;
     account.set_settings(MailmojoSettings {

@@ -161,6 +161,46 @@ async fn foreign_tags_stay_in_whatever_form_make_shows_tags() {
 }
 
 #[tokio::test]
+async fn a_tag_whose_name_cannot_be_found_stops_the_sync_before_it_is_lost() {
+    let answers = [
+        json!([]),
+        json!([{"id": 1}]),
+        json!([{"id": {"odd": true}, "title": "vip"}]),
+    ];
+    for answer in answers {
+        let (bench, account) = start().await;
+        account.set_settings(MakeSettings {
+            tag_form: TagForm::Ids,
+            ..MakeSettings::default()
+        });
+        account.put_subscriber(Subscriber::new(EMAIL).on_list(LIST).tags(&["vip"]));
+        bench.sesamy.put_user(subscriber_of_the_daily());
+        let odd = Fault::json(200, answer.clone()).on(Api::Make);
+        bench.stand_ins.fault(odd.path("/subscriber_tags"));
+        assert_eq!(bench.handle([record("1", USER, "a")]).await, [""; 0]);
+        let (_, kind, _) = bench.queue.buried().remove(0);
+        assert_eq!(kind, "malformed_answer", "{answer}");
+        assert_eq!(account.subscriber(EMAIL).unwrap().tags, ["vip"], "{answer}");
+        assert_eq!(bench.stand_ins.harms(), [], "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_tag_of_an_unknown_form_stops_the_sync_before_it_is_lost() {
+    for tag in [json!({ "label": "vip" }), json!(null), json!(["vip"])] {
+        let (bench, account) = start().await;
+        bench.sesamy.put_user(subscriber_of_the_daily());
+        let answer = json!({ "id": 1, "email": EMAIL, "lists": [LIST], "tags": [tag] });
+        let odd = Fault::json(200, answer).on(Api::Make);
+        bench.stand_ins.fault(odd.path("/subscribers/by_email"));
+        assert_eq!(bench.handle([record("1", USER, "a")]).await, [""; 0]);
+        let (_, kind, _) = bench.queue.buried().remove(0);
+        assert_eq!(kind, "malformed_answer", "{tag}");
+        assert_eq!(account.subscribers().len(), 0, "nothing was written");
+    }
+}
+
+#[tokio::test]
 async fn names_and_company_that_vanish_are_left_alone() {
     let (bench, account) = start().await;
     bench.sesamy.put_user(anna());

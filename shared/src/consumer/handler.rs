@@ -14,7 +14,7 @@ use tracing::error;
 use super::batch::{Batch, ReaderBatch, Record};
 use super::connector::{Connector, EventStream};
 use super::outcome::{DeadLetter, DeadLetterKind, Outcome};
-use super::queue::{Letter, Queue};
+use super::queue::{Letter, Queue, attribute};
 use super::report;
 use super::retry::{Why, delay};
 use super::sync::Findings;
@@ -224,12 +224,15 @@ async fn bounded(mut task: JoinHandle<(Outcome, Findings)>, end: Instant) -> (Ou
 /// A dead letter with its reasons.
 fn address<C: Connector>(record: &Record, why: &DeadLetter, now: Timestamp) -> Letter {
     let mut attributes = vec![
-        ("connector", C::NAME.to_owned()),
-        ("errorKind", why.kind.name().to_owned()),
-        ("message", why.message.clone()),
-        ("diedAt", now.to_string()),
+        (attribute::CONNECTOR, C::NAME.to_owned()),
+        (attribute::ERROR_KIND, why.kind.name().to_owned()),
+        (attribute::MESSAGE, why.message.clone()),
+        (attribute::DIED_AT, now.to_string()),
     ];
-    attributes.extend(why.status.map(|status| ("status", status.to_string())));
+    attributes.extend(
+        why.status
+            .map(|status| (attribute::STATUS, status.to_string())),
+    );
     Letter {
         body: record.body.clone(),
         group: record

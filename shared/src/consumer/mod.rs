@@ -19,5 +19,5 @@ mod sync;
 pub use connector::{Changes, Connector, EventStream, Job};
 pub use handler::Consumer;
 pub use outcome::{DeadLetter, DeadLetterKind, Outcome, SkipReason};
-pub use queue::{Letter, Queue, QueueError, SqsQueue};
+pub use queue::{Letter, Queue, QueueError, SqsQueue, attribute};
 pub use runtime::run;

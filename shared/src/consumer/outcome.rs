@@ -76,6 +76,14 @@ pub enum DeadLetterKind {
 }
 
 impl DeadLetterKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::UnreadableMessage,
+        Self::RejectedByApi,
+        Self::MalformedAnswer,
+        Self::Bug,
+    ];
+
     /// The kind as it stands in a dead letter's attribute `errorKind`.
     pub fn name(self) -> &'static str {
         match self {

@@ -24,13 +24,10 @@ pub(super) fn parse(text: &str) -> Option<Timestamp> {
 /// Whether a text has the form `YYYY-MM-DD`. The library alone would also
 /// take dates that are followed by a time without an offset.
 fn is_date(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    bytes.len() == 10
-        && bytes.iter().enumerate().all(|(position, byte)| {
-            if matches!(position, 4 | 7) {
-                *byte == b'-'
-            } else {
-                byte.is_ascii_digit()
-            }
-        })
+    let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = text.as_bytes() else {
+        return false;
+    };
+    [y1, y2, y3, y4, m1, m2, d1, d2]
+        .iter()
+        .all(u8::is_ascii_digit)
 }

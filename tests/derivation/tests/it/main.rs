@@ -11,6 +11,7 @@
 
 mod baseline;
 mod cases;
+mod definitions;
 mod events;
 mod files;
 mod generate;

@@ -1,7 +1,7 @@
 //! How names are spelt in tags.
 
 use serde::Deserialize;
-use shared::derivation::slug;
+use shared::derivation::{Tag, slug};
 
 use crate::files::{self, Failures};
 
@@ -22,4 +22,28 @@ fn every_name_is_spelt_as_the_cases_say() {
         failures.check(&case.rule, &what, &slug(&case.name), &case.slug);
     }
     failures.report(cases.len());
+}
+
+#[test]
+fn a_tag_is_a_prefix_and_at_most_99_lower_case_letters_digits_and_joints() {
+    let longest = format!("sesamy_{}", "x".repeat(92));
+    for name in ["sesamy_a", "sesamy_tag_a-1", "sesamy__-", &longest] {
+        let tag = Tag::parse(name);
+        assert_eq!(tag.as_ref().map(Tag::as_str), Some(name));
+    }
+    let too_long = format!("{longest}x");
+    for name in [
+        "",
+        "sesamy",
+        "sesamy_",
+        "Sesamy_a",
+        "vip",
+        "sesamy_A",
+        "sesamy_a b",
+        "sesamy_å",
+        "sesamy_a.b",
+        &too_long,
+    ] {
+        assert_eq!(Tag::parse(name), None, "{name}");
+    }
 }

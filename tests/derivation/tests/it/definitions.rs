@@ -1,0 +1,92 @@
+//! The fields each CRM is asked to have, by name and type.
+
+use serde_json::json;
+
+#[test]
+fn rules_fields() {
+    let text = [
+        "Subscriber.FirstName",
+        "Subscriber.LastName",
+        "Subscriber.Phone",
+        "Sesamy_User.FirstName",
+        "Sesamy_User.LastName",
+        "Sesamy_User.ID",
+        "Sesamy_BillingAddress.FirstName",
+        "Sesamy_BillingAddress.LastName",
+        "Sesamy_BillingAddress.Street",
+        "Sesamy_BillingAddress.City",
+        "Sesamy_BillingAddress.Zip",
+        "Sesamy_BillingAddress.Co",
+        "Sesamy_BillingAddress.Country",
+        "Sesamy_BillingAddress.Department",
+        "Sesamy_Subscription.Status",
+        "Sesamy_Event.Type",
+        "Sesamy_Event.OccurredAt",
+        "Sesamy_Event.ContractID",
+        "Sesamy_Event.CheckoutID",
+        "Sesamy_LastPayment.Amount",
+        "Sesamy_LastPayment.Currency",
+        "Sesamy_LastPayment.ReceiptUrl",
+    ];
+    let date = [
+        "Sesamy_User.Created",
+        "Sesamy_Subscription.ExpiresAt",
+        "Sesamy_Subscription.CanceledAt",
+        "Sesamy_Subscription.CreatedAt",
+        "Sesamy_LastPayment.Date",
+    ];
+    let multiple = [
+        "Sesamy_ActiveProducts.SKU",
+        "Sesamy_ActiveProducts.Titles",
+        "Sesamy_ActiveProducts.OptionTitles",
+    ];
+    let mut expected: Vec<(&str, &str)> = Vec::new();
+    expected.extend(text.map(|key| (key, "text")));
+    expected.extend(date.map(|key| (key, "date")));
+    expected.extend(multiple.map(|key| (key, "multiple")));
+    expected.sort_unstable();
+    let mut defined: Vec<(&str, &str)> = rule::mapping::DEFINITIONS
+        .iter()
+        .map(|(key, kind)| (*key, kind.name()))
+        .collect();
+    defined.sort_unstable();
+    assert_eq!(defined, expected);
+}
+
+#[test]
+fn mailmojos_account_fields() {
+    assert_eq!(
+        mailmojo::mapping::DEFINITIONS.map(|(name, kind)| (name, kind.name())),
+        [
+            ("Sesamy User ID", "text"),
+            ("Has Active Subscription", "boolean"),
+            ("Articles Purchased", "number"),
+            ("Active Subscriptions", "number"),
+            ("Canceled Subscriptions", "number"),
+            ("Expired Subscriptions", "number"),
+            ("Ended Subscriptions Total", "number"),
+            ("Issues Remaining", "number"),
+            ("Subscription Expires At", "date"),
+            ("Contract Duration Type", "text"),
+            ("Last Payment Date", "date"),
+            ("Next Payment Date", "date"),
+            ("Will Cancel At", "date"),
+        ]
+    );
+}
+
+#[test]
+fn a_field_is_printed_without_its_value() {
+    let rule = rule::mapping::Field {
+        key: "Subscriber.FirstName",
+        kind: rule::mapping::FieldType::Text,
+        value: json!("Anna"),
+    };
+    assert_eq!(format!("{rule:?}"), "Subscriber.FirstName (text)");
+    let mailmojo = mailmojo::mapping::Field {
+        name: "Issues Remaining",
+        kind: mailmojo::mapping::FieldType::Number,
+        value: json!(3),
+    };
+    assert_eq!(format!("{mailmojo:?}"), "Issues Remaining (number)");
+}

@@ -1,0 +1,43 @@
+//! A local AWS to deploy into.
+
+use local_aws::{Built, Deployment, LocalAws, Manner, Project, Result};
+
+use crate::Deployed;
+
+/// A local AWS and what is to be deployed into it.
+///
+/// It is never taken down: what it started ends with this program, whichever
+/// way that ends, which a destructor could not promise.
+pub struct Stage {
+    local: &'static LocalAws,
+    built: Built,
+}
+
+impl Stage {
+    /// Builds the functions and starts a local AWS.
+    ///
+    /// # Errors
+    /// When either fails.
+    pub async fn set(on_line: impl Fn(&str) + Clone + Send + 'static) -> Result<Self> {
+        let project = Project::here()?;
+        let built = project.build(on_line).await?;
+        let local = LocalAws::start(&project, Manner::Strict).await?;
+        Ok(Self {
+            // A stack borrows it.
+            local: Box::leak(Box::new(local)),
+            built,
+        })
+    }
+
+    /// Deploys a stack of this name.
+    ///
+    /// # Errors
+    /// When the deployment fails.
+    pub async fn deploy(&self, name: &str) -> Result<Deployed> {
+        let mut deployment = Deployment::new(name);
+        // Thousands of syncs: one line each is enough.
+        deployment.log_level = "info".to_owned();
+        let stack = self.local.deploy(&self.built, &deployment).await?;
+        Deployed::look_up(stack, name).await
+    }
+}
