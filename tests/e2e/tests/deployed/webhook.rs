@@ -15,10 +15,11 @@ async fn counted(stage: &Stage, outcome: &str) -> Result<()> {
             .iter()
             .filter_map(|line| serde_json::from_str(line).ok());
         let counted = lines.any(|line: Value| {
-            line["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "SesamyCrmSync"
-                && line["FunctionName"] == function.as_str()
-                && line["Outcome"] == outcome
-                && line["Webhooks"].is_number()
+            let at = |place: &str| line.pointer(place).cloned().unwrap_or_default();
+            at("/_aws/CloudWatchMetrics/0/Namespace") == "SesamyCrmSync"
+                && at("/FunctionName") == function.as_str()
+                && at("/Outcome") == outcome
+                && at("/Webhooks").is_number()
         });
         Ok(counted.then_some(()))
     })
