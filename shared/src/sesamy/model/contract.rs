@@ -166,14 +166,13 @@ open_enum! {
 }
 
 open_enum! {
-    /// How an item was bought. The schema has no list; these values are seen
-    /// in samples and in other places of Sesamy's API.
+    /// How an item was bought, as far as the derivation tells it. The schema has
+    /// no list; `OWN` is seen in samples, the others in other places of the API
+    /// or assumed.
     PurchaseType {
         /// Bought to own.
         Own = "OWN",
         /// Paid once.
         Single = "SINGLE" | "SINGLE_PAYMENT" | "SINGLE_PURCHASE",
-        /// Paid again and again.
-        Recurring = "RECURRING",
     }
 }
