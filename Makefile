@@ -60,12 +60,19 @@ lint: ## Clippy, with every warning an error
 
 .PHONY: unit
 unit: ## Unit, property and integration tests
-	cargo test --locked --workspace --exclude e2e
+	@# The two left out have deployed tests only.
+	cargo test --locked --workspace --exclude e2e --exclude soak
 
 .PHONY: e2e
 e2e: build $(MINISTACK) ## Tests against the stack, deployed to a local AWS
-	@# They wait most of the time, so all of them run at once.
-	cargo test --locked --package e2e -- --test-threads 64
+	@# Of the whole workspace, so that its dependencies have the features that
+	@# they were just compiled with. The tests wait most of the time, so all of
+	@# them run at once.
+	cargo test --locked --workspace --test deployed -- --test-threads 64
+
+.PHONY: soak
+soak: build $(MINISTACK) ## Thousands of events while everything fails; SOAK_SEED repeats a run
+	@cargo run --locked --package soak --bin soak
 
 .PHONY: format
 format: ## Format every file

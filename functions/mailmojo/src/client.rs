@@ -72,10 +72,11 @@ impl<'a> Client<'a> {
             reply => reply?,
         };
         let fields: Vec<Value> = reply.json()?;
-        let names = fields
-            .iter()
-            .filter_map(|field| field.get("name")?.as_str());
-        Ok(Some(names.map(str::to_owned).collect()))
+        let name = |field: &Value| Some(field.get("name")?.as_str()?.to_owned());
+        let names = fields.iter().map(name).collect::<Option<_>>();
+        names
+            .map(Some)
+            .ok_or_else(|| reply.malformed("an account field has no name"))
     }
 
     /// Defines an account field.

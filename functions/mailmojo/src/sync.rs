@@ -80,8 +80,16 @@ async fn define(client: &Client<'_>) -> Result<(), ApiError> {
         return Ok(());
     };
     for (name, kind) in mapping::DEFINITIONS {
-        if !present.contains(name) {
-            client.define(name, kind).await?;
+        if !present.contains(name)
+            && let Err(error) = client.define(name, kind).await
+        {
+            // Another instance of the function may have been quicker, and
+            // Mailmojo refuse what is there. That must bury nobody.
+            let refused = !error.is_passing() && !error.is_refusal();
+            let there = refused && client.fields().await?.is_some_and(|now| now.contains(name));
+            if !there {
+                return Err(error);
+            }
         }
     }
     Ok(())

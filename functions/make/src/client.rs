@@ -4,7 +4,7 @@
 //! No call sets a status: who unsubscribed stays unsubscribed.
 
 use serde_json::{Map, Value, json};
-use shared::http::{Api, ApiDescription, ApiError, Authorization, Call, Http, Method};
+use shared::http::{Api, ApiDescription, ApiError, Authorization, Call, Http, Method, Reply};
 use shared::identity::VendorId;
 
 use crate::credentials::CredentialSet;
@@ -69,7 +69,7 @@ impl<'a> Client<'a> {
         let fields: Map<String, Value> = reply.json()?;
         let tags = match fields.get("tags") {
             None | Some(Value::Null) => Vec::new(),
-            Some(Value::Array(tags)) => self.names(tags).await?,
+            Some(Value::Array(tags)) => self.names(&reply, tags).await?,
             Some(_) => return Err(reply.malformed("tags is no list")),
         };
         let lists = fields.get("lists").and_then(Value::as_array).map(|lists| {
@@ -87,30 +87,39 @@ impl<'a> Client<'a> {
     ///
     /// Newer accounts answer names; one older site had ids (seen). A tag that
     /// looks like an id is looked up, so that a foreign tag is sent back by its name.
-    async fn names(&self, tags: &[Value]) -> Result<Vec<String>, ApiError> {
+    async fn names(&self, subscriber: &Reply, tags: &[Value]) -> Result<Vec<String>, ApiError> {
+        let shown = |tag: &Value| {
+            let title = tag.get("title").or_else(|| tag.get("name"));
+            text(title.unwrap_or(tag))
+        };
+        // A tag that is left out here would be lost by the next write.
         let shown: Vec<String> = tags
             .iter()
-            .filter_map(|tag| text(tag.get("title").or_else(|| tag.get("name")).unwrap_or(tag)))
-            .collect();
+            .map(|tag| shown(tag).ok_or_else(|| subscriber.malformed("a tag has no name")))
+            .collect::<Result<_, _>>()?;
         let is_id = |tag: &str| !tag.is_empty() && tag.bytes().all(|b| b.is_ascii_digit());
         if !shown.iter().any(|tag| is_id(tag)) {
             return Ok(shown);
         }
         let call = Call::new(Method::GET, "/subscriber_tags", &[]);
-        let catalogue: Vec<Value> = self.api.send(call).await?.json()?;
+        let reply = self.api.send(call).await?;
+        let catalogue: Vec<Value> = reply.json()?;
         let titles: Vec<(String, String)> = catalogue
             .iter()
-            .filter_map(|tag| Some((text(tag.get("id")?)?, text(tag.get("title")?)?)))
-            .collect();
+            .map(|tag| Some((text(tag.get("id")?)?, text(tag.get("title")?)?)))
+            .collect::<Option<_>>()
+            .ok_or_else(|| reply.malformed("a tag has no id or no title"))?;
         let name = |tag: String| {
-            let is_title = titles.iter().any(|(_, title)| *title == tag);
-            let named = titles.iter().find(|(id, _)| *id == tag);
-            match named {
-                Some((_, title)) if is_id(&tag) && !is_title => title.clone(),
-                _ => tag,
+            if !is_id(&tag) || titles.iter().any(|(_, title)| *title == tag) {
+                return Ok(tag);
             }
+            let named = titles.iter().find(|(id, _)| *id == tag);
+            // Sent back as it is, it would be a new tag in place of a foreign one.
+            named
+                .map(|(_, title)| title.clone())
+                .ok_or_else(|| reply.malformed("a subscriber's tag is not in the list of tags"))
         };
-        Ok(shown.into_iter().map(name).collect())
+        shown.into_iter().map(name).collect()
     }
 
     /// Creates or updates a subscriber and puts it on the list. Its tags become

@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use bench::{Bench, any_state, derived, our_tags, record, split_tags};
 use make::{Make, mapping};
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use stand_ins::make::{MakeAccount, MakeSettings, Subscriber, TagForm};
 use stand_ins::sesamy::{Contract, User};
@@ -161,6 +162,46 @@ async fn foreign_tags_stay_in_whatever_form_make_shows_tags() {
 }
 
 #[tokio::test]
+async fn a_tag_whose_name_cannot_be_found_stops_the_sync_before_it_is_lost() {
+    let answers = [
+        json!([]),
+        json!([{"id": 1}]),
+        json!([{"id": {"odd": true}, "title": "vip"}]),
+    ];
+    for answer in answers {
+        let (bench, account) = start().await;
+        account.set_settings(MakeSettings {
+            tag_form: TagForm::Ids,
+            ..MakeSettings::default()
+        });
+        account.put_subscriber(Subscriber::new(EMAIL).on_list(LIST).tags(&["vip"]));
+        bench.sesamy.put_user(subscriber_of_the_daily());
+        let odd = Fault::json(200, answer.clone()).on(Api::Make);
+        bench.stand_ins.fault(odd.path("/subscriber_tags"));
+        assert_eq!(bench.handle([record("1", USER, "a")]).await, [""; 0]);
+        let (_, kind, _) = bench.queue.buried().remove(0);
+        assert_eq!(kind, "malformed_answer", "{answer}");
+        assert_eq!(account.subscriber(EMAIL).unwrap().tags, ["vip"], "{answer}");
+        assert_eq!(bench.stand_ins.harms(), [], "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_tag_of_an_unknown_form_stops_the_sync_before_it_is_lost() {
+    for tag in [json!({ "label": "vip" }), json!(null), json!(["vip"])] {
+        let (bench, account) = start().await;
+        bench.sesamy.put_user(subscriber_of_the_daily());
+        let answer = json!({ "id": 1, "email": EMAIL, "lists": [LIST], "tags": [tag] });
+        let odd = Fault::json(200, answer).on(Api::Make);
+        bench.stand_ins.fault(odd.path("/subscribers/by_email"));
+        assert_eq!(bench.handle([record("1", USER, "a")]).await, [""; 0]);
+        let (_, kind, _) = bench.queue.buried().remove(0);
+        assert_eq!(kind, "malformed_answer", "{tag}");
+        assert_eq!(account.subscribers().len(), 0, "nothing was written");
+    }
+}
+
+#[tokio::test]
 async fn names_and_company_that_vanish_are_left_alone() {
     let (bench, account) = start().await;
     bench.sesamy.put_user(anna());
@@ -280,17 +321,17 @@ async fn each_call_that_fails_is_made_good_by_the_next_try() {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(250))]
-
-    /// Whatever states a reader goes through, the publisher's own survives and
-    /// ours equals the derivation.
-    #[test]
-    fn foreign_data_survives_any_sequence_of_states(
-        states in prop::collection::vec(any_state(USER, EMAIL), 1..5)
-    ) {
-        tokio::runtime::Runtime::new().unwrap().block_on(async {
-            let (bench, account) = start().await;
+/// Whatever states a reader goes through, the publisher's own survives and ours
+/// equals the derivation: for a thousand sequences of states.
+#[test]
+fn foreign_data_survives_any_sequence_of_states() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (bench, account) = runtime.block_on(start());
+    bench.sesamy.set_rate_limit(None);
+    let sequences = prop::collection::vec(any_state(USER, EMAIL), 1..5);
+    let mut runner = TestRunner::new(ProptestConfig::with_cases(1_000));
+    let survives = |states: Vec<User>| {
+        runtime.block_on(async {
             account.put_subscriber(
                 Subscriber::new(EMAIL)
                     .on_list(LIST)
@@ -306,7 +347,10 @@ proptest! {
                 let wanted = derived(state);
                 ours = our_tags(&wanted, &ours);
                 assert_eq!(held, ours);
-                assert_eq!(foreign, BTreeSet::from(["vip".to_owned(), "SESAMY_x".to_owned()]));
+                assert_eq!(
+                    foreign,
+                    BTreeSet::from(["vip".to_owned(), "SESAMY_x".to_owned()])
+                );
                 assert_eq!(subscriber.details["phone"], "12345678");
                 let held = account.subscriptions_of(EMAIL);
                 for wanted in mapping::subscriptions(&wanted) {
@@ -316,5 +360,7 @@ proptest! {
                 }
             }
         });
-    }
+        Ok(())
+    };
+    runner.run(&sequences, survives).unwrap();
 }

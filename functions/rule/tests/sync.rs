@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 
 use bench::{Bench, any_state, derived, event, our_tags, record, split_tags};
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use rule::{Rule, mapping};
 use serde_json::{Value, json};
 use stand_ins::rule::{RuleAccount, RuleSettings, Subscriber};
@@ -448,23 +449,23 @@ async fn a_rotated_key_is_read_again_without_a_failed_event() {
     assert_eq!(account.forced(EMAIL, "sesamy_event_contract-update"), 2);
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(250))]
-
-    /// Whatever states a reader goes through, the publisher's own survives and
-    /// ours equals the derivation.
-    #[test]
-    fn foreign_data_survives_any_sequence_of_states(
-        states in prop::collection::vec(any_state(USER, EMAIL), 1..5)
-    ) {
-        tokio::runtime::Runtime::new().unwrap().block_on(async {
-            let (bench, account) = start().await;
-            put_secret(&bench, json!({ "events": false }));
-            account.put_subscriber(
-                Subscriber::new(EMAIL)
-                    .field("Shop.Size", "38")
-                    .tags(&["vip", "SESAMY_x", "sesamy_stale"]),
-            );
+/// Whatever states a reader goes through, the publisher's own survives and ours
+/// equals the derivation: for a thousand sequences of states.
+#[test]
+fn foreign_data_survives_any_sequence_of_states() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (bench, account) = runtime.block_on(start());
+    bench.sesamy.set_rate_limit(None);
+    put_secret(&bench, json!({ "events": false }));
+    let sequences = prop::collection::vec(any_state(USER, EMAIL), 1..5);
+    let mut runner = TestRunner::new(ProptestConfig::with_cases(1_000));
+    let survives = |states: Vec<User>| {
+        runtime.block_on(async {
+            account.put_subscriber(Subscriber::new(EMAIL).field("Shop.Size", "38").tags(&[
+                "vip",
+                "SESAMY_x",
+                "sesamy_stale",
+            ]));
             let mut ours = BTreeSet::new();
             for (n, state) in states.iter().enumerate() {
                 bench.sesamy.put_user(state.clone());
@@ -484,5 +485,7 @@ proptest! {
                 }
             }
         });
-    }
+        Ok(())
+    };
+    runner.run(&sequences, survives).unwrap();
 }

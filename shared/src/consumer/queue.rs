@@ -95,6 +95,16 @@ impl SqsQueue {
 /// How many messages one call to SQS changes at most (documented).
 const BATCH: usize = 10;
 
+/// A wait in whole seconds, which is all SQS knows, rounded up: who comes back
+/// within the last second of a pause is only sent away again, and with a wait
+/// of nothing over and over.
+fn whole_seconds(wait: Duration) -> i32 {
+    let seconds = wait
+        .as_secs()
+        .saturating_add(u64::from(wait.subsec_nanos() > 0));
+    i32::try_from(seconds).unwrap_or(i32::MAX)
+}
+
 impl Queue for SqsQueue {
     async fn hide(&self, messages: Vec<(String, Duration)>) {
         for chunk in messages.chunks(BATCH) {
@@ -102,7 +112,7 @@ impl Queue for SqsQueue {
                 ChangeMessageVisibilityBatchRequestEntry::builder()
                     .id(n.to_string())
                     .receipt_handle(receipt)
-                    .visibility_timeout(i32::try_from(wait.as_secs()).unwrap_or(i32::MAX))
+                    .visibility_timeout(whole_seconds(*wait))
                     .build()
                     .ok()
             });
@@ -169,4 +179,25 @@ fn trace_attribute(
         .ok()?;
     let name = MessageSystemAttributeNameForSends::AwsTraceHeader;
     Some(HashMap::from([(name, value)]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_wait_is_shortened_to_whole_seconds() {
+        let cases = [
+            (0, 0),
+            (1, 1),
+            (999, 1),
+            (1_000, 1),
+            (1_001, 2),
+            (43_200_000, 43_200),
+        ];
+        for (millis, seconds) in cases {
+            assert_eq!(whole_seconds(Duration::from_millis(millis)), seconds);
+        }
+        assert_eq!(whole_seconds(Duration::MAX), i32::MAX);
+    }
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use bench::{raw, record, secret_name};
 use scripted::{Step, USER, error, start};
+use serde_json::json;
 use shared::http::Fault as CallFault;
 use stand_ins::sesamy::User;
 use stand_ins::{Api, Fault, RetryAfter};
@@ -262,6 +263,24 @@ async fn a_letter_that_comes_back_is_not_taken_for_its_first_time() {
     let ids = bench.queue.deduplication_ids();
     assert_eq!(ids.len(), 2);
     assert_ne!(ids[0], ids[1]);
+}
+
+#[tokio::test]
+async fn one_odd_contract_is_left_out_but_nothing_but_odd_ones_stop_the_sync() {
+    let (bench, crm) = start().await;
+    let good = json!({ "id": "c1", "status": "ACTIVE" });
+    let profile = json!({ "userId": USER, "email": "anna@example.se" });
+    for (contracts, syncs, letters) in [
+        (json!([good, 1, { "id": 2 }]), 1, 0),
+        (json!([]), 2, 0),
+        (json!([1, { "id": { "odd": true } }]), 2, 1),
+    ] {
+        let user = json!({ "id": USER, "profile": profile, "contracts": contracts });
+        bench.sesamy.put_user_json(user).unwrap();
+        assert_eq!(bench.handle([record("1", USER, "a")]).await, [""; 0]);
+        assert_eq!(crm.syncs().len(), syncs, "{contracts}");
+        assert_eq!(bench.queue.buried().len(), letters, "{contracts}");
+    }
 }
 
 #[tokio::test]

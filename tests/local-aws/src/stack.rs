@@ -49,6 +49,8 @@ pub enum Function {
     Webhook,
     /// A connector's function, such as `RuleFunction`.
     Connector(Connector),
+    /// `OperatorFunction`.
+    Operator,
 }
 
 impl fmt::Display for Function {
@@ -56,6 +58,7 @@ impl fmt::Display for Function {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Webhook => f.write_str("WebhookFunction"),
+            Self::Operator => f.write_str("OperatorFunction"),
             Self::Connector(connector) => write!(f, "{connector}Function"),
         }
     }

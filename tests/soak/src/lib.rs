@@ -23,6 +23,7 @@ mod stage;
 pub use crm::Crm;
 pub use deployed::{Deployed, Letter, SyncLine};
 pub use plan::Size;
+pub use publisher::Publisher;
 pub use report::Report;
 pub use run::soak;
 pub use stage::Stage;

@@ -57,7 +57,7 @@ impl fmt::Display for Report {
         writeln!(f, "API calls       {}", self.calls)?;
         writeln!(
             f,
-            "faults          {} ({share} % of all calls)",
+            "faults          {} ({share} % of the calls until they ended)",
             self.faults
         )?;
         writeln!(f, "kills           {}", self.kills)?;

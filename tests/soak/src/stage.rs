@@ -18,7 +18,7 @@ impl Stage {
     ///
     /// # Errors
     /// When either fails.
-    pub async fn set(on_line: impl Fn(&str) + Send + 'static) -> Result<Self> {
+    pub async fn set(on_line: impl Fn(&str) + Clone + Send + 'static) -> Result<Self> {
         let project = Project::here()?;
         let built = project.build(on_line).await?;
         let local = LocalAws::start(&project, Manner::Strict).await?;

@@ -10,6 +10,7 @@
 )]
 
 mod failures;
+mod operator;
 mod outage;
 mod permissions;
 mod samples;

@@ -17,7 +17,8 @@ use tokio::{runtime::Runtime, sync::OnceCell};
 pub const SOON: Duration = Duration::from_secs(40);
 
 /// The publishers of the tests. They stand here since the webhook's secret lists all of them.
-const PUBLISHERS: [&str; 17] = [
+const PUBLISHERS: [&str; 18] = [
+    "redriven",
     "arrives",
     "all-three",
     "twice",

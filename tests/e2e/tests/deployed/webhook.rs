@@ -1,9 +1,30 @@
 //! What Sesamy gets for an answer.
 
-use local_aws::Result;
+use local_aws::{Function, Result, eventually};
 use serde_json::{Value, json};
 
-use crate::stage::{Stage, on_stage, text};
+use crate::stage::{SOON, Stage, on_stage, text};
+
+/// Waits until an outcome was counted as the alarms of the template look for it.
+async fn counted(stage: &Stage, outcome: &str) -> Result<()> {
+    let function = stage.stack.function_name(Function::Webhook).await?;
+    let what = format!("the metric of the outcome {outcome}");
+    eventually(&what, SOON, async || {
+        let logs = stage.stack.logs(Function::Webhook).await?;
+        let mut lines = logs
+            .iter()
+            .filter_map(|line| serde_json::from_str(line).ok());
+        let counted = lines.any(|line: Value| {
+            let at = |place: &str| line.pointer(place).cloned().unwrap_or_default();
+            at("/_aws/CloudWatchMetrics/0/Namespace") == "SesamyCrmSync"
+                && at("/FunctionName") == function.as_str()
+                && at("/Outcome") == outcome
+                && at("/Webhooks").is_number()
+        });
+        Ok(counted.then_some(()))
+    })
+    .await
+}
 
 /// The answer to whoever cannot prove who they are, whatever the reason.
 async fn refusal(stage: &Stage, authorization: Option<&str>, body: &Value) -> Result<Value> {
@@ -35,7 +56,7 @@ fn a_wrong_token_no_token_and_an_unknown_vendor_get_the_same_401() {
                 .await?;
             assert_eq!(reply.status, 202, "{reply:?}");
         }
-        Ok(())
+        counted(stage, "unauthenticated").await
     });
 }
 
@@ -99,6 +120,6 @@ fn an_unknown_event_type_is_accepted_and_ignored() {
             assert_eq!(text(&reply.body, "status"), "ignored", "{reply:?}");
             assert!(!text(&reply.body, "reason").is_empty(), "{reply:?}");
         }
-        Ok(())
+        counted(stage, "ignored").await
     });
 }

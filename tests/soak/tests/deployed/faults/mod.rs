@@ -1,0 +1,6 @@
+//! Every fault at every call, once and for ever.
+
+mod case;
+mod outcome;
+mod run;
+mod table;

@@ -1,0 +1,125 @@
+//! What became of a case, against what must.
+
+use soak::{Crm, Letter, SyncLine};
+
+use super::{
+    case::{Account, Case, Secrets, held},
+    table::{Often, Then},
+};
+
+/// What is wrong with the outcome of a case.
+pub fn wrong(
+    case: &Case,
+    account: &Account,
+    lines: &[&SyncLine],
+    letters: &[&Letter],
+    struck: u32,
+) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut check = |holds: bool, what: String| {
+        if !holds {
+            let said: Vec<_> = lines
+                .iter()
+                .map(|line| format!("{} ({})", line.outcome, line.reason))
+                .collect();
+            wrong.push(format!(
+                "{}: {what}; syncs: {said:?}, struck {struck}",
+                case.id
+            ));
+        }
+    };
+    let outcomes: Vec<_> = lines.iter().map(|line| line.outcome.as_str()).collect();
+    let is_done = |outcome: &str| matches!(outcome, "synced" | "unchanged");
+    match case.then {
+        Then::Retried | Then::RetriedOnce => {
+            let lasts = case.often == Often::Always && case.then == Then::Retried;
+            let least = if lasts { 2 } else { 1 };
+            let (last, before) = outcomes.split_last().unwrap_or((&"", &[]));
+            let retried = before.len() >= least && before.iter().all(|o| *o == "retry");
+            check(
+                retried && is_done(last),
+                "was not tried again until done".into(),
+            );
+        }
+        Then::Refused => {
+            let all = !outcomes.is_empty() && outcomes.iter().all(|o| *o == "refused");
+            check(all, "was not refused".into());
+            // It waits for a quarter of an hour, so within this test once.
+            check(outcomes.len() == 1, "was tried again too early".into());
+        }
+        Then::Buried(kind, status) => {
+            check(outcomes == ["dead_letter"], "was not buried at once".into());
+            check(
+                letters.len() == 1,
+                format!("has {} dead letters", letters.len()),
+            );
+            let status = status.map(|status| status.to_string()).unwrap_or_default();
+            for letter in letters {
+                let says = (letter.attribute("errorKind"), letter.attribute("status"));
+                check(
+                    says == (kind, status.as_str()),
+                    format!("the letter says {says:?}"),
+                );
+                let personal = ["reader@", "Anna", "+4670"];
+                let text = format!("{letter:?}");
+                check(
+                    !personal.iter().any(|word| text.contains(word)),
+                    "the letter tells of the person".into(),
+                );
+            }
+        }
+        Then::Done if case.secrets == Secrets::NoneOfConnector => {
+            check(outcomes == ["not_configured"], "was not left out".into());
+            return wrong;
+        }
+        Then::Done => {
+            let done = matches!(outcomes.as_slice(), [one] if is_done(one));
+            check(done, "was not done at the first try".into());
+        }
+        Then::Skipped => check(outcomes == ["skipped"], "was not skipped".into()),
+        Then::Undecided => check(outcomes.len() == 1, "did not end at the first try".into()),
+    }
+    if !matches!(case.then, Then::Buried(..) | Then::Undecided) {
+        check(letters.is_empty(), "has a dead letter".into());
+    }
+    let held = held(account, &case.email());
+    match case.then {
+        Then::Retried | Then::RetriedOnce | Then::Done => {
+            let (tags, agrees) = held.unwrap_or_default();
+            let expected = tags_of(case);
+            check(
+                tags == expected,
+                format!("has the tags {tags:?}, not {expected:?}"),
+            );
+            // Mailmojo kept the contact off the list.
+            let kept_off = case.place == ("mailmojo-subscribe", "400");
+            check(agrees != kept_off, "its data is not as it should be".into());
+        }
+        // What is not done may be half done, but the publisher's own is whole.
+        Then::Refused | Then::Buried(..) | Then::Skipped | Then::Undecided => {
+            let foreign = held.is_some_and(|(tags, _)| tags.iter().any(|tag| tag == "vip"));
+            check(
+                foreign == case.known,
+                "the publisher's own tag has gone".into(),
+            );
+        }
+    }
+    wrong
+}
+
+/// The tags the reader must have at last.
+fn tags_of(case: &Case) -> Vec<&'static str> {
+    let mut tags = vec![
+        "sesamy_active_entitlement_the-daily",
+        "sesamy_active_sku_sid-daily",
+        "sesamy_active_subscriber",
+    ];
+    if case.crm == Crm::Rule {
+        tags.extend(["sesamy", "sesamy_event_contract-update"]);
+    }
+    if case.known {
+        tags.push("vip");
+    }
+    tags.sort_unstable();
+    tags
+}
