@@ -17,7 +17,7 @@ use tokio::{runtime::Runtime, sync::OnceCell};
 pub const SOON: Duration = Duration::from_secs(40);
 
 /// The publishers of the tests. They stand here since the webhook's secret lists all of them.
-const PUBLISHERS: [&str; 18] = [
+const PUBLISHERS: [&str; 19] = [
     "redriven",
     "arrives",
     "all-three",
@@ -36,6 +36,7 @@ const PUBLISHERS: [&str; 18] = [
     "guest",
     "outage",
     "crash",
+    "upgraded",
 ];
 
 /// The stack, its surroundings, and all that is needed to deploy another one.
@@ -98,6 +99,14 @@ impl Stage {
             .await?;
         self.store_secrets(&stack).await?;
         Ok(stack)
+    }
+
+    /// Deploys a stack that is there once more, with a setting that changes all
+    /// of its functions.
+    pub async fn upgrade(&self, name: &str) -> Result<()> {
+        let mut deployment = Deployment::new(name);
+        deployment.log_level = "trace".to_owned();
+        self.local.deploy(&self.built, &deployment).await.map(drop)
     }
 
     /// Stores the secrets of the sample publisher and of every test's.
