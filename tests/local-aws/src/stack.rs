@@ -463,6 +463,17 @@ impl<'a> Stack<'a> {
         Ok(self.local.aws().with_credentials(credentials))
     }
 
+    /// The keys that the processes of a function call AWS with.
+    pub(crate) async fn access_keys(&self, function: Function) -> Result<Vec<String>> {
+        let name = self.function_name(function).await?;
+        let processes = processes(self.local.folder(), &name)?;
+        let keys = processes.iter().filter_map(|(_, command)| {
+            let mut words = command.split(' ');
+            words.find_map(|word| word.strip_prefix("AWS_ACCESS_KEY_ID="))
+        });
+        Ok(keys.map(str::to_owned).collect())
+    }
+
     /// A function's physical name.
     ///
     /// # Errors
@@ -474,7 +485,7 @@ impl<'a> Stack<'a> {
             .to_owned())
     }
 
-    async fn function(&self, function: Function) -> Result<Value> {
+    pub(crate) async fn function(&self, function: Function) -> Result<Value> {
         let output = self
             .local
             .aws()

@@ -178,7 +178,7 @@ fn watched(template: &str) -> BTreeSet<String> {
     words
 }
 
-/// The code that is deployed.
+/// The code that is deployed, up to its tests.
 fn sources() -> String {
     fn read(folder: &Path, code: &mut String) {
         for entry in std::fs::read_dir(folder).unwrap() {
@@ -186,7 +186,8 @@ fn sources() -> String {
             if path.is_dir() {
                 read(&path, code);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                code.push_str(&std::fs::read_to_string(path).unwrap());
+                let text = std::fs::read_to_string(path).unwrap();
+                code.push_str(text.split("#[cfg(test)]").next().unwrap());
             }
         }
     }
