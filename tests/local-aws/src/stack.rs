@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Deployment, Error, LocalAws, Result,
-    aws::{Aws, Service, list, text},
+    aws::{Aws, REGION, Service, list, text},
 };
 
 /// A connector of the template.
@@ -385,6 +385,19 @@ impl<'a> Stack<'a> {
         let name = self.function_name(function).await?;
         let path = format!("/functions/{name}/invocations");
         self.local.aws().lambda(Method::POST, &path, event).await
+    }
+
+    /// The stack's dashboard.
+    ///
+    /// # Errors
+    /// When there is none, or it is not JSON.
+    pub async fn dashboard(&self) -> Result<Value> {
+        let input = json!({"DashboardName": format!("{}-{REGION}", self.deployment.name)});
+        let aws = self.local.aws();
+        let output = aws.call(Service::Metrics, "GetDashboard", &input).await?;
+        let body = text(&output, "/DashboardBody").unwrap_or_default();
+        serde_json::from_str(body)
+            .map_err(|error| Error::new(format!("the dashboard is not JSON: {error}: {body}")))
     }
 
     /// Everything a function logged, oldest first.

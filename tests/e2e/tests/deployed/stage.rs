@@ -17,7 +17,7 @@ use tokio::{runtime::Runtime, sync::OnceCell};
 pub const SOON: Duration = Duration::from_secs(40);
 
 /// The publishers of the tests. They stand here since the webhook's secret lists all of them.
-const PUBLISHERS: [&str; 21] = [
+const PUBLISHERS: [&str; 23] = [
     "redriven",
     "arrives",
     "all-three",
@@ -39,6 +39,8 @@ const PUBLISHERS: [&str; 21] = [
     "permitted",
     "keyless",
     "bare",
+    "traced",
+    "watched",
 ];
 
 /// The stack, its surroundings, and all that is needed to deploy another one.
