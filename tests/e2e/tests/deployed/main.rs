@@ -10,6 +10,7 @@
 )]
 
 mod failures;
+mod observed;
 mod operator;
 mod outage;
 mod permissions;
