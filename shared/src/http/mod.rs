@@ -4,7 +4,9 @@ mod api;
 mod error;
 mod pause;
 mod retry_after;
+mod withheld;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Client;
@@ -14,8 +16,10 @@ use thiserror::Error;
 pub use api::{Api, ApiDescription, Authorization, Call, Reply};
 pub use error::{ApiError, Fault};
 pub use reqwest::{Method, Url};
+pub use withheld::Withheld;
 
 use pause::Pauses;
+use withheld::Journal;
 
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -40,7 +44,9 @@ pub struct HttpSetupError(#[from] reqwest::Error);
 #[derive(Debug)]
 pub struct Http {
     client: Client,
-    pauses: Pauses,
+    pauses: Arc<Pauses>,
+    /// Where writes go that are not to be sent. `None` where they are sent.
+    journal: Option<Journal>,
 }
 
 impl Http {
@@ -63,7 +69,32 @@ impl Http {
             .build()?;
         Ok(Self {
             client,
-            pauses: Pauses::default(),
+            pauses: Arc::default(),
+            journal: None,
         })
+    }
+
+    /// The same client, with the same connections and pauses, but for what it
+    /// does with writes: it sends none and notes them instead.
+    #[must_use]
+    pub fn read_only(&self) -> Self {
+        Self {
+            client: self.client.clone(),
+            pauses: self.pauses.clone(),
+            journal: Some(Journal::default()),
+        }
+    }
+
+    /// Whether writes are withheld.
+    pub fn is_read_only(&self) -> bool {
+        self.journal.is_some()
+    }
+
+    /// The writes withheld so far, in order.
+    pub fn withheld(&self) -> Vec<Withheld> {
+        self.journal
+            .as_ref()
+            .map(Journal::writes)
+            .unwrap_or_default()
     }
 }
