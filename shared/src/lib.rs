@@ -13,6 +13,7 @@ pub mod http;
 pub mod identity;
 pub mod message;
 pub mod personal;
+pub mod request;
 pub mod secrets;
 pub mod sesamy;
 pub mod telemetry;

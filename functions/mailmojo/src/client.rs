@@ -67,7 +67,7 @@ impl<'a> Client<'a> {
     /// # Errors
     /// [`ApiError`] where Mailmojo refuses, does not answer or answers otherwise.
     pub async fn fields(&self) -> Result<Option<BTreeSet<String>>, ApiError> {
-        let reply = match self.0.send(Call::new(Method::GET, FIELDS, &[])).await {
+        let reply = match self.0.read(Call::new(Method::GET, FIELDS, &[])).await {
             Err(error) if error.status() == Some(404) => return Ok(None),
             reply => reply?,
         };
@@ -86,7 +86,7 @@ impl<'a> Client<'a> {
     pub async fn define(&self, name: &str, kind: FieldType) -> Result<(), ApiError> {
         let body = json!({ "name": name, "type": kind.name() });
         let call = Call::new(Method::POST, FIELDS, &[]).json(body);
-        self.0.send(call).await.map(drop)
+        self.0.write(call).await.map(drop)
     }
 
     /// The contact of this address, on whatever list. `None` where there is none.
@@ -95,7 +95,7 @@ impl<'a> Client<'a> {
     /// [`ApiError`] where Mailmojo refuses, does not answer or answers otherwise.
     pub async fn contact(&self, email: &str) -> Result<Option<Contact>, ApiError> {
         let call = Call::new(Method::GET, "/v1/contacts/{email}/", &[email]);
-        let reply = match self.0.send(call).await {
+        let reply = match self.0.read(call).await {
             Err(error) if error.status() == Some(404) => return Ok(None),
             reply => reply?,
         };
@@ -112,7 +112,7 @@ impl<'a> Client<'a> {
     pub async fn update(&self, email: &str, write: &ContactWrite) -> Result<(), ApiError> {
         let call = Call::new(Method::PATCH, "/v1/contacts/{email}/", &[email])
             .json(body(email, write).into());
-        self.0.send(call).await.map(drop)
+        self.0.write(call).await.map(drop)
     }
 
     /// Puts an address on a list, with what is written to its contact. Nobody
@@ -131,7 +131,7 @@ impl<'a> Client<'a> {
         body.insert("force_subscribe".into(), false.into());
         let call = Call::new(Method::POST, "/v1/lists/{listId}/subscribers/", &[list_id])
             .json(body.into());
-        self.0.send(call).await.map(drop)
+        self.0.write(call).await.map(drop)
     }
 }
 

@@ -62,7 +62,7 @@ impl<'a> Client<'a> {
     pub async fn subscriber(&self, email: &str) -> Result<Option<Subscriber>, ApiError> {
         let call =
             Call::new(Method::POST, "/subscribers/by_email", &[]).json(json!({ "email": email }));
-        let reply = match self.api.send(call).await {
+        let reply = match self.api.read(call).await {
             Err(error) if error.status() == Some(404) => return Ok(None),
             reply => reply?,
         };
@@ -102,7 +102,7 @@ impl<'a> Client<'a> {
             return Ok(shown);
         }
         let call = Call::new(Method::GET, "/subscriber_tags", &[]);
-        let reply = self.api.send(call).await?;
+        let reply = self.api.read(call).await?;
         let catalogue: Vec<Value> = reply.json()?;
         let titles: Vec<(String, String)> = catalogue
             .iter()
@@ -132,7 +132,7 @@ impl<'a> Client<'a> {
             .query("subscriber_list_id[]", self.list_id)
             .query("tag", "replace")
             .json(body);
-        self.api.send(call).await.map(drop)
+        self.api.write(call).await.map(drop)
     }
 
     /// Creates or updates products. The number of calls.
@@ -159,7 +159,7 @@ impl<'a> Client<'a> {
         let mut calls = 0;
         for part in items.chunks(ITEMS_PER_CALL) {
             let call = Call::new(Method::POST, endpoint, &[]).json(part.into());
-            self.api.send(call).await?;
+            self.api.write(call).await?;
             calls += 1;
         }
         Ok(calls)

@@ -6,8 +6,8 @@
 //! whole sync come back without harm to the others.
 
 use futures_util::future::join_all;
-use serde_json::Value;
-use shared::consumer::{Changes, Connector, Job};
+use serde_json::{Map, Value};
+use shared::consumer::{Changes, Connector, ContactChanges, FieldChange, Job, TagChanges};
 use shared::derivation::reconcile;
 use shared::http::ApiError;
 use shared::sesamy::Reads;
@@ -71,23 +71,25 @@ async fn sync_list(job: &Job<'_, Make>, set: &CredentialSet) -> Result<Changes, 
     let tags = present.as_ref().map_or(&[][..], |present| &present.tags);
     let plan = reconcile(tags, &job.subscriber.tags, &[]);
     let mut writes = plan.replacements(tags);
-    if writes.is_empty() {
-        let body = mapping::subscriber(job.subscriber, tags);
-        if !present
-            .as_ref()
-            .is_some_and(|present| agrees(present, &body, &set.list_id))
-        {
-            writes.push(tags.to_vec());
-        }
+    let body = mapping::subscriber(job.subscriber, tags);
+    let agrees = present
+        .as_ref()
+        .is_some_and(|present| agrees(present, &body, &set.list_id));
+    if writes.is_empty() && !agrees {
+        writes.push(tags.to_vec());
     }
     for tags in &writes {
         client
-            .upsert(mapping::subscriber(job.subscriber, tags))
+            .upsert(mapping::subscriber(job.subscriber, tags).into())
             .await?;
         changes.writes += 1;
     }
-    changes.tags_added = plan.added();
-    changes.tags_removed = plan.removed();
+    changes.contacts.push(ContactChanges {
+        list: Some(set.list_id.clone()),
+        is_new: present.is_none(),
+        tags: TagChanges::of(&plan, tags),
+        fields: field_changes(present.as_ref(), &body),
+    });
     changes.writes += client
         .write_products(&mapping::products(job.subscriber))
         .await?;
@@ -100,18 +102,32 @@ async fn sync_list(job: &Job<'_, Make>, set: &CredentialSet) -> Result<Changes, 
 /// Whether a subscriber holds everything that the body says, its tags aside,
 /// and is on the list. An answer that names no lists says nothing about them,
 /// so the write is made.
-fn agrees(present: &Subscriber, body: &Value, list_id: &str) -> bool {
+fn agrees(present: &Subscriber, body: &Map<String, Value>, list_id: &str) -> bool {
     let on_list = present
         .lists
         .as_ref()
         .is_some_and(|lists| lists.iter().any(|list| list == list_id));
-    let same = |(key, wanted): (&String, &Value)| {
-        let found = present.fields.get(key);
-        match (key.as_str(), found.and_then(Value::as_str), wanted.as_str()) {
-            ("tags", ..) => true,
-            ("email", Some(found), Some(wanted)) => found.eq_ignore_ascii_case(wanted),
-            _ => found == Some(wanted),
-        }
+    on_list
+        && body
+            .iter()
+            .all(|(key, wanted)| key == "tags" || holds(present, key, wanted))
+}
+
+/// Whether a subscriber has this value at `key`.
+fn holds(present: &Subscriber, key: &str, wanted: &Value) -> bool {
+    let found = present.fields.get(key);
+    match (key, found.and_then(Value::as_str), wanted.as_str()) {
+        ("email", Some(found), Some(wanted)) => found.eq_ignore_ascii_case(wanted),
+        _ => found == Some(wanted),
+    }
+}
+
+/// The fields that the body changes.
+fn field_changes(present: Option<&Subscriber>, body: &Map<String, Value>) -> Vec<FieldChange> {
+    let changed = |(key, personal): (&'static str, bool)| {
+        let wanted = body.get(key)?;
+        let same = present.is_some_and(|present| holds(present, key, wanted));
+        (!same).then(|| FieldChange::set(key, wanted.clone(), personal))
     };
-    on_list && body.as_object().is_some_and(|body| body.iter().all(same))
+    mapping::FIELDS.into_iter().filter_map(changed).collect()
 }

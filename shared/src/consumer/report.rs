@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use tracing::{info, warn};
 
 use super::batch::{ReaderBatch, Record};
-use super::connector::{Changes, Connector};
+use super::changes::Changes;
+use super::connector::Connector;
 use super::outcome::{DeadLetter, Outcome};
 use super::sync::Findings;
 use super::tally::Times;
@@ -33,9 +34,10 @@ pub(super) fn sync<C: Connector>(
         .iter()
         .map(|(_, message)| message.event_id.as_str())
         .collect();
+    let nothing = Changes::default();
     let changes = match outcome {
-        Outcome::Synced(changes) => *changes,
-        _ => Changes::default(),
+        Outcome::Synced(changes) => changes,
+        _ => &nothing,
     };
     let now = Timestamp::now();
     let received = batch.entries.iter().map(|(_, message)| message.received_at);
@@ -54,8 +56,8 @@ pub(super) fn sync<C: Connector>(
         trace_id = trace(batch),
         outcome = outcome.name(),
         reason = outcome.reason(),
-        tags_added = changes.tags_added,
-        tags_removed = changes.tags_removed,
+        tags_added = changes.tags_added(),
+        tags_removed = changes.tags_removed(),
         writes = changes.writes,
         refused_writes = changes.refused_writes,
         dropped_values = findings.dropped.count(),

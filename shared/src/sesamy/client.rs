@@ -15,7 +15,7 @@ use crate::identity::{UserId, VendorId};
 
 /// The Management API: 100 requests a minute by credentials, bursts of 200
 /// (documented). A 429 says in its body how long to wait.
-const MANAGEMENT_API: ApiDescription = ApiDescription {
+pub(super) const MANAGEMENT_API: ApiDescription = ApiDescription {
     name: "sesamy",
     wall_clock: None,
 };
@@ -131,7 +131,7 @@ async fn read_state(
 
 async fn profile(api: &Api<'_>, user: &UserId) -> Result<Option<(Profile, Dropped)>, ApiError> {
     let reply = match api
-        .send(Call::new(Method::GET, "/users/{userId}", &[user.as_str()]))
+        .read(Call::new(Method::GET, "/users/{userId}", &[user.as_str()]))
         .await
     {
         Err(error) if error.status() == Some(404) => return Ok(None),
@@ -166,7 +166,7 @@ async fn list<T>(
             .query("userId", user.as_str())
             .query("limit", PAGE_ITEMS.to_string())
             .query("offset", offset.to_string());
-        let reply = api.send(call).await?;
+        let reply = api.read(call).await?;
         let page = Page::read(reply.json()?, name)
             .ok_or_else(|| reply.malformed("it is no list in any known envelope"))?;
         offset += page.items.len();

@@ -7,6 +7,7 @@
     reason = "tests"
 )]
 
+mod requests;
 mod scripted;
 
 use std::time::Duration;
