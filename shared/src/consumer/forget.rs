@@ -186,7 +186,8 @@ pub struct Forgotten {
     connector: &'static str,
     #[serde(flatten)]
     reader: Reader,
-    /// `forgotten`, `nothing_to_forget`, `incomplete`, `not_configured` or `error`.
+    /// `forgotten`, `nothing_to_forget`, `not_configured`, `incomplete` (some of
+    /// it is left: ask again) or `error` (nothing was done).
     pub outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorAnswer>,
