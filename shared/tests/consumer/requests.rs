@@ -157,3 +157,16 @@ async fn an_address_is_never_told_back() {
         assert!(!answer.contains("anna"), "{answer}");
     }
 }
+
+#[tokio::test]
+async fn the_samples_are_understood() {
+    for connector in ["rule", "mailmojo", "make"] {
+        for action in ["check", "preview", "forget"] {
+            let events = concat!(env!("CARGO_MANIFEST_DIR"), "/../events");
+            let path = format!("{events}/{connector}/{action}.json");
+            let sample = serde_json::from_str(&std::fs::read_to_string(&path).unwrap());
+            let answer = answer(sample.unwrap()).await;
+            assert_eq!(answer["action"], action, "{path}: {answer}");
+        }
+    }
+}
