@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
-use tracing::error;
+use tracing::{Instrument, error, info_span};
 
 use super::batch::{Batch, ReaderBatch, Record};
 use super::connector::{Connector, EventStream};
@@ -18,10 +18,12 @@ use super::queue::{Letter, Queue, attribute};
 use super::report;
 use super::retry::{Why, delay};
 use super::sync::Findings;
+use super::tally::Tally;
 use crate::digest::digest;
 use crate::http::Http;
 use crate::secrets::Secrets;
 use crate::sesamy::Sesamy;
+use crate::telemetry::Metrics;
 
 /// How many readers of a batch are synced at the same time. It bounds memory:
 /// each holds a reader's whole state.
@@ -41,6 +43,7 @@ pub struct Consumer<C, Q> {
     pub(super) secrets: Secrets,
     pub(super) sesamy: Sesamy,
     queue: Q,
+    tally: Tally,
 }
 
 /// What becomes of a record.
@@ -60,7 +63,16 @@ impl<C: Connector, Q: Queue> Consumer<C, Q> {
             http,
             secrets,
             queue,
+            tally: Tally::default(),
         }
+    }
+
+    /// The metrics of the syncs and calls since they were last taken. To be
+    /// taken after every batch.
+    pub fn metrics(&self) -> Vec<Metrics> {
+        let mut metrics = self.tally.take();
+        metrics.extend(self.http.metrics());
+        metrics
     }
 
     /// Handles a batch within `time_left` and names the records that are not
@@ -80,6 +92,7 @@ impl<C: Connector, Q: Queue> Consumer<C, Q> {
                 ),
             };
             report::unreadable::<C>(&record, &letter);
+            self.tally.count(Outcome::DeadLetter(letter.clone()).name());
             fates.push((record, Fate::Buried(letter)));
         }
 
@@ -129,17 +142,21 @@ impl<C: Connector, Q: Queue> Consumer<C, Q> {
             (Outcome::NoTime, Findings::default())
         } else {
             let (consumer, stream, reader) = (self.clone(), events.clone(), batch.reader.clone());
-            let task = tokio::spawn(async move {
+            let sync = async move {
                 let mut findings = Findings::default();
                 let outcome = consumer
                     .sync(&consumer.http, &reader, &stream, &mut findings)
                     .await;
                 (outcome, findings)
-            });
+            };
+            // So that each line of the sync, those of its calls too, has the trace.
+            let span = info_span!("sync", trace_id = report::trace(&batch));
+            let task = tokio::spawn(sync.instrument(span));
             let lost = |outcome| (outcome, Findings::default());
             bounded(task, end).await.unwrap_or_else(lost)
         };
-        report::sync::<C>(&batch, &outcome, &findings, began.elapsed());
+        let times = report::sync::<C>(&batch, &outcome, &findings, began.elapsed());
+        self.tally.note(&outcome, times);
 
         let why = match outcome {
             Outcome::Synced(_)

@@ -22,6 +22,7 @@ mod report;
 mod retry;
 mod runtime;
 mod sync;
+mod tally;
 
 pub use actions::Answer;
 pub use changes::{Changes, ContactChanges, FieldChange, NewValue, TagChanges};
@@ -33,3 +34,4 @@ pub use outcome::{DeadLetter, DeadLetterKind, Outcome, SkipReason};
 pub use preview::{Contact, FieldPlan, FieldTo, Preview, TagPlan, TagReason};
 pub use queue::{Letter, Queue, QueueError, SqsQueue, attribute};
 pub use runtime::run;
+pub use tally::{LAG_FROM_EVENT, LAG_FROM_RECEIPT, OUTCOME, SYNC_DURATION, SYNCS};

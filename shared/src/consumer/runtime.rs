@@ -12,6 +12,7 @@ use super::invocation::{Invocation, Reply};
 use super::queue::SqsQueue;
 use crate::http::Http;
 use crate::secrets::{Secrets, SecretsManager};
+use crate::telemetry::Metrics;
 use crate::{aws, telemetry};
 
 /// Runs a connector for as long as Lambda wants.
@@ -39,12 +40,16 @@ pub async fn run<C: Connector>(connector: C) -> Result<(), Error> {
         let consumer = consumer.clone();
         async move {
             let time_left = time_left(event.context.deadline);
-            Ok::<_, Error>(match event.payload {
-                Invocation::Batch(batch) => Reply::Batch(consumer.handle(batch, time_left).await),
-                Invocation::Request(request) => {
-                    Reply::Answer(Box::new(consumer.answer(request, time_left).await))
+            let reply = match event.payload {
+                Invocation::Batch(batch) => {
+                    Reply::Batch(consumer.clone().handle(batch, time_left).await)
                 }
-            })
+                Invocation::Request(request) => {
+                    Reply::Answer(Box::new(consumer.clone().answer(request, time_left).await))
+                }
+            };
+            consumer.metrics().iter().for_each(Metrics::emit);
+            Ok::<_, Error>(reply)
         }
     }))
     .await

@@ -1,6 +1,7 @@
 //! Calls to the APIs of Sesamy and the CRMs: bounded, https only, with typed errors.
 
 mod api;
+mod calls;
 mod error;
 mod pause;
 mod retry_after;
@@ -14,10 +15,13 @@ use reqwest::redirect::Policy;
 use thiserror::Error;
 
 pub use api::{Api, ApiDescription, Authorization, Call, Reply};
+pub use calls::{API, API_CALLS, API_LATENCY, STATUS};
 pub use error::{ApiError, Fault};
 pub use reqwest::{Method, Url};
 pub use withheld::Withheld;
 
+use crate::telemetry::Metrics;
+use calls::Calls;
 use pause::Pauses;
 use withheld::Journal;
 
@@ -45,6 +49,7 @@ pub struct HttpSetupError(#[from] reqwest::Error);
 pub struct Http {
     client: Client,
     pauses: Arc<Pauses>,
+    calls: Arc<Calls>,
     /// Where writes go that are not to be sent. `None` where they are sent.
     journal: Option<Journal>,
 }
@@ -70,17 +75,19 @@ impl Http {
         Ok(Self {
             client,
             pauses: Arc::default(),
+            calls: Arc::default(),
             journal: None,
         })
     }
 
-    /// The same client, with the same connections and pauses, but for what it
-    /// does with writes: it sends none and notes them instead.
+    /// The same client, with the same connections, pauses and metrics, but for
+    /// what it does with writes: it sends none and notes them instead.
     #[must_use]
     pub fn read_only(&self) -> Self {
         Self {
             client: self.client.clone(),
             pauses: self.pauses.clone(),
+            calls: self.calls.clone(),
             journal: Some(Journal::default()),
         }
     }
@@ -96,5 +103,11 @@ impl Http {
             .as_ref()
             .map(Journal::writes)
             .unwrap_or_default()
+    }
+
+    /// The metrics of the calls made since they were last taken: [`API_CALLS`]
+    /// and [`API_LATENCY`].
+    pub fn metrics(&self) -> Vec<Metrics> {
+        self.calls.take()
     }
 }
