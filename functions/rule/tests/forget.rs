@@ -1,6 +1,6 @@
 //! Forgetting a reader at the strict stand-in of Rule.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use bench::Bench;
 use rule::Rule;
