@@ -80,6 +80,12 @@ impl Http {
         })
     }
 
+    /// The metrics of the calls made since they were last taken: [`API_CALLS`]
+    /// and [`API_LATENCY`].
+    pub fn metrics(&self) -> Vec<Metrics> {
+        self.calls.take()
+    }
+
     /// The same client, with the same connections, pauses and metrics, but for
     /// what it does with writes: it sends none and notes them instead.
     #[must_use]
@@ -103,11 +109,5 @@ impl Http {
             .as_ref()
             .map(Journal::writes)
             .unwrap_or_default()
-    }
-
-    /// The metrics of the calls made since they were last taken: [`API_CALLS`]
-    /// and [`API_LATENCY`].
-    pub fn metrics(&self) -> Vec<Metrics> {
-        self.calls.take()
     }
 }
