@@ -89,6 +89,33 @@ impl<'a> Client<'a> {
         self.0.write(call).await.map(drop)
     }
 
+    /// Whether the account has this list.
+    ///
+    /// # Errors
+    /// [`ApiError`] where Mailmojo refuses or does not answer.
+    pub async fn list(&self, list_id: &str) -> Result<bool, ApiError> {
+        let call = Call::new(Method::GET, "/v1/lists/{listId}/", &[list_id]);
+        match self.0.read(call).await {
+            Err(error) if error.status() == Some(404) => Ok(false),
+            reply => reply.map(|_| true),
+        }
+    }
+
+    /// Whether a contact of the list has the form that syncs read. `None`
+    /// where the list has none.
+    ///
+    /// # Errors
+    /// [`ApiError`] where Mailmojo refuses, does not answer or answers otherwise.
+    pub async fn any_subscriber(&self, list_id: &str) -> Result<Option<()>, ApiError> {
+        let call = Call::new(Method::GET, "/v1/lists/{listId}/subscribers/", &[list_id])
+            .query("limit", "1");
+        let reply = self.0.read(call).await?;
+        let contacts: Vec<Map<String, Value>> = reply.json()?;
+        let form = contacts.first().map(read_contact).transpose();
+        let form = form.map_err(|what| reply.malformed(what))?;
+        Ok(form.map(drop))
+    }
+
     /// The contact of this address, on whatever list. `None` where there is none.
     ///
     /// # Errors

@@ -6,7 +6,10 @@
 
 use serde_json::{Map, Value};
 use shared::cache::Once;
-use shared::consumer::{Changes, Connector, ContactChanges, FieldChange, Job, TagChanges};
+use shared::check::Finding;
+use shared::consumer::{
+    Account, Changes, Connector, ContactChanges, FieldChange, Job, TagChanges, Trail, Whom,
+};
 use shared::derivation::{Reconciliation, reconcile};
 use shared::http::ApiError;
 use shared::sesamy::Reads;
@@ -15,6 +18,7 @@ use tracing::warn;
 use crate::client::{Client, Contact, ContactWrite};
 use crate::credentials::MailmojoCredentials;
 use crate::mapping;
+use crate::{check, forget};
 
 /// The Mailmojo connector of a function instance.
 #[derive(Debug, Default)]
@@ -70,6 +74,23 @@ impl Connector for Mailmojo {
         }
         Ok(changes)
     }
+
+    async fn check(&self, account: Account<'_, Self>) -> Vec<Finding> {
+        check::check(&client(&account), &account.credentials.list_id).await
+    }
+
+    async fn forget(
+        &self,
+        account: Account<'_, Self>,
+        whom: Whom<'_>,
+        trail: &Trail,
+    ) -> Result<(), ApiError> {
+        forget::forget(&client(&account), whom, trail).await
+    }
+}
+
+fn client<'a>(account: &Account<'a, Mailmojo>) -> Client<'a> {
+    Client::new(account.http, account.vendor, account.credentials)
 }
 
 /// Makes sure that the account has every field. Mailmojo itself does not say how,

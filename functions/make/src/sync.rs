@@ -7,7 +7,10 @@
 
 use futures_util::future::join_all;
 use serde_json::{Map, Value};
-use shared::consumer::{Changes, Connector, ContactChanges, FieldChange, Job, TagChanges};
+use shared::check::Finding;
+use shared::consumer::{
+    Account, Changes, Connector, ContactChanges, FieldChange, Job, TagChanges, Trail, Whom,
+};
 use shared::derivation::reconcile;
 use shared::http::ApiError;
 use shared::sesamy::Reads;
@@ -15,6 +18,7 @@ use shared::sesamy::Reads;
 use crate::client::{Client, Subscriber};
 use crate::credentials::{CredentialSet, MakeCredentials};
 use crate::mapping;
+use crate::{check, forget};
 
 /// The Make.as connector of a function instance.
 #[derive(Debug, Default)]
@@ -32,33 +36,46 @@ impl Connector for Make {
     async fn sync(&self, job: Job<'_, Self>) -> Result<Changes, ApiError> {
         let sets = job.credentials.sets.iter();
         let synced = join_all(sets.map(|set| sync_list(&job, set))).await;
-        let mut changes = Changes::default();
-        let mut worst: Option<ApiError> = None;
-        for outcome in synced {
-            match outcome {
-                Ok(list) => changes += list,
-                Err(error) => {
-                    if worst
-                        .as_ref()
-                        .is_none_or(|worst| urgency(&error) > urgency(worst))
-                    {
-                        worst = Some(error);
-                    }
-                }
-            }
-        }
-        worst.map_or(Ok(changes), Err)
+        let lists = all(synced)?;
+        Ok(lists.into_iter().fold(Changes::default(), |mut all, list| {
+            all += list;
+            all
+        }))
+    }
+
+    async fn check(&self, account: Account<'_, Self>) -> Vec<Finding> {
+        check::check(clients(&account)).await
+    }
+
+    async fn forget(
+        &self,
+        account: Account<'_, Self>,
+        whom: Whom<'_>,
+        trail: &Trail,
+    ) -> Result<(), ApiError> {
+        forget::forget(clients(&account), whom, trail).await
     }
 }
 
-/// Which of several lists' errors decides what becomes of the message: one
-/// that may pass, so that the list is tried again before the message is given
-/// up for another's sake; then a refusal.
-fn urgency(error: &ApiError) -> u8 {
-    match error {
+fn clients<'a>(account: &Account<'a, Make>) -> Vec<Client<'a>> {
+    let sets = account.credentials.sets.iter();
+    sets.map(|set| Client::new(account.http, account.vendor, set))
+        .collect()
+}
+
+/// What was done to all lists, or the error that decides what becomes of the
+/// message: one that may pass, so that its list is tried again before the
+/// message is given up for another's sake; then a refusal.
+pub(crate) fn all<T>(lists: Vec<Result<T, ApiError>>) -> Result<Vec<T>, ApiError> {
+    let urgency = |error: &ApiError| match error {
         error if error.is_passing() => 2,
         error if error.is_refusal() => 1,
         _ => 0,
+    };
+    let errors = lists.iter().filter_map(|list| list.as_ref().err());
+    match errors.rev().max_by_key(|error| urgency(error)) {
+        Some(worst) => Err(worst.clone()),
+        None => Ok(lists.into_iter().flatten().collect()),
     }
 }
 

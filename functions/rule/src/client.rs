@@ -98,17 +98,11 @@ impl<'a> Client<'a> {
         tags: &[&str],
         fields: &[Field],
     ) -> Result<Upserted, ApiError> {
-        let fields: Vec<Value> = fields
-            .iter()
-            .map(|field| {
-                json!({ "key": field.key, "value": field.value, "type": field.kind.name() })
-            })
-            .collect();
         let mut chunks = tags.chunks(TAGS_PER_CALL);
         let body = json!({
             "update_on_duplicate": true,
             "tags": chunks.next().unwrap_or_default(),
-            "subscribers": { "email": email, "fields": fields },
+            "subscribers": { "email": email, "fields": shown(fields) },
         });
         let call = Call::new(Method::POST, "/v2/subscribers", &[]).json(body);
         let upserted = match self.0.write(call).await? {
@@ -153,7 +147,7 @@ impl<'a> Client<'a> {
             .query("identified_by", "email");
         let reply = self.0.read(call).await?;
         let answer: Value = reply.json()?;
-        read_fields(&answer).ok_or_else(|| reply.malformed("it holds no groups of fields"))
+        by_key(&answer, "value").ok_or_else(|| reply.malformed("it holds no groups of fields"))
     }
 
     /// The names of the tags the subscriber has.
@@ -215,20 +209,51 @@ impl<'a> Client<'a> {
         }
     }
 
+    /// Sets fields of the subscriber of this id, and nothing else. It creates nobody.
+    ///
+    /// # Errors
+    /// [`ApiError`] where Rule refuses or does not answer.
+    pub async fn set_fields(&self, id: Option<u64>, fields: &[Field]) -> Result<(), ApiError> {
+        self.change(id, json!({ "fields": shown(fields) })).await
+    }
+
+    /// The types of the account's fields by key, of the first hundred groups.
+    ///
+    /// # Errors
+    /// [`ApiError`] where Rule refuses, does not answer or answers otherwise.
+    pub async fn definitions(&self) -> Result<BTreeMap<String, Value>, ApiError> {
+        let call = Call::new(Method::GET, "/v2/customizations", &[]).query("limit", "100");
+        let reply = self.0.read(call).await?;
+        let answer: Value = reply.json()?;
+        by_key(&answer, "type").ok_or_else(|| reply.malformed("it holds no groups of fields"))
+    }
+
+    /// Whether the account's tags can be read, of which one is.
+    ///
+    /// # Errors
+    /// [`ApiError`] where Rule refuses, does not answer or answers otherwise.
+    pub async fn any_tag(&self) -> Result<(), ApiError> {
+        let call = Call::new(Method::GET, "/v2/tags", &[]).query("limit", "1");
+        let reply = self.0.read(call).await?;
+        let answer: Value = reply.json()?;
+        let tags = answer.get("tags").filter(|tags| tags.is_array());
+        tags.map(drop)
+            .ok_or_else(|| reply.malformed("it holds no list of tags"))
+    }
+
     /// Sets the phone number of the subscriber of this id, and nothing else.
     /// The id is `None` where an upsert that was withheld would have given it.
     ///
     /// # Errors
     /// [`ApiError`] where Rule refuses or does not answer.
     pub async fn set_phone(&self, id: Option<u64>, phone: &str) -> Result<(), ApiError> {
+        self.change(id, json!({ "phone_number": phone })).await
+    }
+
+    async fn change(&self, id: Option<u64>, body: Value) -> Result<(), ApiError> {
         let id = id.map(|id| id.to_string());
-        let body = json!({ "phone_number": phone });
-        let call = Call::new(
-            Method::PUT,
-            "/v2/subscribers/{id}",
-            id.as_deref().as_slice(),
-        )
-        .json(body);
+        let id = id.as_deref();
+        let call = Call::new(Method::PUT, "/v2/subscribers/{id}", id.as_slice()).json(body);
         self.0.write(call).await.map(drop)
     }
 }
@@ -259,15 +284,22 @@ fn read_subscriber(subscriber: &Value) -> Subscriber {
     }
 }
 
-fn read_fields(answer: &Value) -> Option<BTreeMap<String, Value>> {
-    let mut values = BTreeMap::new();
+/// Fields as Rule reads them.
+fn shown(fields: &[Field]) -> Vec<Value> {
+    let shown = |field: &Field| json!({ "key": field.key, "value": field.value, "type": field.kind.name() });
+    fields.iter().map(shown).collect()
+}
+
+/// One `part` of each field of all groups, by `Group.Field`.
+fn by_key(answer: &Value, part: &str) -> Option<BTreeMap<String, Value>> {
+    let mut parts = BTreeMap::new();
     for group in answer.get("groups")?.as_array()? {
         let group_name = group.get("name")?.as_str()?;
         for field in group.get("fields")?.as_array()? {
             let name = field.get("name").or_else(|| field.get("key"))?.as_str()?;
-            let value = field.get("value").cloned().unwrap_or_default();
-            values.insert(format!("{group_name}.{name}"), value);
+            let part = field.get(part).cloned().unwrap_or_default();
+            parts.insert(format!("{group_name}.{name}"), part);
         }
     }
-    Some(values)
+    Some(parts)
 }

@@ -243,6 +243,15 @@ pub fn event_tag(event: EventType) -> &'static str {
     }
 }
 
+/// Each of our own fields, cleared: all but Rule's own name and phone, which are
+/// the publisher's as well.
+pub fn cleared_fields() -> impl Iterator<Item = Field> {
+    let own = DEFINITIONS
+        .iter()
+        .filter(|(key, _)| key.starts_with("Sesamy_"));
+    own.map(|definition| field(*definition, None))
+}
+
 type Key = (&'static str, FieldType);
 
 fn field((key, kind): Key, value: Option<Value>) -> Field {

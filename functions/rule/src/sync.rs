@@ -11,7 +11,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, PoisonError};
 
 use shared::cache::Once;
-use shared::consumer::{Changes, Connector, ContactChanges, FieldChange, Job, TagChanges};
+use shared::check::Finding;
+use shared::consumer::{
+    Account, Changes, Connector, ContactChanges, FieldChange, Job, TagChanges, Trail, Whom,
+};
 use shared::derivation::{Tag, reconcile};
 use shared::http::ApiError;
 use shared::personal::Personal;
@@ -21,6 +24,7 @@ use tracing::warn;
 use crate::client::{Automation, Client, Subscriber, Upserted};
 use crate::credentials::RuleCredentials;
 use crate::mapping::{self, Field};
+use crate::{check, forget};
 
 /// How many refused phone numbers are remembered at most.
 const MAX_REFUSED_PHONES: usize = 10_000;
@@ -103,6 +107,23 @@ impl Connector for Rule {
         }
         Ok(changes)
     }
+
+    async fn check(&self, account: Account<'_, Self>) -> Vec<Finding> {
+        check::check(&client(&account)).await
+    }
+
+    async fn forget(
+        &self,
+        account: Account<'_, Self>,
+        whom: Whom<'_>,
+        trail: &Trail,
+    ) -> Result<(), ApiError> {
+        forget::forget(&client(&account), whom, trail).await
+    }
+}
+
+fn client<'a>(account: &Account<'a, Rule>) -> Client<'a> {
+    Client::new(account.http, account.vendor, account.credentials)
 }
 
 impl Rule {

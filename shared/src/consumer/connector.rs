@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use jiff::Timestamp;
 
 use super::changes::Changes;
+use super::forget::{Trail, Whom};
 use crate::cache::Once;
+use crate::check::Finding;
 use crate::derivation::Subscriber;
 use crate::http::{ApiError, Http};
 use crate::identity::VendorId;
@@ -33,6 +35,36 @@ pub trait Connector: Send + Sync + 'static {
     /// # Errors
     /// The call that failed.
     fn sync(&self, job: Job<'_, Self>) -> impl Future<Output = Result<Changes, ApiError>> + Send;
+
+    /// Looks, by reading alone, at what a sync needs of the vendor's account:
+    /// whether the credentials are taken, the list is there, nothing is
+    /// forbidden; and which assumptions about the API hold there.
+    fn check(&self, account: Account<'_, Self>) -> impl Future<Output = Vec<Finding>> + Send;
+
+    /// Takes everything that a sync ever wrote off the reader's contact, except
+    /// what is the publisher's as well: name, phone, status, the contact itself.
+    ///
+    /// Must look the contact up first, so that none is ever created, be safe to
+    /// repeat, and note each step on the trail, a failure too.
+    ///
+    /// # Errors
+    /// The call that failed; of several contacts', any.
+    fn forget(
+        &self,
+        account: Account<'_, Self>,
+        whom: Whom<'_>,
+        trail: &Trail,
+    ) -> impl Future<Output = Result<(), ApiError>> + Send;
+}
+
+/// A vendor's account with a CRM, for anything but a sync.
+pub struct Account<'a, C: Connector + ?Sized> {
+    /// The HTTP client.
+    pub http: &'a Http,
+    /// The publisher.
+    pub vendor: &'a VendorId,
+    /// What opens the account.
+    pub credentials: &'a C::Credentials,
 }
 
 /// One sync of one reader.

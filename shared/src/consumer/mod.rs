@@ -8,7 +8,9 @@
 mod actions;
 mod batch;
 mod changes;
+mod check;
 mod connector;
+mod forget;
 mod handler;
 mod invocation;
 #[cfg(test)]
@@ -24,7 +26,9 @@ mod tally;
 
 pub use actions::Answer;
 pub use changes::{Changes, ContactChanges, FieldChange, NewValue, TagChanges};
-pub use connector::{Connector, EventStream, Job};
+pub use check::Check;
+pub use connector::{Account, Connector, EventStream, Job};
+pub use forget::{Forgotten, Progress, Steps, Taken, Trail, Whom, is_ours};
 pub use handler::Consumer;
 pub use outcome::{DeadLetter, DeadLetterKind, Outcome, SkipReason};
 pub use preview::{Contact, FieldPlan, FieldTo, Preview, TagPlan, TagReason};

@@ -87,7 +87,7 @@ impl<C: Connector, Q: Queue> Consumer<C, Q> {
     }
 
     /// The reader's present state at Sesamy.
-    async fn state(
+    pub(super) async fn state(
         &self,
         reader: &Reader,
         reads: Reads,
@@ -116,7 +116,7 @@ impl<C: Connector, Q: Queue> Consumer<C, Q> {
     ///
     /// A refusal counts only once the secret was read again and turned out to
     /// be the same, or the new one was refused too.
-    async fn with_secret<T: FromSecret, R, W: Future<Output = Result<R, ApiError>>>(
+    pub(super) async fn with_secret<T: FromSecret, R, W: Future<Output = Result<R, ApiError>>>(
         &self,
         path: &str,
         work: impl Fn(Arc<Loaded<T>>) -> W,

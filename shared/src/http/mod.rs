@@ -86,8 +86,8 @@ impl Http {
         self.calls.take()
     }
 
-    /// The same client, with the same connections and pauses, but for what it
-    /// does with writes: it sends none and notes them instead.
+    /// The same client, with the same connections, pauses and metrics, but for
+    /// what it does with writes: it sends none and notes them instead.
     #[must_use]
     pub fn read_only(&self) -> Self {
         Self {

@@ -15,7 +15,7 @@ pub(super) const MAX_PAGES: usize = 100;
 
 /// A page shorter than this is the last where nothing tells. Assumed: no API
 /// caps its pages below ten.
-const SHORT_PAGE: usize = 10;
+pub(super) const SHORT_PAGE: usize = 10;
 
 /// One page of a list.
 #[derive(Debug, PartialEq)]
@@ -65,6 +65,11 @@ impl Page {
             }
             _ => None,
         }
+    }
+
+    /// Whether the envelope tells what follows.
+    pub(super) fn tells(&self) -> bool {
+        self.next != Next::Untold
     }
 
     /// Whether this page is the last, when `read` items were read in all, this

@@ -7,6 +7,7 @@
     reason = "tests"
 )]
 
+mod checks;
 mod requests;
 mod scripted;
 

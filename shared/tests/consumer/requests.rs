@@ -122,3 +122,51 @@ async fn who_would_not_be_synced_is_told_why() {
     assert_eq!(answer["outcome"], "not_configured");
     assert_eq!(answer["reason"], "there is no secret test/vendor/crm");
 }
+
+#[tokio::test]
+async fn a_forgetting_that_ends_early_tells_what_is_done_and_what_is_left() {
+    let fault = Fault::Timeout;
+    for (step, code) in [
+        (Step::Fail(error(fault)), "unavailable"),
+        (Step::Panic, "bug"),
+        (Step::Hang, "unavailable"),
+    ] {
+        let (bench, connector) = start().await;
+        connector.script(USER, [step]);
+        let request = json!({ "action": "forget", "vendorId": VENDOR, "userId": USER });
+        let time_left = std::time::Duration::from_millis(5_000);
+        let answer = bench.ask_within(request, time_left).await;
+        let answer = serde_json::to_value(answer).unwrap();
+        assert_eq!(answer["outcome"], "incomplete", "{answer}");
+        let contact = &answer["contacts"][0];
+        assert_eq!(contact["tags"]["removed"], json!(["sesamy_x"]), "{answer}");
+        assert_eq!(contact["fields"]["left"], json!(["Sesamy_X"]), "{answer}");
+        let told = [&answer["error"]["code"], &contact["error"]["code"]];
+        assert!(told.contains(&&json!(code)), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_is_never_told_back() {
+    let (bench, _) = start().await;
+    for email in ["anna@example.se", "anna"] {
+        let request = json!({
+            "action": "forget", "vendorId": VENDOR, "userId": USER, "email": email,
+        });
+        let answer = serde_json::to_string(&bench.ask(request).await).unwrap();
+        assert!(!answer.contains("anna"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn the_samples_are_understood() {
+    for connector in ["rule", "mailmojo", "make"] {
+        for action in ["check", "preview", "forget"] {
+            let events = concat!(env!("CARGO_MANIFEST_DIR"), "/../events");
+            let path = format!("{events}/{connector}/{action}.json");
+            let sample = serde_json::from_str(&std::fs::read_to_string(&path).unwrap());
+            let answer = answer(sample.unwrap()).await;
+            assert_eq!(answer["action"], action, "{path}: {answer}");
+        }
+    }
+}

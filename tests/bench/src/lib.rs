@@ -10,6 +10,7 @@
     reason = "a bench that breaks must fail the test that stands on it"
 )]
 
+mod answers;
 mod previews;
 mod queue;
 mod readers;

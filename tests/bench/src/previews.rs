@@ -73,8 +73,8 @@ impl<C: Connector> Bench<C> {
     }
 
     /// Previews a user, then syncs: the first must write nothing, the second
-    /// exactly what the first announced, request for request, in the order
-    /// that `sorted` leaves. Nothing personal may stand in the preview.
+    /// exactly what the first announced, request for request, in order. None of
+    /// the `personal` texts may stand in the preview.
     pub async fn previewed_and_synced(
         &self,
         user: &str,
@@ -100,9 +100,11 @@ impl<C: Connector> Bench<C> {
         assert_eq!(self.stand_ins.violations(), []);
         let mut written: Vec<_> = written().iter().map(comparable).collect();
         let mut announced: Vec<_> = preview.withheld.iter().map(announced).collect();
-        // Lists are synced side by side: only the calls of each have an order.
-        written.sort_by_key(|write| list_of(write));
-        announced.sort_by_key(|write| list_of(write));
+        if preview.contacts.len() > 1 {
+            // Lists are synced side by side: only the calls of each have an order.
+            written.sort_by_key(list_of);
+            announced.sort_by_key(list_of);
+        }
         assert_eq!(announced.len(), written.len(), "{announced:?} {written:?}");
         for (announced, written) in announced.iter_mut().zip(&written) {
             // Where Rule is still to give an id, the preview cannot know it.

@@ -9,6 +9,7 @@ const SEED: &str = "SEED";
 
 /// A runner of so many random cases. Its seed is printed, and taken from the
 /// variable `SEED` where that is set.
+#[expect(clippy::print_stdout, reason = "a test that fails shows it")]
 pub fn seeded(cases: u32) -> TestRunner {
     let given = std::env::var(SEED).ok().map(|seed| seed.parse().unwrap());
     let seed: u64 = given.unwrap_or_else(|| RandomState::new().hash_one(SEED));
