@@ -17,4 +17,5 @@ mod permissions;
 mod samples;
 mod stage;
 mod sync;
+mod upgrade;
 mod webhook;

@@ -17,7 +17,7 @@ use tokio::{runtime::Runtime, sync::OnceCell};
 pub const SOON: Duration = Duration::from_secs(40);
 
 /// The publishers of the tests. They stand here since the webhook's secret lists all of them.
-const PUBLISHERS: [&str; 23] = [
+const PUBLISHERS: [&str; 24] = [
     "redriven",
     "arrives",
     "all-three",
@@ -36,6 +36,7 @@ const PUBLISHERS: [&str; 23] = [
     "guest",
     "outage",
     "crash",
+    "upgraded",
     "permitted",
     "keyless",
     "bare",
@@ -100,6 +101,14 @@ impl Stage {
         let stack = self.stack_without_secrets(&Deployment::new(name)).await?;
         self.store_secrets(&stack).await?;
         Ok(stack)
+    }
+
+    /// Deploys a stack that is there once more, with a setting that changes all
+    /// of its functions.
+    pub async fn upgrade(&self, name: &str) -> Result<()> {
+        let mut deployment = Deployment::new(name);
+        deployment.log_level = "trace".to_owned();
+        self.local.deploy(&self.built, &deployment).await.map(drop)
     }
 
     /// Deploys another stack, all of its secrets still to be stored.
