@@ -33,6 +33,8 @@ pub struct Deployment {
     pub secret_prefix: String,
     /// Parameter `LogLevel`.
     pub log_level: String,
+    /// Further parameters, each as `Name=value`.
+    pub options: Vec<String>,
 }
 
 impl Deployment {
@@ -43,6 +45,20 @@ impl Deployment {
             name: name.to_owned(),
             secret_prefix: name.to_owned(),
             log_level: "debug".to_owned(),
+            options: Vec::new(),
+        }
+    }
+
+    /// As [`Deployment::new`], with everything that is off by default.
+    pub fn with_every_option(name: &str) -> Self {
+        let options = [
+            "AccessLogs=on-and-set-account-role",
+            "AlarmEmail=somebody@example.com",
+            "WebhookConcurrency=5",
+        ];
+        Self {
+            options: options.map(str::to_owned).to_vec(),
+            ..Self::new(name)
         }
     }
 }
@@ -266,6 +282,7 @@ impl LocalAws {
                 format!("SecretPrefix={}", deployment.secret_prefix),
                 format!("LogLevel={}", deployment.log_level),
             ])
+            .args(&deployment.options)
             .run()
             .await?;
         Ok(())

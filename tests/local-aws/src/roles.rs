@@ -10,8 +10,8 @@ use crate::{
     aws::{Service, list, text},
 };
 
-/// The most calls that are told at once.
-const MOST_CALLS: usize = 50;
+/// How many calls CloudTrail tells of at a time, the newest first.
+const PAGE: usize = 50;
 
 /// Something that a role allows. Both parts may hold `*` and `?`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,25 +81,28 @@ impl Stack<'_> {
     /// [`LocalAws::note_calls`]: crate::LocalAws::note_calls
     ///
     /// # Errors
-    /// When the local AWS refuses, or there are more than it tells of.
+    /// When the local AWS refuses.
     pub async fn calls(
         &self,
         function: Function,
         is_there: impl Fn(&str) -> bool,
     ) -> Result<BTreeSet<Call>> {
         let mut calls = BTreeSet::new();
+        let aws = self.local().aws();
         for key in self.access_keys(function).await? {
             let attribute = json!({"AttributeKey": "AccessKeyId", "AttributeValue": key});
-            let input = json!({"LookupAttributes": [attribute]});
-            let aws = self.local().aws();
-            let output = aws.call(Service::Trail, "LookupEvents", &input).await?;
-            let events = list(&output, "/Events");
-            if events.len() >= MOST_CALLS {
-                return Err(Error::new(format!(
-                    "{function} made too many calls to tell"
-                )));
+            let mut until = None;
+            loop {
+                let input = json!({"LookupAttributes": [attribute], "EndTime": until});
+                let output = aws.call(Service::Trail, "LookupEvents", &input).await?;
+                let events = list(&output, "/Events");
+                calls.extend(events.iter().filter_map(|event| call(event, &is_there)));
+                let oldest = events.last().and_then(|event| event.get("EventTime"));
+                if events.len() < PAGE || oldest == until.as_ref() {
+                    break;
+                }
+                until = oldest.cloned();
             }
-            calls.extend(events.iter().filter_map(|event| call(event, &is_there)));
         }
         Ok(calls)
     }

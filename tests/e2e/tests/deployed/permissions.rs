@@ -5,7 +5,7 @@
 use std::{cell::RefCell, collections::BTreeSet};
 
 use local_aws::{
-    Call, Connector, Function, Grant, Result, Stack,
+    Call, Connector, Deployment, Function, Grant, Result, Stack,
     aws::{Aws, Service},
     eventually,
 };
@@ -169,7 +169,9 @@ const FUNCTIONS: [Function; 5] = [
 #[test]
 fn each_function_needs_all_that_it_may_do() {
     on_stage(async |stage| {
-        let stack = stage.stack_without_secrets("e2e-needs").await?;
+        // No option brings a function more permissions.
+        let deployment = Deployment::with_every_option("e2e-needs");
+        let stack = stage.stack_without_secrets(&deployment).await?;
         stack.local().note_calls().await?;
         let absent = |names: &[&str]| -> BTreeSet<String> {
             names.iter().map(|name| stack.secret_name(name)).collect()

@@ -98,7 +98,7 @@ impl Stage {
 
     /// Deploys another stack of the same template, for a test to break.
     pub async fn another_stack(&self, name: &str) -> Result<Stack<'static>> {
-        let stack = self.stack_without_secrets(name).await?;
+        let stack = self.stack_without_secrets(&Deployment::new(name)).await?;
         self.store_secrets(&stack).await?;
         Ok(stack)
     }
@@ -111,10 +111,9 @@ impl Stage {
         self.local.deploy(&self.built, &deployment).await.map(drop)
     }
 
-    /// As [`Stage::another_stack`], with all of its secrets still to be stored.
-    pub async fn stack_without_secrets(&self, name: &str) -> Result<Stack<'static>> {
-        let deployment = Deployment::new(name);
-        self.local.deploy(&self.built, &deployment).await
+    /// Deploys another stack, all of its secrets still to be stored.
+    pub async fn stack_without_secrets(&self, deployment: &Deployment) -> Result<Stack<'static>> {
+        self.local.deploy(&self.built, deployment).await
     }
 
     /// Stores the secrets of the sample publisher and of every test's.
