@@ -1,17 +1,20 @@
 //! From an event to its answer.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
+use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::connectors::Connectors;
-use crate::error::ErrorAnswer;
+use crate::error::{ErrorAnswer, Invalid};
 use crate::letters::DeadLetters;
 use crate::redrive::{self, Report};
-use crate::request::Action;
+use crate::request::{Action, Resync, Wish};
+use crate::resync::{self, Platform, Resyncs, Tick};
 use crate::status::{self, Status};
 
 /// What is kept of an invocation's time: for a call under way when the time for
@@ -47,6 +50,14 @@ pub enum Answer {
     Status(Status),
     /// What a redrive did.
     Redrive(Box<Report>),
+    /// How a run over all of a vendor's readers stands.
+    Resync(Box<resync::Report>),
+    /// What became of a resync of one reader.
+    ResyncOne(Box<resync::One>),
+    /// What became of a resync of every vendor.
+    Reconciliation(resync::Reconciliation),
+    /// Which ticks are to come again. Lambda reads it, no person.
+    Ticks(SqsBatchResponse),
     /// Nothing was done.
     Refused {
         /// Why.
@@ -55,27 +66,48 @@ pub enum Answer {
 }
 
 /// A function instance.
-pub struct Operator<Q> {
+pub struct Operator<Q, P> {
     connectors: Connectors<Q>,
+    platform: P,
+    requests_per_minute: NonZeroU32,
 }
 
-impl<Q: DeadLetters> Operator<Q> {
-    /// An operator of these connectors.
-    pub fn new(connectors: Connectors<Q>) -> Self {
-        Self { connectors }
+impl<Q: DeadLetters, P: Platform> Operator<Q, P> {
+    /// An operator of these connectors. Sesamy takes so many requests a minute
+    /// from each vendor.
+    pub fn new(connectors: Connectors<Q>, platform: P, requests_per_minute: NonZeroU32) -> Self {
+        Self {
+            connectors,
+            platform,
+            requests_per_minute,
+        }
     }
 
-    /// Does what the event asks for.
+    /// Does what the event asks for: a person's, or SQS's with ticks of resyncs.
     pub async fn answer(&self, event: Value, time_left: Duration) -> Answer {
+        if event.get("Records").is_some() {
+            return self.ticks(event).await;
+        }
         let deadline = Deadline::after(time_left);
+        let resyncs = self.resyncs();
         match Action::read(event, &self.connectors) {
             Ok(Action::Status) => {
                 info!(action = "status", "Asked how the connectors stand.");
-                Answer::Status(status::run(&self.connectors, deadline).await)
+                Answer::Status(status::run(&self.connectors, &resyncs, deadline).await)
             }
             Ok(Action::Redrive(request)) => {
                 Answer::Redrive(Box::new(redrive::run(request, deadline).await))
             }
+            Ok(Action::Resync(Resync { vendor_id, wish })) => match wish {
+                Wish::One(user_id, asked) => {
+                    Answer::ResyncOne(Box::new(resyncs.one(vendor_id, user_id, asked).await))
+                }
+                Wish::Start(asked) => resynced(resyncs.start(vendor_id, asked).await),
+                Wish::Stop => resynced(resyncs.stop(vendor_id).await),
+                Wish::Resume => resynced(resyncs.resume(vendor_id).await),
+                Wish::Show => resynced(resyncs.show(vendor_id).await),
+            },
+            Ok(Action::Reconcile) => Answer::Reconciliation(resyncs.reconcile(deadline).await),
             Err(invalid) => {
                 warn!(faults = invalid.0.len(), "Refused a request with faults.");
                 Answer::Refused {
@@ -84,6 +116,49 @@ impl<Q: DeadLetters> Operator<Q> {
             }
         }
     }
+
+    fn resyncs(&self) -> Resyncs<'_, Q, P> {
+        Resyncs {
+            connectors: &self.connectors,
+            platform: &self.platform,
+            requests_per_minute: self.requests_per_minute,
+        }
+    }
+
+    /// Takes ticks. One that cannot be understood becomes a dead letter in the
+    /// end, which an alarm tells of.
+    async fn ticks(&self, event: Value) -> Answer {
+        let event: SqsEvent = match serde_json::from_value(event) {
+            Ok(event) => event,
+            Err(_) => {
+                let reason = "is of the form of SQS's but cannot be read".to_owned();
+                return Answer::Refused {
+                    error: Invalid::one("Records", reason).into(),
+                };
+            }
+        };
+        let mut response = SqsBatchResponse::default();
+        for record in event.records {
+            let message = record.message_id.unwrap_or_default();
+            let body = record.body.unwrap_or_default();
+            let failed = match serde_json::from_str::<Tick>(&body) {
+                Ok(tick) => match self.resyncs().tick(&tick, &message).await {
+                    Ok(()) => continue,
+                    Err(failed) => failed.to_string(),
+                },
+                Err(_) => "it is no tick of a resync".to_owned(),
+            };
+            error!(message, reason = failed, "A tick of a resync comes again.");
+            let mut failure = BatchItemFailure::default();
+            failure.item_identifier = message;
+            response.batch_item_failures.push(failure);
+        }
+        Answer::Ticks(response)
+    }
+}
+
+fn resynced(report: resync::Report) -> Answer {
+    Answer::Resync(Box::new(report))
 }
 
 #[cfg(test)]
