@@ -92,7 +92,10 @@ async fn serve() -> Result<(), Error> {
         table_name: variable("RESYNC_TABLE")?,
         queue: client.clone(),
         queue_url: variable("OPERATOR_QUEUE_URL")?,
-        secrets: Secrets::new(SecretsManager::new(names.clone()), variable("SECRET_PREFIX")?),
+        secrets: Secrets::new(
+            SecretsManager::new(names.clone()),
+            variable("SECRET_PREFIX")?,
+        ),
         names,
         sesamy: Sesamy::new(Arc::new(Http::new()?)),
     };

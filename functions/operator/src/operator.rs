@@ -166,14 +166,24 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::resync::stand_in::{VENDOR, World};
     use crate::stand_in::StandIn;
 
     const INVOCATION: Duration = Duration::from_secs(60);
 
-    async fn answer(event: Value) -> Value {
+    fn operator() -> Operator<StandIn, World> {
         let urls = Connectors::read("rule=rule,rule-dead").unwrap();
-        let operator = Operator::new(urls.map(|_| StandIn::default()));
+        let connectors = urls.map(|_| StandIn::default());
+        let limit = NonZeroU32::new(100).unwrap();
+        Operator::new(connectors, World::new(&["rule"], 3, 100), limit)
+    }
+
+    async fn answer_of(operator: &Operator<StandIn, World>, event: Value) -> Value {
         serde_json::to_value(operator.answer(event, INVOCATION).await).unwrap()
+    }
+
+    async fn answer(event: Value) -> Value {
+        answer_of(&operator(), event).await
     }
 
     fn sample(name: &str) -> Value {
@@ -184,11 +194,55 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_samples_are_answered() {
-        for name in ["status", "redrive"] {
+        let samples = [
+            ("status", "status"),
+            ("redrive", "redrive"),
+            ("resync", "resync"),
+            ("resync-user", "resync"),
+            ("resync-show", "resync"),
+            ("resync-stop", "resync"),
+            ("resync-resume", "resync"),
+            ("reconcile", "reconcile"),
+        ];
+        for (name, action) in samples {
             let answer = answer(sample(name)).await;
-            assert_eq!(answer["action"], name, "{answer}");
+            assert_eq!(answer["action"], action, "{answer}");
             assert_eq!(answer.get("error"), None, "{answer}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_schedule_sends_is_a_reconciliation() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../template.yaml");
+        let template = std::fs::read_to_string(path).unwrap();
+        let rule = template.split("\n  ReconcileRule:\n").nth(1).unwrap();
+        let input = rule
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("Input: "));
+        let input = input.unwrap().trim_matches('\'');
+        let answer = answer(serde_json::from_str(input).unwrap()).await;
+        assert_eq!(answer["action"], "reconcile", "{answer}");
+        assert_eq!(answer["vendors"][0]["did"], "started", "{answer}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_tick_makes_a_run_go_on_and_one_that_is_none_comes_again() {
+        let operator = operator();
+        let start = json!({"action": "resync", "vendorId": VENDOR});
+        assert_eq!(answer_of(&operator, start).await["did"], "started");
+        let chain = operator.platform.run().chain;
+        let tick = json!({"vendorId": VENDOR, "chain": chain, "step": 1});
+        let event = |body: String| json!({"Records": [{"messageId": "m1", "body": body}]});
+        let done = answer_of(&operator, event(tick.to_string())).await;
+        assert_eq!(done, json!({"batchItemFailures": []}));
+        assert_eq!(operator.platform.run().turn.step, 1);
+        for body in ["", "{}", "anna@example.com"] {
+            let failed = answer_of(&operator, event(body.to_owned())).await;
+            let expected = json!({"batchItemFailures": [{"itemIdentifier": "m1"}]});
+            assert_eq!(failed, expected, "{body}");
+        }
+        let status = answer_of(&operator, json!({"action": "status"})).await;
+        assert_eq!(status["resyncs"][VENDOR]["state"], "running", "{status}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -209,8 +263,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn without_time_nothing_is_begun() {
-        let urls = Connectors::read("rule=rule,rule-dead").unwrap();
-        let operator = Operator::new(urls.map(|_| StandIn::default()));
+        let operator = operator();
         let event = json!({"action": "redrive", "connector": "rule"});
         let answer = operator.answer(event, Duration::from_secs(5)).await;
         assert!(matches!(answer, Answer::Redrive(report) if report.stopped == "time"));

@@ -140,10 +140,7 @@ impl<'a, Q> Action<'a, Q> {
     }
 }
 
-fn resync<'a, Q>(
-    fields: &mut Fields,
-    connectors: &'a Connectors<Q>,
-) -> Option<Resync<'a, Q>> {
+fn resync<'a, Q>(fields: &mut Fields, connectors: &'a Connectors<Q>) -> Option<Resync<'a, Q>> {
     let vendor_id = fields.text("vendorId", |id| {
         VendorId::try_from(id).map_err(|error| error.to_string())
     });
@@ -354,7 +351,10 @@ mod tests {
             (json!({}), "is required, one of: "),
         ];
         for (event, expected) in cases {
-            let expected = ("action".to_owned(), format!("{expected}status, redrive, resync, reconcile"));
+            let expected = (
+                "action".to_owned(),
+                format!("{expected}status, redrive, resync, reconcile"),
+            );
             assert_eq!(faults(event.clone()), [expected], "{event}");
         }
         for event in [json!(null), json!([]), json!("status")] {
@@ -379,8 +379,14 @@ mod tests {
         let cases = [
             (json!({}), Wish::Start(None)),
             (json!({"do": "start"}), Wish::Start(None)),
-            (json!({"connectors": ["make"]}), Wish::Start(Some(make.clone()))),
-            (json!({"userId": "email|anna"}), Wish::One(user.clone(), None)),
+            (
+                json!({"connectors": ["make"]}),
+                Wish::Start(Some(make.clone())),
+            ),
+            (
+                json!({"userId": "email|anna"}),
+                Wish::One(user.clone(), None),
+            ),
             (
                 json!({"userId": "email|anna", "connectors": ["make"]}),
                 Wish::One(user, Some(make)),
@@ -406,14 +412,26 @@ mod tests {
             (json!({"vendorId": "v", "userID": "u"}), vec!["userID"]),
             (json!({"vendorId": "v", "do": "pause"}), vec!["do"]),
             (json!({"vendorId": "v", "do": null}), vec!["do"]),
-            (json!({"vendorId": "v", "do": "stop", "userId": "u"}), vec!["userId"]),
+            (
+                json!({"vendorId": "v", "do": "stop", "userId": "u"}),
+                vec!["userId"],
+            ),
             (
                 json!({"vendorId": "v", "do": "show", "connectors": ["make"]}),
                 vec!["connectors"],
             ),
-            (json!({"vendorId": "v", "connectors": []}), vec!["connectors"]),
-            (json!({"vendorId": "v", "connectors": "make"}), vec!["connectors"]),
-            (json!({"vendorId": "v", "connectors": ["Make"]}), vec!["connectors"]),
+            (
+                json!({"vendorId": "v", "connectors": []}),
+                vec!["connectors"],
+            ),
+            (
+                json!({"vendorId": "v", "connectors": "make"}),
+                vec!["connectors"],
+            ),
+            (
+                json!({"vendorId": "v", "connectors": ["Make"]}),
+                vec!["connectors"],
+            ),
             (
                 json!({"vendorId": "v", "connectors": ["make", "make"]}),
                 vec!["connectors"],
@@ -421,7 +439,10 @@ mod tests {
         ];
         for (mut event, expected) in cases {
             event["action"] = "resync".into();
-            let fields: Vec<_> = faults(event.clone()).into_iter().map(|(field, _)| field).collect();
+            let fields: Vec<_> = faults(event.clone())
+                .into_iter()
+                .map(|(field, _)| field)
+                .collect();
             assert_eq!(fields, expected, "{event}");
         }
         let event = json!({"action": "reconcile", "vendorId": "v"});

@@ -14,11 +14,11 @@ mod place;
 mod platform;
 mod report;
 mod run;
-mod tick;
 #[cfg(test)]
-mod stand_in;
+pub mod stand_in;
 #[cfg(test)]
 mod tests;
+mod tick;
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -39,8 +39,8 @@ use pace::Pace;
 pub use platform::Platform;
 use platform::WriteError;
 pub use report::{One, Progress, Reconciliation, Report, Runs};
-use run::{Run, State};
 pub use run::Tick;
+use run::{Run, State};
 
 /// A run that has done nothing for so long has lost its tick: twice the longest
 /// time between two steps.
@@ -169,7 +169,10 @@ impl<Q: DeadLetters, P: Platform> Resyncs<'_, Q, P> {
             }
         }
         if !left.is_empty() {
-            warn!(vendors = left.len(), "There was no time to start all resyncs.");
+            warn!(
+                vendors = left.len(),
+                "There was no time to start all resyncs."
+            );
         }
         Reconciliation::of(reports, left)
     }
@@ -246,7 +249,11 @@ impl<Q: DeadLetters, P: Platform> Resyncs<'_, Q, P> {
             }
             self.platform.send(&run.next_tick(), Duration::ZERO).await?;
             let unfinished = before.is_some_and(|run| run.state != State::Finished);
-            let did = if unfinished { Did::StartedAnew } else { Did::Started };
+            let did = if unfinished {
+                Did::StartedAnew
+            } else {
+                Did::Started
+            };
             return Ok((did, Some(run)));
         }
         Err(Refusal::Contended)
@@ -309,7 +316,11 @@ impl<Q: DeadLetters, P: Platform> Resyncs<'_, Q, P> {
         });
         let found: Result<Vec<_>, _> = join_all(found).await.into_iter().collect();
         let mut found = found?.into_iter();
-        let mut missing: Vec<_> = found.next().filter(|(_, found)| !found).into_iter().collect();
+        let mut missing: Vec<_> = found
+            .next()
+            .filter(|(_, found)| !found)
+            .into_iter()
+            .collect();
         let mut configured = Vec::new();
         for (connector, (path, found)) in candidates.into_iter().zip(found) {
             if found {

@@ -255,9 +255,12 @@ fn short(text: String) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::resync::stand_in::World;
     use crate::stand_in::StandIn;
 
     const INVOCATION: Duration = Duration::from_secs(60);
@@ -268,7 +271,13 @@ mod tests {
             "rule" => rule.clone(),
             _ => make.clone(),
         });
-        serde_json::to_value(run(&connectors, Deadline::after(INVOCATION)).await).unwrap()
+        let resyncs = Resyncs {
+            connectors: &connectors,
+            platform: &World::new(&["rule"], 0, 100),
+            requests_per_minute: NonZeroU32::new(100).unwrap(),
+        };
+        let status = run(&connectors, &resyncs, Deadline::after(INVOCATION)).await;
+        serde_json::to_value(status).unwrap()
     }
 
     fn body(vendor: &str, user: &str, event: &str) -> String {

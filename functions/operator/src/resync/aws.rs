@@ -58,7 +58,9 @@ impl FromSecret for Vendors {
             expected: "an object",
         })?;
         // One whose id is none is nobody whose webhooks are taken.
-        let ids = vendors.keys().filter_map(|id| VendorId::try_from(id.as_str()).ok());
+        let ids = vendors
+            .keys()
+            .filter_map(|id| VendorId::try_from(id.as_str()).ok());
         Ok(Self(ids.collect()))
     }
 }
@@ -177,7 +179,8 @@ impl Platform for Aws {
 
     async fn write(&self, run: &Run, over: Option<u64>) -> Result<u64, WriteError> {
         const WHAT: &str = "writing a resync";
-        let json = serde_json::to_string(run).map_err(|error| unavailable(WHAT, error.to_string()))?;
+        let json =
+            serde_json::to_string(run).map_err(|error| unavailable(WHAT, error.to_string()))?;
         let version = over.unwrap_or_default() + 1;
         let mut request = self
             .table
@@ -208,7 +211,8 @@ impl Platform for Aws {
 
     async fn send(&self, tick: &Tick, after: Duration) -> Result<(), Unavailable> {
         const WHAT: &str = "sending the next step of a resync";
-        let body = serde_json::to_string(tick).map_err(|error| unavailable(WHAT, error.to_string()))?;
+        let body =
+            serde_json::to_string(tick).map_err(|error| unavailable(WHAT, error.to_string()))?;
         let sent = self
             .queue
             .send_message()
@@ -262,14 +266,20 @@ impl Platform for Aws {
             Ok(secret) => Ok(secret.deleted_date().is_none()),
             Err(error) => match error.as_service_error() {
                 Some(service) if service.is_resource_not_found_exception() => Ok(false),
-                _ => Err(unavailable("asking whether there is a secret", reason(&error))),
+                _ => Err(unavailable(
+                    "asking whether there is a secret",
+                    reason(&error),
+                )),
             },
         }
     }
 
     async fn vendors(&self) -> Result<Vec<VendorId>, Unavailable> {
         let what = "reading which vendors there are";
-        let secret = self.secrets.get_within::<Vendors>(WEBHOOK, Duration::ZERO).await;
+        let secret = self
+            .secrets
+            .get_within::<Vendors>(WEBHOOK, Duration::ZERO)
+            .await;
         let secret: Arc<Loaded<Vendors>> =
             secret.map_err(|error| unavailable(what, error.to_string()))?;
         match &secret.value {

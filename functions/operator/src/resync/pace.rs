@@ -57,9 +57,7 @@ impl Pace {
 
     /// How many messages may wait in a connector's queue, live events included.
     pub fn depth(self) -> u64 {
-        (QUEUED * self.users_per_second())
-            .ceil()
-            .max(LEAST_QUEUED) as u64
+        (QUEUED * self.users_per_second()).ceil().max(LEAST_QUEUED) as u64
     }
 
     /// How long from a step to the next.
@@ -136,7 +134,10 @@ mod tests {
             let pace = pace(limit, connectors);
             assert!((pace.users_per_minute() - users).abs() < 1e-6, "{limit}");
             assert_eq!(pace.depth(), depth, "{limit}");
-            assert!((pace.interval().as_secs_f64() - interval).abs() < 1e-6, "{limit}");
+            assert!(
+                (pace.interval().as_secs_f64() - interval).abs() < 1e-6,
+                "{limit}"
+            );
         }
     }
 

@@ -26,6 +26,11 @@ const MOST_TAKEN: usize = 500;
 /// order that changes all the time would else have no end. Decided.
 const MOST_STEPS_BACK: u32 = 30;
 
+/// After so many pages in a row without anybody new the list is taken to repeat
+/// itself, which ends it where Sesamy does not tell its length. One such page is
+/// what a list shows that has moved by just as much. Decided.
+const MOST_STALE: u32 = 3;
+
 /// A place in the list.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -35,6 +40,8 @@ pub struct Place {
     /// The last ids before it that are known, in the list's order.
     known: Vec<UserId>,
     steps_back: u32,
+    /// How many pages in a row brought nobody new.
+    stale: u32,
     /// How many users there are in all, where Sesamy tells.
     total: Option<usize>,
     /// Whether the whole list was read.
@@ -77,8 +84,13 @@ impl Place {
         };
         let fresh = ids.get(from..).unwrap_or_default();
         let taken = fresh.get(..MOST_TAKEN).unwrap_or(fresh);
-        self.end = taken.len() == fresh.len()
-            && page.is_last(self.offset + ids.len(), fresh.len());
+        self.stale = if fresh.is_empty() { self.stale + 1 } else { 0 };
+        let new = if self.stale < MOST_STALE {
+            ids.len()
+        } else {
+            0
+        };
+        self.end = taken.len() == fresh.len() && page.is_last(self.offset + ids.len(), new);
         let passed = from + taken.len();
         let overlap = OVERLAP.min(passed / 4);
         let kept = ids.get(passed - overlap..passed).unwrap_or_default();
@@ -118,7 +130,11 @@ mod tests {
 
         fn read(&self, offset: usize) -> UsersPage {
             let skip = if self.heeds_offset { offset } else { 0 };
-            let take = if self.heeds_limit { self.page } else { usize::MAX };
+            let take = if self.heeds_limit {
+                self.page
+            } else {
+                usize::MAX
+            };
             let ids = self.users.iter().skip(skip).take(take);
             let ids = ids.map(|id| UserId::try_from(id.as_str()).ok());
             let total = self.tells_total.then_some(self.users.len());
@@ -128,7 +144,10 @@ mod tests {
 
     /// How often each user came, and how many pages were read. The list may
     /// change before each page.
-    fn visits(list: &mut List, mut change: impl FnMut(&mut List, usize)) -> (BTreeMap<String, u32>, usize) {
+    fn visits(
+        list: &mut List,
+        mut change: impl FnMut(&mut List, usize),
+    ) -> (BTreeMap<String, u32>, usize) {
         let mut place = Place::default();
         let mut visits = BTreeMap::new();
         let mut pages = 0;
@@ -155,13 +174,21 @@ mod tests {
         for tells_total in [true, false] {
             for page in [10, 25, 99, 100] {
                 for users in [0, 1, 9, 10, 11, 99, 100, 101, 250, 1_000, 5_003] {
-                    let mut list = List { page, tells_total, ..List::of(users) };
+                    let mut list = List {
+                        page,
+                        tells_total,
+                        ..List::of(users)
+                    };
                     each_once(&mut list);
                 }
             }
         }
-        assert_eq!(each_once(&mut List::of(5_000)), 56);
-        let mut tiny = List { page: 1, tells_total: true, ..List::of(30) };
+        assert_eq!(each_once(&mut List::of(5_000)), 58);
+        let mut tiny = List {
+            page: 1,
+            tells_total: true,
+            ..List::of(30)
+        };
         each_once(&mut tiny);
     }
 
@@ -169,12 +196,20 @@ mod tests {
     fn a_list_that_ignores_what_it_is_asked_for_is_taken_in_parts() {
         for heeds_offset in [true, false] {
             for tells_total in [true, false] {
-                let mut list = List { heeds_limit: false, heeds_offset, tells_total, ..List::of(2_200) };
+                let mut list = List {
+                    heeds_limit: false,
+                    heeds_offset,
+                    tells_total,
+                    ..List::of(2_200)
+                };
                 assert_eq!(each_once(&mut list), 5);
             }
         }
         // Nothing of it can be read beyond the first page.
-        let mut list = List { heeds_offset: false, ..List::of(250) };
+        let mut list = List {
+            heeds_offset: false,
+            ..List::of(250)
+        };
         assert_eq!(visits(&mut list, |_, _| {}).0.len(), 100);
     }
 

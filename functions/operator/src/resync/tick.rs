@@ -153,7 +153,11 @@ impl<Q: DeadLetters, P: Platform> Resyncs<'_, Q, P> {
                 return;
             }
             run.allowance.spend_page();
-            match self.platform.users(&run.vendor_id, run.place.offset()).await {
+            match self
+                .platform
+                .users(&run.vendor_id, run.place.offset())
+                .await
+            {
                 Ok(page) => run.in_hand = run.place.take(&page),
                 Err(Unread::Passing { reason, wait }) => {
                     let wait = wait.unwrap_or(UNSTATED_WAIT).min(LONGEST_WAIT);
@@ -180,7 +184,9 @@ impl<Q: DeadLetters, P: Platform> Resyncs<'_, Q, P> {
     /// How many users every connector's queue has room for, at least one.
     async fn room(&self, run: &Run, pace: Pace) -> Result<usize, Waiting> {
         let connectors: Vec<_> = self.of(run).collect();
-        let depths = connectors.iter().map(|connector| connector.queues.queue_depth());
+        let depths = connectors
+            .iter()
+            .map(|connector| connector.queues.queue_depth());
         let mut room = usize::MAX;
         for (connector, depth) in connectors.iter().zip(join_all(depths).await) {
             let name = &connector.name;
