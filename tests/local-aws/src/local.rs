@@ -33,6 +33,8 @@ pub struct Deployment {
     pub secret_prefix: String,
     /// Parameter `LogLevel`.
     pub log_level: String,
+    /// Parameter `SesamyRequestsPerMinute`.
+    pub sesamy_requests_per_minute: u32,
 }
 
 impl Deployment {
@@ -43,6 +45,7 @@ impl Deployment {
             name: name.to_owned(),
             secret_prefix: name.to_owned(),
             log_level: "debug".to_owned(),
+            sesamy_requests_per_minute: 100,
         }
     }
 }
@@ -252,6 +255,10 @@ impl LocalAws {
             .args([
                 format!("SecretPrefix={}", deployment.secret_prefix),
                 format!("LogLevel={}", deployment.log_level),
+                format!(
+                    "SesamyRequestsPerMinute={}",
+                    deployment.sesamy_requests_per_minute
+                ),
             ])
             .run()
             .await?;
