@@ -87,6 +87,7 @@ async fn serve() -> Result<(), Error> {
     let config = aws::config(PATIENCE);
     let client = aws_sdk_sqs::Client::new(&config);
     let names = aws_sdk_secretsmanager::Client::new(&config);
+    let http = Arc::new(Http::new()?);
     let platform = resync::Aws {
         table: aws_sdk_dynamodb::Client::new(&config),
         table_name: variable("RESYNC_TABLE")?,
@@ -97,7 +98,8 @@ async fn serve() -> Result<(), Error> {
             variable("SECRET_PREFIX")?,
         ),
         names,
-        sesamy: Sesamy::new(Arc::new(Http::new()?)),
+        sesamy: Sesamy::new(Arc::clone(&http)),
+        http,
     };
     let limit = variable(LIMIT)?.parse().map_err(|_| NoLimit)?;
     let connectors =

@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use shared::aws::reason;
-use shared::http::ApiError;
+use shared::http::{ApiError, Http};
 use shared::identity::VendorId;
 use shared::secrets::{FromSecret, Keys, Loaded, SecretError, SecretFault, Secrets};
 use shared::sesamy::{Sesamy, SesamyCredentials, UsersPage};
@@ -41,6 +41,8 @@ pub struct Aws {
     pub names: aws_sdk_secretsmanager::Client,
     /// The secrets that are read.
     pub secrets: Secrets,
+    /// What Sesamy is reached by, which counts the calls.
+    pub http: Arc<Http>,
     /// Sesamy.
     pub sesamy: Sesamy,
 }
@@ -229,6 +231,9 @@ impl Platform for Aws {
 
     async fn users(&self, vendor: &VendorId, offset: usize) -> Result<UsersPage, Unread> {
         let read = self.read_users(vendor, offset).await;
+        for metrics in self.http.metrics() {
+            metrics.emit();
+        }
         read.map_err(|failure| match failure {
             Failure::Api(error) if error.is_passing() => Unread::Passing {
                 reason: error.to_string(),
