@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
-use tracing::error;
+use tracing::{Instrument, error, info_span};
 
 use super::batch::{Batch, ReaderBatch, Record};
 use super::connector::{Connector, EventStream};
@@ -142,11 +142,14 @@ impl<C: Connector, Q: Queue> Consumer<C, Q> {
             (Outcome::NoTime, Findings::default())
         } else {
             let (consumer, stream, reader) = (self.clone(), events.clone(), batch.reader.clone());
-            let task = tokio::spawn(async move {
+            let sync = async move {
                 let mut findings = Findings::default();
                 let outcome = consumer.sync(&reader, &stream, &mut findings).await;
                 (outcome, findings)
-            });
+            };
+            // So that each line of the sync, those of its calls too, has the trace.
+            let span = info_span!("sync", trace_id = report::trace(&batch));
+            let task = tokio::spawn(sync.instrument(span));
             bounded(task, end).await
         };
         let times = report::sync::<C>(&batch, &outcome, &findings, began.elapsed());

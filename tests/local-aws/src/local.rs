@@ -210,6 +210,19 @@ impl LocalAws {
         Ok(())
     }
 
+    /// Has every call of AWS that is allowed noted from now on.
+    ///
+    /// # Errors
+    /// When the local AWS does not answer.
+    pub async fn note_calls(&self) -> Result<()> {
+        let url = format!("{}/_ministack/config", self.aws.endpoint());
+        let setting = json!({"cloudtrail._recording_enabled": true}).to_string();
+        let set = self.aws.http().post(url).body(setting).send().await;
+        set.and_then(reqwest::Response::error_for_status)
+            .map_err(|error| Error::new(format!("calls cannot be noted: {error}")))?;
+        Ok(())
+    }
+
     /// Makes a FIFO queue outside of any stack.
     ///
     /// # Errors
