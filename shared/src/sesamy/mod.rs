@@ -1,4 +1,4 @@
-//! Sesamy: what its Management API says of a reader.
+//! Sesamy: what its Management API says of a reader, and which readers there are.
 
 mod check;
 mod client;
@@ -6,7 +6,9 @@ mod credentials;
 pub mod model;
 mod pages;
 mod token;
+mod users;
 
 pub use check::check;
 pub use client::{Reads, Sesamy};
 pub use credentials::SesamyCredentials;
+pub use users::{PAGE_USERS, UsersPage};

@@ -55,6 +55,7 @@ impl Deployment {
             "AccessLogs=on-and-set-account-role",
             "AlarmEmail=somebody@example.com",
             "WebhookConcurrency=5",
+            "ReconcileSchedule=\"cron(0 3 ? * SUN *)\"",
         ];
         Self {
             options: options.map(str::to_owned).to_vec(),
