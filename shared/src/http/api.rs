@@ -393,6 +393,43 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn a_read_only_client_notes_writes_and_sends_none() {
+        let http = Http::new().unwrap().read_only();
+        let vendor = VendorId::try_from("v").unwrap();
+        // Nobody listens there: whatever was sent would fail.
+        let base = Url::parse("http://127.0.0.1:9/base").unwrap();
+        let description = ApiDescription {
+            name: "crm",
+            wall_clock: None,
+        };
+        let api = Api::new(&http, &vendor, description, &base, Authorization::InBody);
+        let write = |segments: &[&str]| {
+            Call::new(Method::PUT, "/contacts/{email}", segments)
+                .query("by", "email")
+                .json("Anna".into())
+        };
+        let answer = api.write(write(&["anna@example.se"])).await;
+        assert!(matches!(answer, Ok(None)));
+        // A part that only the answer to a withheld write would give.
+        assert!(matches!(api.write(write(&[])).await, Ok(None)));
+        let [known, unknown] = http.withheld().try_into().unwrap();
+        assert_eq!(known.path.as_deref(), Some("/contacts/anna%40example.se"));
+        assert_eq!(known.query, [("by", "email".to_owned())]);
+        assert_eq!(known.body, "Anna");
+        assert_eq!(format!("{known:?}"), "PUT /contacts/{email}");
+        assert_eq!(unknown.path, None);
+
+        let impossible = api.write(write(&[".."])).await.unwrap_err();
+        assert!(matches!(impossible.fault, Fault::Malformed(_)));
+        http.pauses.begin(&vendor, "crm", Duration::from_secs(60));
+        let paused = api.write(write(&["a"])).await.unwrap_err();
+        assert!(matches!(paused.fault, Fault::Paused { .. }));
+        assert_eq!(http.withheld().len(), 2);
+        let read = api.read(Call::new(Method::GET, "/x", &[])).await;
+        assert!(matches!(read.unwrap_err().fault, Fault::Paused { .. }));
+    }
+
     #[test]
     fn credentials_never_show_in_debug_output() {
         let printed = format!("{:?}", Authorization::Bearer("s3cret".into()));
