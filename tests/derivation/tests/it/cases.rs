@@ -135,7 +135,10 @@ fn check_subscriber(case: &Case, subscriber: &Subscriber, name: &str, failures: 
     }
     if let Some(differences) = &case.make {
         let bodies = [
-            ("subscriber", make::mapping::subscriber(subscriber, &tags)),
+            (
+                "subscriber",
+                make::mapping::subscriber(subscriber, &tags).into(),
+            ),
             ("products", make::mapping::products(subscriber).into()),
             (
                 "subscriptions",
