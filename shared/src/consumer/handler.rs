@@ -18,10 +18,12 @@ use super::queue::{Letter, Queue, attribute};
 use super::report;
 use super::retry::{Why, delay};
 use super::sync::Findings;
+use super::tally::Tally;
 use crate::digest::digest;
 use crate::http::Http;
 use crate::secrets::Secrets;
 use crate::sesamy::Sesamy;
+use crate::telemetry::Metrics;
 
 /// How many readers of a batch are synced at the same time. It bounds memory:
 /// each holds a reader's whole state.
@@ -41,6 +43,7 @@ pub struct Consumer<C, Q> {
     pub(super) secrets: Secrets,
     pub(super) sesamy: Sesamy,
     queue: Q,
+    tally: Tally,
 }
 
 /// What becomes of a record.
@@ -60,7 +63,16 @@ impl<C: Connector, Q: Queue> Consumer<C, Q> {
             http,
             secrets,
             queue,
+            tally: Tally::default(),
         }
+    }
+
+    /// The metrics of the syncs and calls since they were last taken. To be
+    /// taken after every batch.
+    pub fn metrics(&self) -> Vec<Metrics> {
+        let mut metrics = self.tally.take();
+        metrics.extend(self.http.metrics());
+        metrics
     }
 
     /// Handles a batch within `time_left` and names the records that are not
@@ -80,6 +92,7 @@ impl<C: Connector, Q: Queue> Consumer<C, Q> {
                 ),
             };
             report::unreadable::<C>(&record, &letter);
+            self.tally.count(Outcome::DeadLetter(letter.clone()).name());
             fates.push((record, Fate::Buried(letter)));
         }
 
@@ -136,7 +149,8 @@ impl<C: Connector, Q: Queue> Consumer<C, Q> {
             });
             bounded(task, end).await
         };
-        report::sync::<C>(&batch, &outcome, &findings, began.elapsed());
+        let times = report::sync::<C>(&batch, &outcome, &findings, began.elapsed());
+        self.tally.note(&outcome, times);
 
         let why = match outcome {
             Outcome::Synced(_)

@@ -15,9 +15,11 @@ mod report;
 mod retry;
 mod runtime;
 mod sync;
+mod tally;
 
 pub use connector::{Changes, Connector, EventStream, Job};
 pub use handler::Consumer;
 pub use outcome::{DeadLetter, DeadLetterKind, Outcome, SkipReason};
 pub use queue::{Letter, Queue, QueueError, SqsQueue, attribute};
 pub use runtime::run;
+pub use tally::{LAG_FROM_EVENT, LAG_FROM_RECEIPT, OUTCOME, SYNC_DURATION, SYNCS};

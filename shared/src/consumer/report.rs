@@ -9,17 +9,18 @@ use super::batch::{ReaderBatch, Record};
 use super::connector::{Changes, Connector};
 use super::outcome::{DeadLetter, Outcome};
 use super::sync::Findings;
+use super::tally::Times;
 
 /// The variable in which Lambda puts the trace of an invocation.
 const TRACE_VARIABLE: &str = "_X_AMZN_TRACE_ID";
 
-/// Logs a sync that ended.
+/// Logs a sync that ended, and gives its times.
 pub(super) fn sync<C: Connector>(
     batch: &ReaderBatch,
     outcome: &Outcome,
     findings: &Findings,
     took: Duration,
-) {
+) -> Times {
     let event_ids: Vec<_> = batch
         .entries
         .iter()
@@ -33,6 +34,11 @@ pub(super) fn sync<C: Connector>(
     let received = batch.entries.iter().map(|(_, message)| message.received_at);
     let events = batch.entries.iter().filter_map(|(_, m)| m.event.as_ref());
     let occurred = events.map(|event| event.occurred_at);
+    let times = Times {
+        took,
+        since_receipt: received.min().map(|at| since(at, now)),
+        since_event: occurred.min().map(|at| since(at, now)),
+    };
     let sent_trace = batch.entries.iter().find_map(|(r, _)| r.trace.clone());
     let trace = sent_trace.or_else(|| std::env::var(TRACE_VARIABLE).ok());
     info!(
@@ -50,11 +56,12 @@ pub(super) fn sync<C: Connector>(
         dropped_values = findings.dropped.count(),
         dropped_at = %findings.dropped,
         took_ms = millis(took),
-        since_receipt_ms = received.min().map(|at| since(at, now)),
-        since_event_ms = occurred.min().map(|at| since(at, now)),
+        since_receipt_ms = times.since_receipt.map(millis),
+        since_event_ms = times.since_event.map(millis),
         receives = batch.entries.iter().map(|(r, _)| r.receive_count).max(),
         "A sync ended."
     );
+    times
 }
 
 /// Logs a record whose body is no message.
@@ -68,9 +75,9 @@ pub(super) fn unreadable<C: Connector>(record: &Record, letter: &DeadLetter) {
     );
 }
 
-fn since(earlier: Timestamp, now: Timestamp) -> u64 {
+fn since(earlier: Timestamp, now: Timestamp) -> Duration {
     // A clock that runs ahead of ours makes it nothing, not negative.
-    millis(Duration::try_from(now.duration_since(earlier)).unwrap_or_default())
+    Duration::try_from(now.duration_since(earlier)).unwrap_or_default()
 }
 
 fn millis(duration: Duration) -> u64 {

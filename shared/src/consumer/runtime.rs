@@ -12,6 +12,7 @@ use super::handler::Consumer;
 use super::queue::SqsQueue;
 use crate::http::Http;
 use crate::secrets::{Secrets, SecretsManager};
+use crate::telemetry::Metrics;
 use crate::{aws, telemetry};
 
 /// Runs a connector for as long as Lambda wants.
@@ -39,7 +40,9 @@ pub async fn run<C: Connector>(connector: C) -> Result<(), Error> {
         let consumer = consumer.clone();
         async move {
             let time_left = time_left(event.context.deadline);
-            Ok::<_, Error>(consumer.handle(event.payload, time_left).await)
+            let response = consumer.clone().handle(event.payload, time_left).await;
+            consumer.metrics().iter().for_each(Metrics::emit);
+            Ok::<_, Error>(response)
         }
     }))
     .await

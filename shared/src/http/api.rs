@@ -10,6 +10,7 @@ use reqwest::{Method, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::time::Instant;
 use tracing::debug;
 
 use super::error::{ApiError, Fault, code_in};
@@ -202,12 +203,17 @@ impl<'a> Api<'a> {
             return Err(failed(Fault::Paused { wait }));
         }
         let request = self.request(&call).map_err(failed)?;
-        let answer = self.http.client.execute(request).await;
-        let (status, headers, body) = read(answer).await.map_err(failed)?;
+        let began = Instant::now();
+        let answer = read(self.http.client.execute(request).await).await;
+        let ended = answer.as_ref().map(|(status, ..)| *status);
+        let (api, took) = (self.description.name, began.elapsed());
+        self.http.calls.note(api, ended, took);
+        let (status, headers, body) = answer.map_err(failed)?;
         debug!(
             api = self.description.name,
             endpoint,
             status = status.as_u16(),
+            took_ms = took.as_millis(),
             "An API answered."
         );
         if status.is_success() {

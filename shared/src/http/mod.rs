@@ -1,6 +1,7 @@
 //! Calls to the APIs of Sesamy and the CRMs: bounded, https only, with typed errors.
 
 mod api;
+mod calls;
 mod error;
 mod pause;
 mod retry_after;
@@ -12,9 +13,12 @@ use reqwest::redirect::Policy;
 use thiserror::Error;
 
 pub use api::{Api, ApiDescription, Authorization, Call, Reply};
+pub use calls::{API, API_CALLS, API_LATENCY, STATUS};
 pub use error::{ApiError, Fault};
 pub use reqwest::{Method, Url};
 
+use crate::telemetry::Metrics;
+use calls::Calls;
 use pause::Pauses;
 
 /// Longest wait for a connection.
@@ -41,6 +45,7 @@ pub struct HttpSetupError(#[from] reqwest::Error);
 pub struct Http {
     client: Client,
     pauses: Pauses,
+    calls: Calls,
 }
 
 impl Http {
@@ -64,6 +69,13 @@ impl Http {
         Ok(Self {
             client,
             pauses: Pauses::default(),
+            calls: Calls::default(),
         })
+    }
+
+    /// The metrics of the calls made since they were last taken: [`API_CALLS`]
+    /// and [`API_LATENCY`].
+    pub fn metrics(&self) -> Vec<Metrics> {
+        self.calls.take()
     }
 }

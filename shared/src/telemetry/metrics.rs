@@ -142,6 +142,20 @@ impl Metrics {
     }
 }
 
+#[cfg(test)]
+impl Metrics {
+    /// What the lines tell, beside what CloudWatch needs to read them.
+    pub(crate) fn told(&self) -> Vec<Value> {
+        let mut lines = Vec::new();
+        for line in self.lines(Timestamp::UNIX_EPOCH) {
+            let mut line: Value = serde_json::from_str(&line).unwrap();
+            line.as_object_mut().unwrap().remove("_aws");
+            lines.push(line);
+        }
+        lines
+    }
+}
+
 /// A dimension's value as CloudWatch takes it: printable ASCII, not blank, not too long.
 fn allowed(value: Cow<'static, str>) -> Cow<'static, str> {
     let printable = |c: char| c.is_ascii_graphic() || c == ' ';

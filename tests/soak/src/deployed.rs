@@ -198,14 +198,25 @@ impl Deployed {
     /// # Errors
     /// When the local AWS refuses.
     pub async fn syncs(&self, crm: Crm) -> Result<Vec<SyncLine>> {
-        let group = format!("/aws/lambda/{}-{}", self.name, crm.name());
+        let lines = self.lines(crm.name(), "\"A sync ended\"").await?;
+        Ok(lines.iter().filter_map(|line| sync_line(line)).collect())
+    }
+
+    /// The lines a function wrote that match a pattern of CloudWatch's, oldest
+    /// first; all of them where the pattern is empty. The function's name is
+    /// the last part of its log group's: `rule`, `webhook` and so on.
+    ///
+    /// # Errors
+    /// When the local AWS refuses.
+    pub async fn lines(&self, function: &str, pattern: &str) -> Result<Vec<String>> {
+        let group = format!("/aws/lambda/{}-{function}", self.name);
         let aws = self.stack.local().aws();
         let mut lines = Vec::new();
         let mut start = 0;
         loop {
             let input = json!({
                 "logGroupName": group,
-                "filterPattern": "\"A sync ended\"",
+                "filterPattern": pattern,
                 "startTime": start,
                 "limit": LINES,
             });
@@ -219,7 +230,8 @@ impl Deployed {
             let events = events
                 .iter()
                 .filter(|event| whole || time(event) < Some(last));
-            lines.extend(events.filter_map(sync_line));
+            let message = |event: &Value| Some(event.get("message")?.as_str()?.to_owned());
+            lines.extend(events.filter_map(message));
             if whole {
                 return Ok(lines);
             }
@@ -291,8 +303,8 @@ fn letter(message: &Value) -> Letter {
     }
 }
 
-fn sync_line(event: &Value) -> Option<SyncLine> {
-    let line: Value = serde_json::from_str(event.get("message")?.as_str()?).ok()?;
+fn sync_line(line: &str) -> Option<SyncLine> {
+    let line: Value = serde_json::from_str(line).ok()?;
     let text = |key: &str| {
         let text = line.get(key).and_then(Value::as_str);
         text.unwrap_or_default().to_owned()

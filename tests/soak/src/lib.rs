@@ -13,6 +13,7 @@ mod chaos;
 mod crm;
 mod deployed;
 mod expect;
+pub mod marks;
 mod plan;
 mod publisher;
 mod readers;

@@ -37,7 +37,7 @@ async fn run() -> Result<Report> {
     println!("SOAK_SEED={seed} repeats this run. Building …");
     let stage = Stage::set(|line| println!("  {line}")).await?;
     println!("Deploying …");
-    let deployed = stage.deploy("soak").await?;
+    let deployed = stage.deploy("soak", "info").await?;
     let (chaos, drain) = (size.chaos.as_secs(), size.drain.as_secs());
     println!("Soaking: {chaos} s, and {drain} s at most until all is done …");
     let start = Instant::now();

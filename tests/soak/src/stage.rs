@@ -29,14 +29,13 @@ impl Stage {
         })
     }
 
-    /// Deploys a stack of this name.
+    /// Deploys a stack of this name, whose functions log from this level.
     ///
     /// # Errors
     /// When the deployment fails.
-    pub async fn deploy(&self, name: &str) -> Result<Deployed> {
+    pub async fn deploy(&self, name: &str, log_level: &str) -> Result<Deployed> {
         let mut deployment = Deployment::new(name);
-        // Thousands of syncs: one line each is enough.
-        deployment.log_level = "info".to_owned();
+        deployment.log_level = log_level.to_owned();
         let stack = self.local.deploy(&self.built, &deployment).await?;
         Deployed::look_up(stack, name).await
     }

@@ -17,7 +17,7 @@ const SOON: Duration = Duration::from_secs(60);
 /// two end in, the CRMs hold B.
 #[test]
 fn a_state_that_changes_during_a_sync_never_leaves_the_older_one() {
-    on_stack("race", async |deployed| {
+    on_stack("race", "info", async |deployed| {
         let stand_ins = StandIns::start().await;
         let stand_ins = stand_ins.map_err(|error| Error::new(error.to_string()))?;
         // A publisher per CRM, with no other: only one sync is to see the change.

@@ -7,7 +7,7 @@ use crate::stages::on_stack;
 
 #[test]
 fn nothing_is_lost_while_everything_fails() {
-    on_stack("soak", async |deployed| {
+    on_stack("soak", "info", async |deployed| {
         let seed = std::env::var("SOAK_SEED").ok();
         let seed = seed.and_then(|seed| seed.parse().ok());
         let seed = seed.unwrap_or_else(|| fastrand::u64(..));

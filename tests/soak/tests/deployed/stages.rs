@@ -6,9 +6,9 @@ use local_aws::{Error, Result};
 use soak::{Deployed, Stage};
 use tokio::{runtime::Runtime, sync::OnceCell};
 
-/// Runs a test on a stack of its own. The local AWS is started by the first
-/// test; what it started ends with this program.
-pub fn on_stack(name: &str, test: impl AsyncFnOnce(Deployed) -> Result<()>) {
+/// Runs a test on a stack of its own, whose functions log from this level. The
+/// local AWS is started by the first test; what it started ends with this program.
+pub fn on_stack(name: &str, log_level: &str, test: impl AsyncFnOnce(Deployed) -> Result<()>) {
     static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
     static STAGE: OnceCell<std::result::Result<Stage, String>> = OnceCell::const_new();
     let result = RUNTIME.block_on(async {
@@ -17,7 +17,7 @@ pub fn on_stack(name: &str, test: impl AsyncFnOnce(Deployed) -> Result<()>) {
             .get_or_init(async || Stage::set(|_| {}).await.map_err(|error| error.to_string()))
             .await;
         match stage {
-            Ok(stage) => test(stage.deploy(name).await?).await,
+            Ok(stage) => test(stage.deploy(name, log_level).await?).await,
             Err(error) => Err(Error::new(format!("no stage: {error}"))),
         }
     });

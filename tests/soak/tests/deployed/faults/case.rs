@@ -6,9 +6,12 @@ use shared::{
     identity::{UserId, VendorId},
     message::{Event, EventType, Message, Reader},
 };
-use soak::Crm;
+use soak::{
+    Crm,
+    marks::{MARK, PHONE},
+};
 use stand_ins::{
-    Contract, Entitlement, Fault, StandIns, User,
+    Address, Contract, Entitlement, Fault, StandIns, User,
     mailmojo::{Contact, FieldKind, MailmojoAccount, Status},
     make::{MakeAccount, MakeSettings, Subscriber, TagForm},
     rule::{self, RuleAccount},
@@ -115,7 +118,7 @@ impl Case {
     /// The reader's address.
     pub fn email(&self) -> String {
         format!(
-            "reader@{}.example",
+            "{MARK}@{}.example",
             self.id.to_lowercase().replace('_', "-")
         )
     }
@@ -150,23 +153,27 @@ impl Case {
     /// Opens the accounts; gives the CRM's and the publisher's secrets.
     pub fn open(&self, stand_ins: &StandIns) -> (Account, Vec<(String, Value)>) {
         let (id, email, urls) = (self.id.as_str(), self.email(), stand_ins.urls());
-        let sesamy = stand_ins
-            .sesamy()
-            .add_vendor(id, &format!("client-{id}"), "secret");
+        let sesamy =
+            stand_ins
+                .sesamy()
+                .add_vendor(id, &format!("client-{id}"), &format!("{MARK}-secret"));
         let daily = ("sid:Daily", "The Daily");
         sesamy.put_user(
             User::new(&self.user())
                 .email(&email)
-                .name("Anna", "Ask")
-                .phone_number("+46701234567")
+                .name(&format!("{MARK}-anna"), &format!("{MARK}-ask"))
+                .phone_number(PHONE)
+                .billing_address(Address::new(&format!("{MARK} street"), MARK, MARK, "SE").co(MARK))
                 .contract(
                     Contract::active(&format!("c-{id}")).item(daily.0, daily.1, "po1", "Monthly"),
                 )
                 .entitlement(Entitlement::new("e1", daily.0, daily.1))
-                .bill(Bill::paid("b1", "c1")),
+                .bill(
+                    Bill::paid("b1", "c1").set("receiptUrl", format!("https://example.com/{MARK}")),
+                ),
         );
         let tags = ["vip", "sesamy_stale"];
-        let key = format!("key-{id}");
+        let key = format!("{MARK}-key-{id}");
         let (account, secret) = match self.crm {
             Crm::Rule => {
                 let account = stand_ins.rule().add_account(id, &key);
@@ -219,11 +226,11 @@ impl Case {
         };
         let sesamy = json!({
             "clientId": format!("client-{id}"),
-            "clientSecret": "secret",
+            "clientSecret": format!("{MARK}-secret"),
             "apiUrl": urls.sesamy_api,
             "tokenUrl": urls.sesamy_token,
         });
-        let malformed = json!({"unknown": "s3cret"});
+        let malformed = json!({"unknown": MARK, "apiUrl": MARK});
         let of_connector = match self.secrets {
             Secrets::NoneOfConnector => None,
             Secrets::MalformedOfConnector => Some(malformed.clone()),

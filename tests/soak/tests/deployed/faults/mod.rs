@@ -3,4 +3,5 @@
 mod case;
 mod outcome;
 mod run;
+mod silence;
 mod table;

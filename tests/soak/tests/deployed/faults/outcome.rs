@@ -60,12 +60,6 @@ pub fn wrong(
                     says == (kind, status.as_str()),
                     format!("the letter says {says:?}"),
                 );
-                let personal = ["reader@", "Anna", "+4670"];
-                let text = format!("{letter:?}");
-                check(
-                    !personal.iter().any(|word| text.contains(word)),
-                    "the letter tells of the person".into(),
-                );
             }
         }
         Then::Done if case.secrets == Secrets::NoneOfConnector => {
@@ -92,7 +86,7 @@ pub fn wrong(
                 format!("has the tags {tags:?}, not {expected:?}"),
             );
             // Mailmojo kept the contact off the list.
-            let kept_off = case.place == ("mailmojo-subscribe", "400");
+            let kept_off = case.place.0 == "mailmojo-subscribe" && case.place.1.starts_with("400");
             check(agrees != kept_off, "its data is not as it should be".into());
         }
         // What is not done may be half done, but the publisher's own is whole.

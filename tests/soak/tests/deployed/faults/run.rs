@@ -6,12 +6,13 @@ use std::{
 };
 
 use local_aws::{Error, Result};
-use soak::{Crm, Deployed};
+use soak::{Crm, Deployed, marks};
 use stand_ins::StandIns;
 
 use super::{
     case::{Account, Case, cases},
     outcome::wrong,
+    silence,
     table::{Often, Then},
 };
 use crate::stages::on_stack;
@@ -31,12 +32,15 @@ struct Running {
 
 #[test]
 fn every_fault_at_every_call_comes_to_what_the_table_says() {
-    on_stack("faults", async |deployed| {
+    // From the lowest level: what is not told there is told nowhere.
+    on_stack("faults", "trace", async |deployed| {
         let stand_ins = StandIns::builder().requests_kept(0).start().await;
         let stand_ins = stand_ins.map_err(|error| Error::new(error.to_string()))?;
         let mut running = begin(&deployed, &stand_ins).await?;
         let ended = until_all_have_ended(&deployed, &stand_ins, &mut running).await;
-        let mut wrongs = look(&deployed, &running).await?;
+        // Before the letters are taken away.
+        let mut wrongs = silence::broken(&deployed).await?;
+        wrongs.extend(look(&deployed, &running).await?);
         for violation in stand_ins.violations() {
             wrongs.push(format!("{violation:?}"));
         }
@@ -133,6 +137,15 @@ async fn look(deployed: &Deployed, running: &[Running]) -> Result<Vec<String>> {
             let letters: Vec<_> = letters.collect();
             wrongs.extend(wrong(&one.case, &one.account, &lines, &letters, one.struck));
         }
+        // What is in the body is what was sent.
+        let told = letters.iter().flat_map(|letter| &letter.attributes);
+        let told = told.filter_map(|(name, value)| {
+            let around = marks::found(value)?;
+            Some(format!(
+                "the attribute {name} of a dead letter tells: {around}"
+            ))
+        });
+        wrongs.extend(told);
     }
     Ok(wrongs)
 }

@@ -5,7 +5,11 @@
 
 use std::time::Duration;
 
-use soak::Crm;
+use serde_json::json;
+use soak::{
+    Crm,
+    marks::{MARK, PHONE},
+};
 use stand_ins::{Api, Fault, FaultKind, RetryAfter};
 
 /// What becomes of a message whose sync meets a fault.
@@ -208,7 +212,7 @@ const MALFORMED: Then = Then::Buried("malformed_answer", None);
 const TOO_SLOW: Duration = Duration::from_millis(10_500);
 
 /// Every way to fail, and what it comes to at any call but the [`EXCEPTIONS`].
-pub const FAULTS: [Way; 23] = [
+pub const FAULTS: [Way; 24] = [
     way("429", || wait(RetryAfter::Unsaid), Then::Retried),
     way(
         "429-seconds",
@@ -252,7 +256,19 @@ pub const FAULTS: [Way; 23] = [
     way("413", || Fault::status(413), rejected(413)),
     way("422", || Fault::status(422), rejected(422)),
     way("501", || Fault::status(501), rejected(501)),
+    // An API that quotes what it refuses.
+    way("400-quoting", quoting, rejected(400)),
 ];
+
+fn quoting() -> Fault {
+    let body = json!({
+        "error": format!("{MARK}@reader.example"),
+        "code": MARK,
+        "message": format!("{MARK} is no address, nor is {PHONE}"),
+        "errors": {"email": [format!("{MARK} is taken")]},
+    });
+    Fault::json(400, body).header("x-error", MARK)
+}
 
 fn wait(how: RetryAfter) -> Fault {
     Fault::too_many_requests(how)
@@ -315,7 +331,7 @@ pub const EXCEPTIONS: [Exception; 11] = [
     // Two readers may share a number, which Rule refuses; it stands in a field.
     except(
         &["rule-phone"],
-        &["400", "404", "409", "413", "422", "501"],
+        &["400", "400-quoting", "404", "409", "413", "422", "501"],
         Then::Done,
     ),
     // Where fields are defined is not known for sure, so that an account that
@@ -328,7 +344,7 @@ pub const EXCEPTIONS: [Exception; 11] = [
         Then::Done,
     ),
     // Mailmojo keeps who complained off its lists; their data is synced.
-    except(&["mailmojo-subscribe"], &["400"], Then::Done),
+    except(&["mailmojo-subscribe"], &["400", "400-quoting"], Then::Done),
     // A write that only differences lead to is not made twice.
     Exception {
         calls: &[

@@ -1,0 +1,133 @@
+//! What became of the syncs: how many, with what outcome, how late.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::outcome::Outcome;
+use crate::telemetry::{Metrics, Unit};
+
+/// The metric that counts syncs, by [`OUTCOME`].
+pub const SYNCS: &str = "Syncs";
+
+/// The dimension that names what became of a sync (see [`Outcome::name`]).
+pub const OUTCOME: &str = "Outcome";
+
+/// The metric of how long syncs took, in milliseconds.
+pub const SYNC_DURATION: &str = "SyncDuration";
+
+/// The metric of how long after it occurred at Sesamy a change was in the CRM,
+/// in milliseconds.
+pub const LAG_FROM_EVENT: &str = "LagFromEvent";
+
+/// The metric of how long after its webhook was received a change was in the
+/// CRM, in milliseconds.
+pub const LAG_FROM_RECEIPT: &str = "LagFromReceipt";
+
+/// The times of one sync.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Times {
+    /// How long the sync took.
+    pub(super) took: Duration,
+    /// How long ago the oldest of its webhooks was received.
+    pub(super) since_receipt: Option<Duration>,
+    /// How long ago the oldest of its events occurred. A resync has none.
+    pub(super) since_event: Option<Duration>,
+}
+
+/// The syncs since they were last told.
+#[derive(Debug, Default)]
+pub(super) struct Tally(Mutex<Syncs>);
+
+#[derive(Debug, Default)]
+struct Syncs {
+    by_outcome: BTreeMap<&'static str, u32>,
+    /// In milliseconds, by metric.
+    times: BTreeMap<&'static str, Vec<f64>>,
+}
+
+impl Tally {
+    /// Notes a sync that ended.
+    pub(super) fn note(&self, outcome: &Outcome, times: Times) {
+        self.count(outcome.name());
+        // A poisoned lock holds sums that are whole: nothing below panics half-way.
+        let mut syncs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut time = |metric, duration: Duration| {
+            let milliseconds = duration.as_secs_f64() * 1_000.0;
+            syncs.times.entry(metric).or_default().push(milliseconds);
+        };
+        time(SYNC_DURATION, times.took);
+        // Only what has arrived has a lag; the rest would tell it too short.
+        if matches!(outcome, Outcome::Synced(_) | Outcome::Unchanged) {
+            if let Some(since) = times.since_event {
+                time(LAG_FROM_EVENT, since);
+            }
+            if let Some(since) = times.since_receipt {
+                time(LAG_FROM_RECEIPT, since);
+            }
+        }
+    }
+
+    /// Counts an outcome that no sync led to.
+    pub(super) fn count(&self, outcome: &'static str) {
+        let mut syncs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *syncs.by_outcome.entry(outcome).or_default() += 1;
+    }
+
+    /// The metrics of the syncs since they were last taken.
+    pub(super) fn take(&self) -> Vec<Metrics> {
+        let syncs = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let counts = syncs.by_outcome.into_iter().map(|(outcome, count)| {
+            let counted = Metrics::new().dimension(OUTCOME, outcome);
+            counted.count(SYNCS, count)
+        });
+        let times = syncs.times.into_iter().flat_map(|(metric, times)| {
+            let of_metric = move |time| (metric, time);
+            times.into_iter().map(of_metric)
+        });
+        let timed = times.fold(Metrics::new(), |metrics, (metric, time)| {
+            metrics.value(metric, Unit::Milliseconds, time)
+        });
+        counts.chain([timed]).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::consumer::{Changes, SkipReason};
+
+    fn told(tally: &Tally) -> Vec<Value> {
+        tally.take().iter().flat_map(Metrics::told).collect()
+    }
+
+    fn times(took: u64) -> Times {
+        Times {
+            took: Duration::from_millis(took),
+            since_receipt: Some(Duration::from_secs(7)),
+            since_event: None,
+        }
+    }
+
+    #[test]
+    fn syncs_are_counted_by_outcome_and_only_what_arrived_has_a_lag() {
+        let tally = Tally::default();
+        tally.note(&Outcome::Synced(Changes::default()), times(1));
+        tally.note(&Outcome::Unchanged, times(2));
+        tally.note(&Outcome::Skipped(SkipReason::Guest), times(3));
+        tally.note(&Outcome::NoTime, times(4));
+        tally.count("dead_letter");
+        let expected = [
+            json!({"Outcome": "dead_letter", "Syncs": 1.0}),
+            json!({"Outcome": "retry", "Syncs": 1.0}),
+            json!({"Outcome": "skipped", "Syncs": 1.0}),
+            json!({"Outcome": "synced", "Syncs": 1.0}),
+            json!({"Outcome": "unchanged", "Syncs": 1.0}),
+            json!({"SyncDuration": [1.0, 2.0, 3.0, 4.0], "LagFromReceipt": [7000.0, 7000.0]}),
+        ];
+        assert_eq!(told(&tally), expected);
+        assert_eq!(told(&tally), [] as [Value; 0]);
+    }
+}
