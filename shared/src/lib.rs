@@ -16,3 +16,4 @@ pub mod personal;
 pub mod secrets;
 pub mod sesamy;
 pub mod telemetry;
+pub mod tls;

@@ -58,7 +58,7 @@ async fn main() -> ExitCode {
 
 async fn serve() -> Result<(), Error> {
     let connectors = Connectors::read(&std::env::var(CONNECTORS).unwrap_or_default())?;
-    let client = aws_sdk_sqs::Client::new(&aws::config(PATIENCE));
+    let client = aws_sdk_sqs::Client::new(&aws::config(PATIENCE)?);
     let connectors =
         connectors.map(|urls| Sqs::new(client.clone(), urls.queue, urls.dead_letter_queue));
     let operator = Arc::new(Operator::new(connectors));
