@@ -86,6 +86,13 @@ e2e: build $(MINISTACK) ## Tests against the stack, deployed to a local AWS
 soak: build $(MINISTACK) ## Thousands of events while everything fails; SOAK_SEED repeats a run
 	@cargo run --locked --package soak --bin soak
 
+.PHONY: bench
+bench: $(SAM) ## What the functions cost, against a hello-world; BENCH_STARTS is how often each is started
+	@# The hello-world by itself: it is not deployed.
+	cargo lambda build --release
+	cargo lambda build --release --package hello-world
+	@cargo run --locked --profile bench --package performance
+
 .PHONY: format
 format: ## Format every file
 	cargo fmt --all

@@ -18,3 +18,4 @@ pub mod request;
 pub mod secrets;
 pub mod sesamy;
 pub mod telemetry;
+pub mod tls;

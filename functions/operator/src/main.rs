@@ -84,7 +84,7 @@ async fn main() -> ExitCode {
 
 async fn serve() -> Result<(), Error> {
     let connectors = Connectors::read(&std::env::var(CONNECTORS).unwrap_or_default())?;
-    let config = aws::config(PATIENCE);
+    let config = aws::config(PATIENCE)?;
     let client = aws_sdk_sqs::Client::new(&config);
     let names = aws_sdk_secretsmanager::Client::new(&config);
     let http = Arc::new(Http::new()?);

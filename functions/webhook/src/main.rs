@@ -52,7 +52,7 @@ async fn main() -> ExitCode {
 async fn serve() -> Result<(), lambda_http::Error> {
     let urls = QueueUrls::read(&std::env::var(QUEUE_URLS).unwrap_or_default())?;
     let prefix = std::env::var(SECRET_PREFIX.0).unwrap_or_else(|_| SECRET_PREFIX.1.to_owned());
-    let aws = aws::config(Patience::PROMPT);
+    let aws = aws::config(Patience::PROMPT)?;
     let store = SecretsManager::new(aws_sdk_secretsmanager::Client::new(&aws));
     let keyring = Keyring::new(Secrets::new(store, prefix));
     // While a function starts it has a whole processor, so the TLS handshake

@@ -21,10 +21,10 @@ use crate::{aws, telemetry};
 /// `DEAD_LETTER_QUEUE_URL`.
 ///
 /// # Errors
-/// Where the environment is incomplete or the platform has no usable TLS set-up.
+/// Where the environment is incomplete or there is no usable TLS set-up.
 pub async fn run<C: Connector>(connector: C) -> Result<(), Error> {
     telemetry::init(C::NAME);
-    let config = aws::config(aws::Patience::PROMPT);
+    let config = aws::config(aws::Patience::PROMPT)?;
     let secrets = Secrets::new(
         SecretsManager::new(aws_sdk_secretsmanager::Client::new(&config)),
         variable("SECRET_PREFIX")?,

@@ -21,6 +21,7 @@ pub use reqwest::{Method, Url};
 pub use withheld::Withheld;
 
 use crate::telemetry::Metrics;
+use crate::tls::{self, TlsError};
 use calls::Calls;
 use pause::Pauses;
 use withheld::Journal;
@@ -39,10 +40,16 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 /// contracts of about 1 KiB) fits several times.
 const MAX_ANSWER_BYTES: usize = 8 * 1024 * 1024;
 
-/// The HTTP client could not be made: the platform has no usable TLS set-up.
+/// The HTTP client could not be made.
 #[derive(Debug, Error)]
-#[error("the HTTP client could not be made: {0}; check the TLS root certificates of the platform")]
-pub struct HttpSetupError(#[from] reqwest::Error);
+pub enum HttpSetupError {
+    /// There is no usable TLS set-up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The client refuses its settings.
+    #[error("the HTTP client could not be made: {0}")]
+    Client(#[from] reqwest::Error),
+}
 
 /// The one HTTP client of a function instance, with what its APIs asked to be left alone.
 #[derive(Debug)]
@@ -55,16 +62,16 @@ pub struct Http {
 }
 
 impl Http {
-    /// Makes the client. Once per function instance: a client loads the
-    /// platform's root certificates.
+    /// Makes the client. Once per function instance, which keeps its connections.
     ///
     /// Redirects are not followed: none of the APIs redirects a valid call, and
     /// credentials must not go where an answer points.
     ///
     /// # Errors
-    /// [`HttpSetupError`] where the platform has no usable TLS set-up.
+    /// [`HttpSetupError`] where there is no usable TLS set-up.
     pub fn new() -> Result<Self, HttpSetupError> {
         let client = Client::builder()
+            .tls_backend_preconfigured(tls::config()?)
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(CALL_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT)

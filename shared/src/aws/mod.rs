@@ -5,6 +5,8 @@
 //! role assumption. That keeps all of their code out of the binary and makes a
 //! missing variable an error at once instead of a search that times out.
 
+mod connection;
+
 use std::error::Error;
 use std::time::Duration;
 
@@ -14,6 +16,10 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sqs::config::SharedCredentialsProvider;
 use aws_sdk_sqs::error::ProvideErrorMetadata;
+
+use connection::Connections;
+
+use crate::http::HttpSetupError;
 
 /// The variables the region is read from, the first that is set. Lambda sets both.
 const REGION: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
@@ -55,12 +61,18 @@ impl Patience {
 
 /// The configuration of every AWS client of a function, from its environment.
 ///
-/// Makes no call and cannot fail: without region or credentials it is the calls that fail.
-pub fn config(patience: Patience) -> SdkConfig {
+/// Makes no call: without region or credentials it is the calls that fail.
+///
+/// # Errors
+/// [`HttpSetupError`] where there is no usable TLS set-up.
+pub fn config(patience: Patience) -> Result<SdkConfig, HttpSetupError> {
     configured(patience, |name| std::env::var(name).ok())
 }
 
-fn configured(patience: Patience, variable: impl Fn(&str) -> Option<String>) -> SdkConfig {
+fn configured(
+    patience: Patience,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<SdkConfig, HttpSetupError> {
     let set = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(patience.connect)
@@ -76,11 +88,12 @@ fn configured(patience: Patience, variable: impl Fn(&str) -> Option<String>) -> 
         .credentials_provider(SharedCredentialsProvider::new(
             EnvironmentVariableCredentialsProvider::new(),
         ))
+        .http_client(Connections::new(patience.connect)?)
         .timeout_config(timeouts)
         .retry_config(retries);
     config.set_region(REGION.into_iter().find_map(set).map(Region::new));
     config.set_endpoint_url(set(ENDPOINT_URL));
-    config.build()
+    Ok(config.build())
 }
 
 /// Why a call to AWS failed, in a few words for a log: the code AWS answered
@@ -111,6 +124,7 @@ mod tests {
                 .find(|(known, _)| *known == name)
                 .map(|(_, value)| (*value).to_owned())
         })
+        .unwrap()
     }
 
     #[test]
