@@ -44,7 +44,7 @@ pub struct Call {
     /// The action.
     pub action: String,
     /// The last part of the ARN of what it was made on: a queue's or a
-    /// secret's name.
+    /// secret's name, or `table/` and a table's.
     pub resource: String,
 }
 
@@ -144,9 +144,11 @@ fn call(event: &Value, is_there: impl Fn(&str) -> bool) -> Option<Call> {
     });
     let queue = text(&details, "/requestParameters/QueueUrl");
     let queue = queue.and_then(|url| url.rsplit('/').next());
+    let table = text(&details, "/requestParameters/TableName");
+    let table = table.map(|name| format!("table/{name}"));
     Some(Call {
         action: format!("{service}:{name}"),
-        resource: secret.or_else(|| queue.map(str::to_owned))?,
+        resource: secret.or(table).or_else(|| queue.map(str::to_owned))?,
     })
 }
 
