@@ -81,6 +81,7 @@ fn a_field_is_printed_without_its_value() {
         key: "Subscriber.FirstName",
         kind: rule::mapping::FieldType::Text,
         value: json!("Anna"),
+        personal: true,
     };
     assert_eq!(format!("{rule:?}"), "Subscriber.FirstName (text)");
     let mailmojo = mailmojo::mapping::Field {
