@@ -23,7 +23,7 @@ pub const FIELDS: [(&str, bool); 4] = [
 /// Decided. Known: the fields. Assumed: name and company are the publisher's
 /// as well as ours, so they are left out, and thereby left alone, where Sesamy
 /// has none.
-pub fn subscriber(subscriber: &Subscriber, tags: &[String]) -> Map<String, Value> {
+pub fn subscriber(subscriber: &Subscriber, tags: &[String]) -> Value {
     let mut body = Map::new();
     body.insert("email".to_owned(), subscriber.email.lookup().into());
     for (key, value) in personal(subscriber) {
@@ -31,7 +31,7 @@ pub fn subscriber(subscriber: &Subscriber, tags: &[String]) -> Map<String, Value
     }
     body.insert("external_id".to_owned(), subscriber.user_id.as_str().into());
     body.insert("tags".to_owned(), tags.into());
-    body
+    Value::Object(body)
 }
 
 /// Name and company by Make.as's keys, as far as Sesamy has them.

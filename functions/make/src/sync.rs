@@ -6,7 +6,7 @@
 //! whole sync come back without harm to the others.
 
 use futures_util::future::join_all;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use shared::check::Finding;
 use shared::consumer::{
     Account, Changes, Connector, ContactChanges, FieldChange, Job, TagChanges, Trail, Whom,
@@ -97,7 +97,7 @@ async fn sync_list(job: &Job<'_, Make>, set: &CredentialSet) -> Result<Changes, 
     }
     for tags in &writes {
         client
-            .upsert(mapping::subscriber(job.subscriber, tags).into())
+            .upsert(mapping::subscriber(job.subscriber, tags))
             .await?;
         changes.writes += 1;
     }
@@ -119,15 +119,13 @@ async fn sync_list(job: &Job<'_, Make>, set: &CredentialSet) -> Result<Changes, 
 /// Whether a subscriber holds everything that the body says, its tags aside,
 /// and is on the list. An answer that names no lists says nothing about them,
 /// so the write is made.
-fn agrees(present: &Subscriber, body: &Map<String, Value>, list_id: &str) -> bool {
+fn agrees(present: &Subscriber, body: &Value, list_id: &str) -> bool {
     let on_list = present
         .lists
         .as_ref()
         .is_some_and(|lists| lists.iter().any(|list| list == list_id));
-    on_list
-        && body
-            .iter()
-            .all(|(key, wanted)| key == "tags" || holds(present, key, wanted))
+    let agrees = |(key, wanted): (&String, &Value)| key == "tags" || holds(present, key, wanted);
+    on_list && body.as_object().is_some_and(|body| body.iter().all(agrees))
 }
 
 /// Whether a subscriber has this value at `key`.
@@ -140,7 +138,7 @@ fn holds(present: &Subscriber, key: &str, wanted: &Value) -> bool {
 }
 
 /// The fields that the body changes.
-fn field_changes(present: Option<&Subscriber>, body: &Map<String, Value>) -> Vec<FieldChange> {
+fn field_changes(present: Option<&Subscriber>, body: &Value) -> Vec<FieldChange> {
     let changed = |(key, personal): (&'static str, bool)| {
         let wanted = body.get(key)?;
         let same = present.is_some_and(|present| holds(present, key, wanted));
