@@ -43,8 +43,8 @@ impl fmt::Display for Grant {
 pub struct Call {
     /// The action.
     pub action: String,
-    /// The last part of the ARN of what it was made on: a queue's or a
-    /// secret's name.
+    /// The last part of the ARN of what it was made on: a queue's, a secret's
+    /// or a table's name.
     pub resource: String,
 }
 
@@ -89,17 +89,31 @@ impl Stack<'_> {
     ) -> Result<BTreeSet<Call>> {
         let mut calls = BTreeSet::new();
         for key in self.access_keys(function).await? {
-            let attribute = json!({"AttributeKey": "AccessKeyId", "AttributeValue": key});
-            let input = json!({"LookupAttributes": [attribute]});
-            let aws = self.local().aws();
-            let output = aws.call(Service::Trail, "LookupEvents", &input).await?;
-            let events = list(&output, "/Events");
-            if events.len() >= MOST_CALLS {
-                return Err(Error::new(format!(
-                    "{function} made too many calls to tell"
-                )));
+            // Newest first, so many at once: what is before them is asked for next.
+            let mut until = Value::Null;
+            loop {
+                let attribute = json!({"AttributeKey": "AccessKeyId", "AttributeValue": key});
+                let mut input = json!({"LookupAttributes": [attribute]});
+                if let Some(input) = input.as_object_mut().filter(|_| !until.is_null()) {
+                    input.insert("EndTime".to_owned(), until.clone());
+                }
+                let aws = self.local().aws();
+                let output = aws.call(Service::Trail, "LookupEvents", &input).await?;
+                let events = list(&output, "/Events");
+                calls.extend(events.iter().filter_map(|event| call(event, &is_there)));
+                let oldest = events.last().and_then(|event| event.get("EventTime"));
+                match oldest {
+                    Some(oldest) if events.len() >= MOST_CALLS && *oldest != until => {
+                        until = oldest.clone();
+                    }
+                    Some(_) if events.len() >= MOST_CALLS => {
+                        return Err(Error::new(format!(
+                            "{function} made too many calls at once to tell"
+                        )));
+                    }
+                    _ => break,
+                }
             }
-            calls.extend(events.iter().filter_map(|event| call(event, &is_there)));
         }
         Ok(calls)
     }
@@ -141,9 +155,11 @@ fn call(event: &Value, is_there: impl Fn(&str) -> bool) -> Option<Call> {
     });
     let queue = text(&details, "/requestParameters/QueueUrl");
     let queue = queue.and_then(|url| url.rsplit('/').next());
+    let table = text(&details, "/requestParameters/TableName");
+    let table = table.map(|name| format!("table/{name}"));
     Some(Call {
         action: format!("{service}:{name}"),
-        resource: secret.or_else(|| queue.map(str::to_owned))?,
+        resource: secret.or_else(|| queue.map(str::to_owned)).or(table)?,
     })
 }
 
