@@ -13,23 +13,30 @@ pub async fn all(stack: &Stack<'_>, progress: &Progress) -> Result<()> {
         stack.invoke(Function::Operator, &event).await
     };
     let started = ask("start").await?;
-    if started["did"] != "started" {
+    if text(&started, "did") != "started" {
         return Err(Error::new(format!("no resync was started: {started}")));
     }
     let run = eventually("the resync to end", LIMIT, async || {
-        let run = ask("show").await?["run"].take();
-        step.note(&format!("{} readers queued", run["visited"]));
-        Ok((run["state"] == "finished").then_some(run))
+        let answer = ask("show").await?;
+        let run = answer.get("run").cloned().unwrap_or_default();
+        step.note(&format!("{} readers queued", text(&run, "visited")));
+        Ok((text(&run, "state") == "finished").then_some(run))
     });
-    let Value::Object(run) = run.await? else {
-        return Err(Error::new("the operator tells of no run"));
-    };
-    let told = |key: &str| run.get(key).cloned().unwrap_or_default();
+    let run = run.await?;
     step.done(&format!(
         "{} readers for {}, at most {} a minute",
-        told("visited"),
-        told("connectors"),
-        told("usersPerMinute"),
+        text(&run, "visited"),
+        text(&run, "connectors"),
+        text(&run, "usersPerMinute"),
     ));
     Ok(())
+}
+
+/// What is at a key, for a person.
+fn text(value: &Value, key: &str) -> String {
+    match value.get(key) {
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+        None => String::new(),
+    }
 }
