@@ -247,6 +247,27 @@ impl LocalAws {
         Ok(())
     }
 
+    /// Makes what the operator function keeps its resyncs in: a queue and a table
+    /// outside of any stack.
+    ///
+    /// # Errors
+    /// When the local AWS refuses.
+    pub async fn create_resyncs(&self, queue: &str, table: &str) -> Result<()> {
+        let input = json!({"QueueName": queue});
+        self.aws.call(Service::Sqs, "CreateQueue", &input).await?;
+        let key = "vendorId";
+        let input = json!({
+            "TableName": table,
+            "AttributeDefinitions": [{"AttributeName": key, "AttributeType": "S"}],
+            "KeySchema": [{"AttributeName": key, "KeyType": "HASH"}],
+            "BillingMode": "PAY_PER_REQUEST",
+        });
+        self.aws
+            .call(Service::Tables, "CreateTable", &input)
+            .await?;
+        Ok(())
+    }
+
     /// Deploys the built template with `sam deploy`.
     ///
     /// # Errors

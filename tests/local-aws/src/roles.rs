@@ -10,8 +10,8 @@ use crate::{
     aws::{Service, list, text},
 };
 
-/// How many calls CloudTrail tells of at a time, the newest first.
-const PAGE: usize = 50;
+/// The most calls that are told at once.
+const MOST_CALLS: usize = 50;
 
 /// Something that a role allows. Both parts may hold `*` and `?`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,8 +43,8 @@ impl fmt::Display for Grant {
 pub struct Call {
     /// The action.
     pub action: String,
-    /// The last part of the ARN of what it was made on: a queue's or a
-    /// secret's name, or `table/` and a table's.
+    /// The last part of the ARN of what it was made on: a queue's, a secret's
+    /// or a table's name.
     pub resource: String,
 }
 
@@ -81,27 +81,38 @@ impl Stack<'_> {
     /// [`LocalAws::note_calls`]: crate::LocalAws::note_calls
     ///
     /// # Errors
-    /// When the local AWS refuses.
+    /// When the local AWS refuses, or there are more than it tells of.
     pub async fn calls(
         &self,
         function: Function,
         is_there: impl Fn(&str) -> bool,
     ) -> Result<BTreeSet<Call>> {
         let mut calls = BTreeSet::new();
-        let aws = self.local().aws();
         for key in self.access_keys(function).await? {
-            let attribute = json!({"AttributeKey": "AccessKeyId", "AttributeValue": key});
-            let mut until = None;
+            // Newest first, so many at once: what is before them is asked for next.
+            let mut until = Value::Null;
             loop {
-                let input = json!({"LookupAttributes": [attribute], "EndTime": until});
+                let attribute = json!({"AttributeKey": "AccessKeyId", "AttributeValue": key});
+                let mut input = json!({"LookupAttributes": [attribute]});
+                if let Some(input) = input.as_object_mut().filter(|_| !until.is_null()) {
+                    input.insert("EndTime".to_owned(), until.clone());
+                }
+                let aws = self.local().aws();
                 let output = aws.call(Service::Trail, "LookupEvents", &input).await?;
                 let events = list(&output, "/Events");
                 calls.extend(events.iter().filter_map(|event| call(event, &is_there)));
                 let oldest = events.last().and_then(|event| event.get("EventTime"));
-                if events.len() < PAGE || oldest == until.as_ref() {
-                    break;
+                match oldest {
+                    Some(oldest) if events.len() >= MOST_CALLS && *oldest != until => {
+                        until = oldest.clone();
+                    }
+                    Some(_) if events.len() >= MOST_CALLS => {
+                        return Err(Error::new(format!(
+                            "{function} made too many calls at once to tell"
+                        )));
+                    }
+                    _ => break,
                 }
-                until = oldest.cloned();
             }
         }
         Ok(calls)
@@ -148,7 +159,7 @@ fn call(event: &Value, is_there: impl Fn(&str) -> bool) -> Option<Call> {
     let table = table.map(|name| format!("table/{name}"));
     Some(Call {
         action: format!("{service}:{name}"),
-        resource: secret.or(table).or_else(|| queue.map(str::to_owned))?,
+        resource: secret.or_else(|| queue.map(str::to_owned)).or(table)?,
     })
 }
 

@@ -513,7 +513,7 @@ fn in_virtual_time<T>(test: impl Future<Output = T>) -> T {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(48))]
 
     /// Whatever is done to it, a run ends by itself, has visited everybody,
     /// keeps Sesamy's limit, and has visited nobody twice, but for what a step
@@ -584,7 +584,7 @@ proptest! {
                 }
             };
             let go_on = async {
-                for _ in 0..2_000 {
+                for _ in 0..400 {
                     if world.pass(Duration::from_secs(5)).await {
                         tokio::time::sleep(Duration::from_secs(1)).await;
                     }

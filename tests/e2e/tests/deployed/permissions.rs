@@ -2,7 +2,10 @@
 //!
 //! That they allow enough is what all other tests show: the local AWS checks them.
 
-use std::{cell::RefCell, collections::BTreeSet};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use local_aws::{
     Call, Connector, Deployment, Function, Grant, Result, Stack,
@@ -10,9 +13,9 @@ use local_aws::{
     eventually,
 };
 use serde_json::{Value, json};
-use stand_ins::User;
+use stand_ins::{Api, Fault, User};
 
-use crate::stage::{SOON, on_stage};
+use crate::stage::{Publisher, SOON, on_stage};
 
 /// What may be tried: a name for it, the service, the operation and its input.
 type Trial = (String, Service, &'static str, Value);
@@ -154,8 +157,12 @@ fn is_for_aws(function: Function, grant: &Grant) -> bool {
         "sqs:GetQueueAttributes",
     ];
     let action = grant.action.as_str();
-    always.contains(&action)
-        || matches!(function, Function::Connector(_)) && of_event_sources.contains(&action)
+    let is_source = match function {
+        Function::Webhook => false,
+        Function::Connector(_) => true,
+        Function::Operator => grant.resource.contains("OperatorQueue"),
+    };
+    always.contains(&action) || is_source && of_event_sources.contains(&action)
 }
 
 const FUNCTIONS: [Function; 5] = [
@@ -186,9 +193,16 @@ fn each_function_needs_all_that_it_may_do() {
         };
         let early = permitted.post_to(&stack, &update("permitted")).await?;
         assert_eq!(early.status, 503, "{early:?}");
+        // Nor does the operator know which vendors there are.
+        let reconcile = json!({"action": "reconcile"});
+        let answer = stack.invoke(Function::Operator, &reconcile).await?;
+        assert_eq!(answer["error"]["code"], "unavailable", "{answer}");
         let no_tokens = absent(&["webhook"]);
         let is_there = |name: &str| !no_tokens.contains(name);
-        let early = stack.calls(Function::Webhook, is_there).await?;
+        let mut early = BTreeMap::new();
+        for function in [Function::Webhook, Function::Operator] {
+            early.insert(function.to_string(), stack.calls(function, is_there).await?);
+        }
 
         // One vendor has all secrets, one lacks Sesamy's, one has none.
         stage.store_secrets(&stack).await?;
@@ -196,7 +210,32 @@ fn each_function_needs_all_that_it_may_do() {
         let bare = stage.publisher("bare");
         permitted.other_crms_of(&stack).await?;
         keyless.other_crms_of(&stack).await?;
-        for name in ["keyless/sesamy", "bare/sesamy", "bare/rule"] {
+        // A run whose vendor loses its Sesamy secret meanwhile. Without a page of
+        // users it waits; a function that was just started has kept no secret.
+        let down = Fault::status(503).on(Api::Sesamy).path("/users");
+        stage.stand_ins.fault(down.account(keyless.id));
+        let resync = |publisher: &Publisher, wish: &str| {
+            let event = json!({"action": "resync", "vendorId": publisher.id, "do": wish});
+            let stack = &stack;
+            async move { stack.invoke(Function::Operator, &event).await }
+        };
+        for (wish, did) in [("start", "started"), ("stop", "stopped")] {
+            let answer = resync(&keyless, wish).await?;
+            assert_eq!(answer["did"], did, "{answer}");
+        }
+        stack.delete_secret("keyless/sesamy").await?;
+        stack.kill_function(Function::Operator).await?;
+        eventually("the run to be resumed", SOON, async || {
+            let answer = resync(&keyless, "resume").await?;
+            Ok((answer["did"] == "resumed").then_some(()))
+        })
+        .await?;
+        eventually("the run to fail", SOON, async || {
+            let answer = resync(&keyless, "show").await?;
+            Ok((answer["run"]["state"] == "failed").then_some(()))
+        })
+        .await?;
+        for name in ["bare/sesamy", "bare/rule"] {
             stack.delete_secret(name).await?;
         }
         let per = User::new("email|per").email("per.permitted@example.com");
@@ -222,6 +261,12 @@ fn each_function_needs_all_that_it_may_do() {
             .await?;
         }
         let status = json!({"action": "status"});
+        // The others lack what a run needs.
+        for (publisher, refused) in [(&permitted, false), (&keyless, true), (&bare, true)] {
+            let answer = resync(publisher, "start").await?;
+            assert_eq!(answer.get("error").is_some(), refused, "{answer}");
+        }
+        stack.invoke(Function::Operator, &reconcile).await?;
 
         let absent = absent(&["keyless/sesamy", "bare/rule", "bare/mailmojo", "bare/make"]);
         let is_there = |name: &str| !absent.contains(name);
@@ -231,9 +276,13 @@ fn each_function_needs_all_that_it_may_do() {
             idle.borrow_mut().clear();
             for function in FUNCTIONS {
                 let mut calls = stack.calls(function, is_there).await?;
-                if function == Function::Webhook {
-                    calls.extend(early.iter().cloned());
-                }
+                calls.extend(
+                    early
+                        .get(&function.to_string())
+                        .into_iter()
+                        .flatten()
+                        .cloned(),
+                );
                 let grants = stack.grants(function).await?;
                 let covered = |call: &Call| grants.iter().any(|grant| grant.covers(call));
                 let beyond: Vec<_> = calls.iter().filter(|call| !covered(call)).collect();

@@ -41,6 +41,7 @@ async fn main() -> Result<()> {
             .create_queue(&format!("{name}-dead-letters.fifo"))
             .await?;
     }
+    local.create_resyncs("operator", "resyncs").await?;
     if let Some(gateway) = docker_gateway() {
         for port in [AWS_PORT, STAND_INS_PORT] {
             let_containers_in(gateway, port).await;

@@ -58,7 +58,11 @@ fn a_resync_of_5000_users_keeps_sesamys_limit_and_lets_live_events_go_first() {
             .await?;
 
         let began = Instant::now();
-        let started = ask(&deployed, json!({"vendorId": publisher.id})).await?;
+        let started = ask(
+            &deployed,
+            json!({"action": "resync", "vendorId": publisher.id}),
+        )
+        .await?;
         assert_eq!(started["did"], "started", "{started}");
         assert_eq!(started["run"]["connectors"], json!(["rule"]), "{started}");
         let (run, live, killed) = tokio::join!(
@@ -123,8 +127,8 @@ fn email(number: usize) -> String {
 async fn operator_queue(deployed: &Deployed) -> Result<String> {
     let aws = deployed.stack.local().aws();
     let listed = aws.call(Service::Sqs, "ListQueues", &json!({})).await?;
-    let urls = listed["QueueUrls"].as_array().cloned().unwrap_or_default();
-    let mut urls = urls.iter().filter_map(Value::as_str);
+    let urls = listed.get("QueueUrls").and_then(Value::as_array);
+    let mut urls = urls.into_iter().flatten().filter_map(Value::as_str);
     let found = urls.find(|url| url.contains("/resync-OperatorQueue-"));
     found
         .map(str::to_owned)
@@ -132,8 +136,7 @@ async fn operator_queue(deployed: &Deployed) -> Result<String> {
 }
 
 /// What the operator answers about a resync.
-async fn ask(deployed: &Deployed, mut event: Value) -> Result<Value> {
-    event["action"] = "resync".into();
+async fn ask(deployed: &Deployed, event: Value) -> Result<Value> {
     deployed.stack.invoke(Function::Operator, &event).await
 }
 
@@ -143,9 +146,10 @@ async fn finished(deployed: &Deployed, vendor: &str) -> Result<Value> {
     loop {
         tokio::time::sleep(Duration::from_secs(2)).await;
         // A function that is killed answers nothing.
-        let show = json!({"vendorId": vendor, "do": "show"});
-        let run = ask(deployed, show).await.unwrap_or_default()["run"].take();
-        match run["state"].as_str() {
+        let show = json!({"action": "resync", "vendorId": vendor, "do": "show"});
+        let answer = ask(deployed, show).await.unwrap_or_default();
+        let run = answer.get("run").cloned().unwrap_or_default();
+        match run.get("state").and_then(Value::as_str) {
             Some("finished") => return Ok(run),
             Some("running") | None if began.elapsed() < PATIENCE => {}
             _ => return Err(Error::new(format!("the run has not ended well: {run}"))),

@@ -8,6 +8,7 @@ mod contact;
 mod events;
 mod preview;
 mod progress;
+mod resync;
 
 use std::{io::IsTerminal as _, process::ExitCode, time::Duration};
 
@@ -65,9 +66,10 @@ async fn demo() -> Result<()> {
     ));
 
     let step = progress.step("Deploy template.yaml with `sam deploy`");
-    let stack = local
-        .deploy(&built, &Deployment::new("sesamy-crm-sync"))
-        .await?;
+    let mut deployment = Deployment::new("sesamy-crm-sync");
+    // Few users at Sesamy's real pace would make a person wait for nothing new.
+    deployment.sesamy_requests_per_minute = 600;
+    let stack = local.deploy(&built, &deployment).await?;
     step.done(stack.webhook_url()?);
 
     let step = progress.step("Store the credentials in Secrets Manager");
@@ -114,6 +116,7 @@ async fn demo() -> Result<()> {
         show(reader, &before, &Contact::all(&stand_ins, reader.email));
     }
     println!();
+    resync::all(&stack, &progress).await?;
     let sound = check(&stack, &stand_ins).await;
 
     let step = progress.step("Take everything down");
