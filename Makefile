@@ -54,6 +54,8 @@ check-format: ## Is every file formatted?
 .PHONY: check-template
 check-template: $(SAM) $(CHECKS) ## Is template.yaml sound and safe?
 	sam validate --lint
+	@# Its advice too, which the line above keeps to itself.
+	.venv/sam/bin/cfn-lint --include-checks I --template template.yaml
 	@# It would fetch advice to print beside its findings; the rules are its own.
 	.venv/checks/bin/checkov --framework cloudformation --file template.yaml --skip-download --compact --quiet
 

@@ -59,6 +59,21 @@ impl Once {
         }
         Ok(())
     }
+
+    /// Runs `work` unless it has succeeded for this key before, and does not
+    /// remember that it did: for work that only pretends.
+    ///
+    /// # Errors
+    /// What `work` fails with.
+    pub async fn rehearse<E>(
+        &self,
+        key: &str,
+        work: impl Future<Output = Result<(), E>>,
+    ) -> Result<(), E> {
+        // The lock is not held meanwhile: nobody has to wait for a pretence.
+        let done = self.0.lock(key).await.is_some();
+        if done { Ok(()) } else { work.await }
+    }
 }
 
 #[cfg(test)]
@@ -81,5 +96,19 @@ mod tests {
         assert_eq!(calls.load(Ordering::Relaxed), 2);
         assert_eq!(once.ensure("b", work(Ok(()))).await, Ok(()));
         assert_eq!(calls.load(Ordering::Relaxed), 3);
+    }
+
+    #[tokio::test]
+    async fn rehearsed_work_is_still_to_be_done_and_done_work_is_not_rehearsed() {
+        let once = Once::default();
+        let calls = AtomicUsize::new(0);
+        let work = async || {
+            calls.fetch_add(1, Ordering::Relaxed);
+            Ok::<(), ()>(())
+        };
+        once.rehearse("a", work()).await.unwrap();
+        once.ensure("a", work()).await.unwrap();
+        once.rehearse("a", work()).await.unwrap();
+        assert_eq!(calls.load(Ordering::Relaxed), 2);
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod aws;
 pub mod cache;
+pub mod check;
 pub mod consumer;
 pub mod derivation;
 mod digest;
@@ -13,6 +14,7 @@ pub mod http;
 pub mod identity;
 pub mod message;
 pub mod personal;
+pub mod request;
 pub mod secrets;
 pub mod sesamy;
 pub mod telemetry;

@@ -170,6 +170,24 @@ pub enum MessageError {
 }
 
 impl Message {
+    /// A wish that no event caused. Its id is that of the reader on this
+    /// occasion: on the same one it is queued once (for SQS's five minutes), on
+    /// another one again.
+    pub fn resync(reader: Reader, occasion: &str, received_at: Timestamp) -> Self {
+        let parts = [
+            "resync",
+            occasion,
+            reader.vendor_id.as_str(),
+            reader.user_id.as_str(),
+        ];
+        Self {
+            event_id: EventId::from_digest(digest(&parts)),
+            reader,
+            received_at,
+            event: None,
+        }
+    }
+
     /// The JSON form that is queued.
     pub fn to_json(&self) -> String {
         // Cannot fail: every key is a text and every value has a JSON form.
@@ -287,6 +305,26 @@ mod tests {
         let distinct: std::collections::BTreeSet<_> = ids.iter().collect();
         assert_eq!(distinct.len(), ids.len());
         assert_eq!(event.id(vendor, user), event.clone().id(vendor, user));
+    }
+
+    #[test]
+    fn a_resync_has_one_id_per_occasion_and_reader_and_is_read_again() {
+        let resync = |user: &str, occasion: &str| {
+            let reader = Reader {
+                vendor_id: VendorId::try_from("v").unwrap(),
+                user_id: UserId::try_from(user).unwrap(),
+            };
+            Message::resync(reader, occasion, "2026-01-15T09:30:00Z".parse().unwrap())
+        };
+        let message = resync("u", "1");
+        assert_eq!(message.event, None);
+        assert_eq!(
+            Message::from_json(&message.to_json()).as_ref(),
+            Ok(&message)
+        );
+        assert_eq!(resync("u", "1").event_id, message.event_id);
+        assert_ne!(resync("u", "2").event_id, message.event_id);
+        assert_ne!(resync("w", "1").event_id, message.event_id);
     }
 
     #[test]

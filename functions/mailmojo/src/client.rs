@@ -67,7 +67,7 @@ impl<'a> Client<'a> {
     /// # Errors
     /// [`ApiError`] where Mailmojo refuses, does not answer or answers otherwise.
     pub async fn fields(&self) -> Result<Option<BTreeSet<String>>, ApiError> {
-        let reply = match self.0.send(Call::new(Method::GET, FIELDS, &[])).await {
+        let reply = match self.0.read(Call::new(Method::GET, FIELDS, &[])).await {
             Err(error) if error.status() == Some(404) => return Ok(None),
             reply => reply?,
         };
@@ -86,7 +86,34 @@ impl<'a> Client<'a> {
     pub async fn define(&self, name: &str, kind: FieldType) -> Result<(), ApiError> {
         let body = json!({ "name": name, "type": kind.name() });
         let call = Call::new(Method::POST, FIELDS, &[]).json(body);
-        self.0.send(call).await.map(drop)
+        self.0.write(call).await.map(drop)
+    }
+
+    /// Whether the account has this list.
+    ///
+    /// # Errors
+    /// [`ApiError`] where Mailmojo refuses or does not answer.
+    pub async fn list(&self, list_id: &str) -> Result<bool, ApiError> {
+        let call = Call::new(Method::GET, "/v1/lists/{listId}/", &[list_id]);
+        match self.0.read(call).await {
+            Err(error) if error.status() == Some(404) => Ok(false),
+            reply => reply.map(|_| true),
+        }
+    }
+
+    /// Whether a contact of the list has the form that syncs read. `None`
+    /// where the list has none.
+    ///
+    /// # Errors
+    /// [`ApiError`] where Mailmojo refuses, does not answer or answers otherwise.
+    pub async fn any_subscriber(&self, list_id: &str) -> Result<Option<()>, ApiError> {
+        let call = Call::new(Method::GET, "/v1/lists/{listId}/subscribers/", &[list_id])
+            .query("limit", "1");
+        let reply = self.0.read(call).await?;
+        let contacts: Vec<Map<String, Value>> = reply.json()?;
+        let form = contacts.first().map(read_contact).transpose();
+        let form = form.map_err(|what| reply.malformed(what))?;
+        Ok(form.map(drop))
     }
 
     /// The contact of this address, on whatever list. `None` where there is none.
@@ -95,7 +122,7 @@ impl<'a> Client<'a> {
     /// [`ApiError`] where Mailmojo refuses, does not answer or answers otherwise.
     pub async fn contact(&self, email: &str) -> Result<Option<Contact>, ApiError> {
         let call = Call::new(Method::GET, "/v1/contacts/{email}/", &[email]);
-        let reply = match self.0.send(call).await {
+        let reply = match self.0.read(call).await {
             Err(error) if error.status() == Some(404) => return Ok(None),
             reply => reply?,
         };
@@ -112,7 +139,7 @@ impl<'a> Client<'a> {
     pub async fn update(&self, email: &str, write: &ContactWrite) -> Result<(), ApiError> {
         let call = Call::new(Method::PATCH, "/v1/contacts/{email}/", &[email])
             .json(body(email, write).into());
-        self.0.send(call).await.map(drop)
+        self.0.write(call).await.map(drop)
     }
 
     /// Puts an address on a list, with what is written to its contact. Nobody
@@ -131,7 +158,7 @@ impl<'a> Client<'a> {
         body.insert("force_subscribe".into(), false.into());
         let call = Call::new(Method::POST, "/v1/lists/{listId}/subscribers/", &[list_id])
             .json(body.into());
-        self.0.send(call).await.map(drop)
+        self.0.write(call).await.map(drop)
     }
 }
 

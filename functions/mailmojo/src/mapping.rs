@@ -108,6 +108,14 @@ pub fn fields(subscriber: &Subscriber) -> [Field; 13] {
     ]
 }
 
+/// The field in which a contact says which Sesamy user it is.
+pub const OWNER: &str = USER_ID.0;
+
+/// Each account field, cleared.
+pub fn cleared_fields() -> [Field; 13] {
+    DEFINITIONS.map(|definition| field(definition, None))
+}
+
 /// Name and phone by Mailmojo's keys, as far as Sesamy has them. They are
 /// written only where the contact has none, so that what was entered in
 /// Mailmojo stays.

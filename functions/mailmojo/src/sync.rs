@@ -6,7 +6,10 @@
 
 use serde_json::{Map, Value};
 use shared::cache::Once;
-use shared::consumer::{Changes, Connector, Job};
+use shared::check::Finding;
+use shared::consumer::{
+    Account, Changes, Connector, ContactChanges, FieldChange, Job, TagChanges, Trail, Whom,
+};
 use shared::derivation::{Reconciliation, reconcile};
 use shared::http::ApiError;
 use shared::sesamy::Reads;
@@ -15,6 +18,7 @@ use tracing::warn;
 use crate::client::{Client, Contact, ContactWrite};
 use crate::credentials::MailmojoCredentials;
 use crate::mapping;
+use crate::{check, forget};
 
 /// The Mailmojo connector of a function instance.
 #[derive(Debug, Default)]
@@ -35,7 +39,7 @@ impl Connector for Mailmojo {
 
     async fn sync(&self, job: Job<'_, Self>) -> Result<Changes, ApiError> {
         let client = Client::new(job.http, job.vendor, job.credentials);
-        self.defined.ensure(job.account, define(&client)).await?;
+        job.once(&self.defined, define(&client)).await?;
 
         let email = job.subscriber.email.lookup();
         let list_id = &job.credentials.list_id;
@@ -44,7 +48,10 @@ impl Connector for Mailmojo {
             let wanted = Wanted::of(&Contact::default(), &job);
             client.subscribe(list_id, &email, &wanted.whole()).await?;
             changes.writes += 1;
-            changes.tags_added = wanted.plan.added();
+            changes.contacts.push(ContactChanges {
+                is_new: true,
+                ..wanted.changes(&Contact::default())
+            });
             return Ok(changes);
         };
 
@@ -53,8 +60,7 @@ impl Connector for Mailmojo {
             client.update(&email, &write).await?;
             changes.writes += 1;
         }
-        changes.tags_added = wanted.plan.added();
-        changes.tags_removed = wanted.plan.removed();
+        changes.contacts.push(wanted.changes(&contact));
         // Who unsubscribed, bounced or was deleted, there or as a whole, is left alone.
         if contact.active && !contact.lists.contains(list_id) {
             match client.subscribe(list_id, &email, &wanted.whole()).await {
@@ -68,6 +74,23 @@ impl Connector for Mailmojo {
         }
         Ok(changes)
     }
+
+    async fn check(&self, account: Account<'_, Self>) -> Vec<Finding> {
+        check::check(&client(&account), &account.credentials.list_id).await
+    }
+
+    async fn forget(
+        &self,
+        account: Account<'_, Self>,
+        whom: Whom<'_>,
+        trail: &Trail,
+    ) -> Result<(), ApiError> {
+        forget::forget(&client(&account), whom, trail).await
+    }
+}
+
+fn client<'a>(account: &Account<'a, Mailmojo>) -> Client<'a> {
+    Client::new(account.http, account.vendor, account.credentials)
 }
 
 /// Makes sure that the account has every field. Mailmojo itself does not say how,
@@ -136,6 +159,26 @@ impl Wanted {
             personal: self.personal.clone(),
             tags: self.tags.last().cloned(),
             custom: Some(self.custom.clone()),
+        }
+    }
+
+    /// What changes about the contact.
+    fn changes(&self, contact: &Contact) -> ContactChanges {
+        let personal = self.personal.iter();
+        let personal =
+            personal.map(|(key, value)| FieldChange::set(key, value.as_str().into(), true));
+        let own = mapping::DEFINITIONS.iter().filter_map(|(name, _)| {
+            let value = self.custom.get(*name)?;
+            let change = match value {
+                Value::Null => FieldChange::cleared(name),
+                value => FieldChange::set(name, value.clone(), false),
+            };
+            (!agrees(contact.custom.get(*name).unwrap_or(&Value::Null), value)).then_some(change)
+        });
+        ContactChanges {
+            tags: TagChanges::of(&self.plan, &contact.tags),
+            fields: personal.chain(own).collect(),
+            ..ContactChanges::default()
         }
     }
 

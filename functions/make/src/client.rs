@@ -55,6 +55,39 @@ impl<'a> Client<'a> {
         }
     }
 
+    /// The list that the credentials are for.
+    pub fn list_id(&self) -> &str {
+        self.list_id
+    }
+
+    /// Whether the account has the list.
+    ///
+    /// # Errors
+    /// [`ApiError`] where Make.as refuses, does not answer or answers otherwise.
+    pub async fn has_list(&self) -> Result<bool, ApiError> {
+        let call = Call::new(Method::GET, "/subscriberlists", &[]);
+        let lists: Vec<Value> = self.api.read(call).await?.json()?;
+        let id = |list: &Value| text(list.get("id")?);
+        Ok(lists.iter().filter_map(id).any(|id| id == self.list_id))
+    }
+
+    /// A subscriber of the list. `None` where it has none.
+    ///
+    /// # Errors
+    /// [`ApiError`] where Make.as refuses, does not answer or answers otherwise.
+    pub async fn any_subscriber(&self) -> Result<Option<Subscriber>, ApiError> {
+        let call = Call::new(Method::GET, "/subscribers/by_list", &[])
+            .query("list_id", self.list_id)
+            .query("page", "1")
+            .query("per_page", "1");
+        let reply = self.api.read(call).await?;
+        let subscribers: Vec<Map<String, Value>> = reply.json()?;
+        match subscribers.into_iter().next() {
+            Some(fields) => self.subscriber_of(&reply, fields).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// The subscriber of this address. `None` where there is none.
     ///
     /// # Errors
@@ -62,25 +95,33 @@ impl<'a> Client<'a> {
     pub async fn subscriber(&self, email: &str) -> Result<Option<Subscriber>, ApiError> {
         let call =
             Call::new(Method::POST, "/subscribers/by_email", &[]).json(json!({ "email": email }));
-        let reply = match self.api.send(call).await {
+        let reply = match self.api.read(call).await {
             Err(error) if error.status() == Some(404) => return Ok(None),
             reply => reply?,
         };
-        let fields: Map<String, Value> = reply.json()?;
+        let subscriber = self.subscriber_of(&reply, reply.json()?).await?;
+        Ok(Some(subscriber))
+    }
+
+    async fn subscriber_of(
+        &self,
+        reply: &Reply,
+        fields: Map<String, Value>,
+    ) -> Result<Subscriber, ApiError> {
         let tags = match fields.get("tags") {
             None | Some(Value::Null) => Vec::new(),
-            Some(Value::Array(tags)) => self.names(&reply, tags).await?,
+            Some(Value::Array(tags)) => self.names(reply, tags).await?,
             Some(_) => return Err(reply.malformed("tags is no list")),
         };
         let lists = fields.get("lists").and_then(Value::as_array).map(|lists| {
             let id = |list: &Value| text(list.get("id").unwrap_or(list));
             lists.iter().filter_map(id).collect()
         });
-        Ok(Some(Subscriber {
+        Ok(Subscriber {
             fields,
             tags,
             lists,
-        }))
+        })
     }
 
     /// The names of tags that are given by name, as objects, or by id.
@@ -102,7 +143,7 @@ impl<'a> Client<'a> {
             return Ok(shown);
         }
         let call = Call::new(Method::GET, "/subscriber_tags", &[]);
-        let reply = self.api.send(call).await?;
+        let reply = self.api.read(call).await?;
         let catalogue: Vec<Value> = reply.json()?;
         let titles: Vec<(String, String)> = catalogue
             .iter()
@@ -132,7 +173,19 @@ impl<'a> Client<'a> {
             .query("subscriber_list_id[]", self.list_id)
             .query("tag", "replace")
             .json(body);
-        self.api.send(call).await.map(drop)
+        self.api.write(call).await.map(drop)
+    }
+
+    /// Changes the subscriber of this id, whose tags become exactly those of the
+    /// body. It creates nobody and puts nobody on a list.
+    ///
+    /// # Errors
+    /// [`ApiError`] where Make.as refuses or does not answer.
+    pub async fn change(&self, id: &str, body: Value) -> Result<(), ApiError> {
+        let call = Call::new(Method::PATCH, "/subscribers/{id}", &[id])
+            .query("tag", "replace")
+            .json(body);
+        self.api.write(call).await.map(drop)
     }
 
     /// Creates or updates products. The number of calls.
@@ -159,7 +212,7 @@ impl<'a> Client<'a> {
         let mut calls = 0;
         for part in items.chunks(ITEMS_PER_CALL) {
             let call = Call::new(Method::POST, endpoint, &[]).json(part.into());
-            self.api.send(call).await?;
+            self.api.write(call).await?;
             calls += 1;
         }
         Ok(calls)
@@ -167,7 +220,7 @@ impl<'a> Client<'a> {
 }
 
 /// A text, or a number as its digits.
-fn text(value: &Value) -> Option<String> {
+pub(crate) fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),

@@ -9,12 +9,21 @@ use serde_json::{Map, Value, json};
 use shared::derivation::{CatalogueProduct, Subscriber, SubscriptionRecord};
 use shared::personal::Personal;
 
+/// The fields of a subscriber that a sync may change, and whether their values
+/// are about a person. The address is the key, so it never changes.
+pub const FIELDS: [(&str, bool); 4] = [
+    ("firstname", true),
+    ("lastname", true),
+    ("company", true),
+    ("external_id", false),
+];
+
 /// The subscriber with all the tags that they will have.
 ///
 /// Decided. Known: the fields. Assumed: name and company are the publisher's
 /// as well as ours, so they are left out, and thereby left alone, where Sesamy
 /// has none.
-pub fn subscriber(subscriber: &Subscriber, tags: &[String]) -> Value {
+pub fn subscriber(subscriber: &Subscriber, tags: &[String]) -> Map<String, Value> {
     let mut body = Map::new();
     body.insert("email".to_owned(), subscriber.email.lookup().into());
     for (key, value) in personal(subscriber) {
@@ -22,7 +31,7 @@ pub fn subscriber(subscriber: &Subscriber, tags: &[String]) -> Value {
     }
     body.insert("external_id".to_owned(), subscriber.user_id.as_str().into());
     body.insert("tags".to_owned(), tags.into());
-    Value::Object(body)
+    body
 }
 
 /// Name and company by Make.as's keys, as far as Sesamy has them.

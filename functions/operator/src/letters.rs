@@ -70,15 +70,15 @@ impl Depth {
     }
 }
 
-/// SQS did not do what was asked. Holds no content of any message.
+/// AWS did not do what was asked. Holds no content of any message.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
-    "{what} failed: {reason}; check that the queue exists and that the role of OperatorFunction may use it, then try again"
+    "{what} failed: {reason}; check that it exists and that the role of OperatorFunction may use it, then try again"
 )]
 pub struct Unavailable {
     /// What was asked.
     pub what: &'static str,
-    /// Why it was not done: SQS's code, or the chain of causes.
+    /// Why it was not done: AWS's code, or the chain of causes.
     pub reason: String,
 }
 

@@ -1,17 +1,20 @@
 //! From an event to its answer.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
+use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::connectors::Connectors;
-use crate::error::ErrorAnswer;
+use crate::error::{ErrorAnswer, Invalid};
 use crate::letters::DeadLetters;
 use crate::redrive::{self, Report};
-use crate::request::Action;
+use crate::request::{Action, Resync, Wish};
+use crate::resync::{self, Platform, Resyncs, Tick};
 use crate::status::{self, Status};
 
 /// What is kept of an invocation's time: for a call under way when the time for
@@ -47,6 +50,14 @@ pub enum Answer {
     Status(Status),
     /// What a redrive did.
     Redrive(Box<Report>),
+    /// How a run over all of a vendor's readers stands.
+    Resync(Box<resync::Report>),
+    /// What became of a resync of one reader.
+    ResyncOne(Box<resync::One>),
+    /// What became of a resync of every vendor.
+    Reconciliation(resync::Reconciliation),
+    /// Which ticks are to come again. Lambda reads it, no person.
+    Ticks(SqsBatchResponse),
     /// Nothing was done.
     Refused {
         /// Why.
@@ -55,27 +66,48 @@ pub enum Answer {
 }
 
 /// A function instance.
-pub struct Operator<Q> {
+pub struct Operator<Q, P> {
     connectors: Connectors<Q>,
+    platform: P,
+    requests_per_minute: NonZeroU32,
 }
 
-impl<Q: DeadLetters> Operator<Q> {
-    /// An operator of these connectors.
-    pub fn new(connectors: Connectors<Q>) -> Self {
-        Self { connectors }
+impl<Q: DeadLetters, P: Platform> Operator<Q, P> {
+    /// An operator of these connectors. Sesamy takes so many requests a minute
+    /// from each vendor.
+    pub fn new(connectors: Connectors<Q>, platform: P, requests_per_minute: NonZeroU32) -> Self {
+        Self {
+            connectors,
+            platform,
+            requests_per_minute,
+        }
     }
 
-    /// Does what the event asks for.
+    /// Does what the event asks for: a person's, or SQS's with ticks of resyncs.
     pub async fn answer(&self, event: Value, time_left: Duration) -> Answer {
+        if event.get("Records").is_some() {
+            return self.ticks(event).await;
+        }
         let deadline = Deadline::after(time_left);
+        let resyncs = self.resyncs();
         match Action::read(event, &self.connectors) {
             Ok(Action::Status) => {
                 info!(action = "status", "Asked how the connectors stand.");
-                Answer::Status(status::run(&self.connectors, deadline).await)
+                Answer::Status(status::run(&self.connectors, &resyncs, deadline).await)
             }
             Ok(Action::Redrive(request)) => {
                 Answer::Redrive(Box::new(redrive::run(request, deadline).await))
             }
+            Ok(Action::Resync(Resync { vendor_id, wish })) => match wish {
+                Wish::One(user_id, asked) => {
+                    Answer::ResyncOne(Box::new(resyncs.one(vendor_id, user_id, asked).await))
+                }
+                Wish::Start(asked) => resynced(resyncs.start(vendor_id, asked).await),
+                Wish::Stop => resynced(resyncs.stop(vendor_id).await),
+                Wish::Resume => resynced(resyncs.resume(vendor_id).await),
+                Wish::Show => resynced(resyncs.show(vendor_id).await),
+            },
+            Ok(Action::Reconcile) => Answer::Reconciliation(resyncs.reconcile(deadline).await),
             Err(invalid) => {
                 warn!(faults = invalid.0.len(), "Refused a request with faults.");
                 Answer::Refused {
@@ -84,6 +116,49 @@ impl<Q: DeadLetters> Operator<Q> {
             }
         }
     }
+
+    fn resyncs(&self) -> Resyncs<'_, Q, P> {
+        Resyncs {
+            connectors: &self.connectors,
+            platform: &self.platform,
+            requests_per_minute: self.requests_per_minute,
+        }
+    }
+
+    /// Takes ticks. One that cannot be understood becomes a dead letter in the
+    /// end, which an alarm tells of.
+    async fn ticks(&self, event: Value) -> Answer {
+        let event: SqsEvent = match serde_json::from_value(event) {
+            Ok(event) => event,
+            Err(_) => {
+                let reason = "is of the form of SQS's but cannot be read".to_owned();
+                return Answer::Refused {
+                    error: Invalid::one("Records", reason).into(),
+                };
+            }
+        };
+        let mut response = SqsBatchResponse::default();
+        for record in event.records {
+            let message = record.message_id.unwrap_or_default();
+            let body = record.body.unwrap_or_default();
+            let failed = match serde_json::from_str::<Tick>(&body) {
+                Ok(tick) => match self.resyncs().tick(&tick, &message).await {
+                    Ok(()) => continue,
+                    Err(failed) => failed.to_string(),
+                },
+                Err(_) => "it is no tick of a resync".to_owned(),
+            };
+            error!(message, reason = failed, "A tick of a resync comes again.");
+            let mut failure = BatchItemFailure::default();
+            failure.item_identifier = message;
+            response.batch_item_failures.push(failure);
+        }
+        Answer::Ticks(response)
+    }
+}
+
+fn resynced(report: resync::Report) -> Answer {
+    Answer::Resync(Box::new(report))
 }
 
 #[cfg(test)]
@@ -91,14 +166,24 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::resync::stand_in::{VENDOR, World};
     use crate::stand_in::StandIn;
 
     const INVOCATION: Duration = Duration::from_secs(60);
 
-    async fn answer(event: Value) -> Value {
+    fn operator() -> Operator<StandIn, World> {
         let urls = Connectors::read("rule=rule,rule-dead").unwrap();
-        let operator = Operator::new(urls.map(|_| StandIn::default()));
+        let connectors = urls.map(|_| StandIn::default());
+        let limit = NonZeroU32::new(100).unwrap();
+        Operator::new(connectors, World::new(&["rule"], 3, 100), limit)
+    }
+
+    async fn answer_of(operator: &Operator<StandIn, World>, event: Value) -> Value {
         serde_json::to_value(operator.answer(event, INVOCATION).await).unwrap()
+    }
+
+    async fn answer(event: Value) -> Value {
+        answer_of(&operator(), event).await
     }
 
     fn sample(name: &str) -> Value {
@@ -109,11 +194,55 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_samples_are_answered() {
-        for name in ["status", "redrive"] {
+        let samples = [
+            ("status", "status"),
+            ("redrive", "redrive"),
+            ("resync", "resync"),
+            ("resync-user", "resync"),
+            ("resync-show", "resync"),
+            ("resync-stop", "resync"),
+            ("resync-resume", "resync"),
+            ("reconcile", "reconcile"),
+        ];
+        for (name, action) in samples {
             let answer = answer(sample(name)).await;
-            assert_eq!(answer["action"], name, "{answer}");
+            assert_eq!(answer["action"], action, "{answer}");
             assert_eq!(answer.get("error"), None, "{answer}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_schedule_sends_is_a_reconciliation() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../template.yaml");
+        let template = std::fs::read_to_string(path).unwrap();
+        let rule = template.split("\n  ReconcileRule:\n").nth(1).unwrap();
+        let input = rule
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("Input: "));
+        let input = input.unwrap().trim_matches('\'');
+        let answer = answer(serde_json::from_str(input).unwrap()).await;
+        assert_eq!(answer["action"], "reconcile", "{answer}");
+        assert_eq!(answer["vendors"][0]["did"], "started", "{answer}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_tick_makes_a_run_go_on_and_one_that_is_none_comes_again() {
+        let operator = operator();
+        let start = json!({"action": "resync", "vendorId": VENDOR});
+        assert_eq!(answer_of(&operator, start).await["did"], "started");
+        let chain = operator.platform.run().chain;
+        let tick = json!({"vendorId": VENDOR, "chain": chain, "step": 1});
+        let event = |body: String| json!({"Records": [{"messageId": "m1", "body": body}]});
+        let done = answer_of(&operator, event(tick.to_string())).await;
+        assert_eq!(done, json!({"batchItemFailures": []}));
+        assert_eq!(operator.platform.run().turn.step, 1);
+        for body in ["", "{}", "anna@example.com"] {
+            let failed = answer_of(&operator, event(body.to_owned())).await;
+            let expected = json!({"batchItemFailures": [{"itemIdentifier": "m1"}]});
+            assert_eq!(failed, expected, "{body}");
+        }
+        let status = answer_of(&operator, json!({"action": "status"})).await;
+        assert_eq!(status["resyncs"][VENDOR]["state"], "running", "{status}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -134,8 +263,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn without_time_nothing_is_begun() {
-        let urls = Connectors::read("rule=rule,rule-dead").unwrap();
-        let operator = Operator::new(urls.map(|_| StandIn::default()));
+        let operator = operator();
         let event = json!({"action": "redrive", "connector": "rule"});
         let answer = operator.answer(event, Duration::from_secs(5)).await;
         assert!(matches!(answer, Answer::Redrive(report) if report.stopped == "time"));

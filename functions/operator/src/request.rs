@@ -4,7 +4,7 @@
 use std::num::NonZeroU64;
 
 use serde_json::{Map, Value};
-use shared::identity::VendorId;
+use shared::identity::{UserId, VendorId};
 
 use crate::connectors::{Connector, Connectors};
 use crate::error::{Fault, Invalid};
@@ -17,6 +17,34 @@ pub enum Action<'a, Q> {
     Status,
     /// Dead letters are to go back to their connector's queue.
     Redrive(Redrive<'a, Q>),
+    /// Readers are to be synced without an event.
+    Resync(Resync<'a, Q>),
+    /// A run is to be begun for every vendor.
+    Reconcile,
+}
+
+/// Whose readers are to be synced without an event.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Resync<'a, Q> {
+    /// The vendor.
+    pub vendor_id: VendorId,
+    /// What is to be done.
+    pub wish: Wish<'a, Q>,
+}
+
+/// What is to be done about a vendor's resync.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Wish<'a, Q> {
+    /// This reader is to be synced now.
+    One(UserId, Option<Vec<&'a Connector<Q>>>),
+    /// A run over all readers is to begin.
+    Start(Option<Vec<&'a Connector<Q>>>),
+    /// The run is to stop.
+    Stop,
+    /// The run is to go on.
+    Resume,
+    /// How the run stands.
+    Show,
 }
 
 /// Which dead letters are to go back.
@@ -31,7 +59,10 @@ pub struct Redrive<'a, Q> {
 }
 
 /// The names of all actions.
-const ACTIONS: &str = "status, redrive";
+const ACTIONS: &str = "status, redrive, resync, reconcile";
+
+/// What can be done about a vendor's run.
+const WISHES: &str = "start, stop, resume, show";
 
 impl<'a, Q> Action<'a, Q> {
     /// Reads an event.
@@ -96,12 +127,77 @@ impl<'a, Q> Action<'a, Q> {
                 });
                 fields.finish(redrive)
             }
+            "resync" => {
+                let resync = resync(&mut fields, connectors);
+                fields.finish(resync.map(Self::Resync))
+            }
+            "reconcile" => fields.finish(Some(Self::Reconcile)),
             _ => Err(Invalid::one(
                 "action",
                 format!("is not known; known are: {ACTIONS}"),
             )),
         }
     }
+}
+
+fn resync<'a, Q>(fields: &mut Fields, connectors: &'a Connectors<Q>) -> Option<Resync<'a, Q>> {
+    let vendor_id = fields.text("vendorId", |id| {
+        VendorId::try_from(id).map_err(|error| error.to_string())
+    });
+    if matches!(vendor_id, Field::Absent) {
+        fields.fault("vendorId", "is required".to_owned());
+    }
+    let user_id = fields.text("userId", |id| {
+        UserId::try_from(id).map_err(|error| error.to_string())
+    });
+    let asked = fields.field("connectors", |value| named(value, connectors));
+    let wish = fields.text("do", |wish| match wish {
+        "start" => Ok(None),
+        "stop" => Ok(Some(Wish::Stop)),
+        "resume" => Ok(Some(Wish::Resume)),
+        "show" => Ok(Some(Wish::Show)),
+        _ => Err(format!("must be one of: {WISHES}")),
+    });
+    if let Field::Given(Some(_)) = wish {
+        for (name, absent) in [
+            ("userId", matches!(user_id, Field::Absent)),
+            ("connectors", matches!(asked, Field::Absent)),
+        ] {
+            if !absent {
+                fields.fault(name, "goes with \"do\": \"start\" alone".to_owned());
+            }
+        }
+    }
+    let asked = asked.given();
+    let wish = match (wish.given().flatten(), user_id.given()) {
+        (Some(wish), _) => wish,
+        (None, Some(user_id)) => Wish::One(user_id, asked),
+        (None, None) => Wish::Start(asked),
+    };
+    let vendor_id = vendor_id.given()?;
+    Some(Resync { vendor_id, wish })
+}
+
+/// The connectors that a list names, at least one, each once.
+fn named<'a, Q>(
+    list: &Value,
+    connectors: &'a Connectors<Q>,
+) -> Result<Vec<&'a Connector<Q>>, String> {
+    let known = || {
+        let names = connectors.names();
+        format!("must be a list of at least one of these, each once: {names}")
+    };
+    let names = list.as_array().filter(|names| !names.is_empty());
+    let mut found: Vec<&Connector<Q>> = Vec::new();
+    for name in names.ok_or_else(known)? {
+        let connector = name.as_str().and_then(|name| connectors.named(name));
+        let connector = connector.ok_or_else(known)?;
+        if found.iter().any(|other| other.name == connector.name) {
+            return Err(known());
+        }
+        found.push(connector);
+    }
+    Ok(found)
 }
 
 /// What came of reading a field.
@@ -255,14 +351,102 @@ mod tests {
             (json!({}), "is required, one of: "),
         ];
         for (event, expected) in cases {
-            let expected = ("action".to_owned(), format!("{expected}status, redrive"));
+            let expected = (
+                "action".to_owned(),
+                format!("{expected}status, redrive, resync, reconcile"),
+            );
             assert_eq!(faults(event.clone()), [expected], "{event}");
         }
         for event in [json!(null), json!([]), json!("status")] {
             let [(field, reason)] = faults(event).try_into().unwrap();
             assert_eq!(field, "");
-            assert!(reason.contains("status, redrive"), "{reason}");
+            assert!(reason.contains(ACTIONS), "{reason}");
         }
+    }
+
+    #[test]
+    fn a_resync_is_of_one_reader_or_of_all() {
+        let connectors = connectors();
+        let read = |event: Value| match Action::read(event, &connectors) {
+            Ok(Action::Resync(Resync { vendor_id, wish })) => {
+                assert_eq!(vendor_id.as_str(), "v");
+                wish
+            }
+            other => panic!("no resync: {other:?}"),
+        };
+        let user = UserId::try_from("email|anna").unwrap();
+        let make = vec![connectors.named("make").unwrap()];
+        let cases = [
+            (json!({}), Wish::Start(None)),
+            (json!({"do": "start"}), Wish::Start(None)),
+            (
+                json!({"connectors": ["make"]}),
+                Wish::Start(Some(make.clone())),
+            ),
+            (
+                json!({"userId": "email|anna"}),
+                Wish::One(user.clone(), None),
+            ),
+            (
+                json!({"userId": "email|anna", "connectors": ["make"]}),
+                Wish::One(user, Some(make)),
+            ),
+            (json!({"do": "stop"}), Wish::Stop),
+            (json!({"do": "resume"}), Wish::Resume),
+            (json!({"do": "show"}), Wish::Show),
+        ];
+        for (fields, expected) in cases {
+            let mut event = json!({"action": "resync", "vendorId": "v"});
+            let fields = fields.as_object().unwrap().clone();
+            event.as_object_mut().unwrap().extend(fields);
+            assert_eq!(read(event.clone()), expected, "{event}");
+        }
+    }
+
+    #[test]
+    fn a_resync_with_faults_is_none_at_all() {
+        let cases = [
+            (json!({}), vec!["vendorId"]),
+            (json!({"vendorId": ""}), vec!["vendorId"]),
+            (json!({"vendorId": "v", "userId": null}), vec!["userId"]),
+            (json!({"vendorId": "v", "userID": "u"}), vec!["userID"]),
+            (json!({"vendorId": "v", "do": "pause"}), vec!["do"]),
+            (json!({"vendorId": "v", "do": null}), vec!["do"]),
+            (
+                json!({"vendorId": "v", "do": "stop", "userId": "u"}),
+                vec!["userId"],
+            ),
+            (
+                json!({"vendorId": "v", "do": "show", "connectors": ["make"]}),
+                vec!["connectors"],
+            ),
+            (
+                json!({"vendorId": "v", "connectors": []}),
+                vec!["connectors"],
+            ),
+            (
+                json!({"vendorId": "v", "connectors": "make"}),
+                vec!["connectors"],
+            ),
+            (
+                json!({"vendorId": "v", "connectors": ["Make"]}),
+                vec!["connectors"],
+            ),
+            (
+                json!({"vendorId": "v", "connectors": ["make", "make"]}),
+                vec!["connectors"],
+            ),
+        ];
+        for (mut event, expected) in cases {
+            event["action"] = "resync".into();
+            let fields: Vec<_> = faults(event.clone())
+                .into_iter()
+                .map(|(field, _)| field)
+                .collect();
+            assert_eq!(fields, expected, "{event}");
+        }
+        let event = json!({"action": "reconcile", "vendorId": "v"});
+        assert_eq!(faults(event).len(), 1);
     }
 
     #[test]

@@ -14,7 +14,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::time::Instant;
@@ -24,6 +24,7 @@ use crate::connectors::Connectors;
 use crate::error::ErrorAnswer;
 use crate::letters::{DeadLetters, Depth, Letter, MOST_AT_ONCE, Receipt, Unavailable};
 use crate::operator::Deadline;
+use crate::resync::{Platform, Resyncs, Runs};
 
 /// How often a connector's letters are received: 100 letters at most.
 const RECEIVES: usize = 10;
@@ -48,6 +49,8 @@ pub struct Status {
     action: &'static str,
     /// By name.
     connectors: BTreeMap<String, Standing>,
+    /// By vendor, ended ones included.
+    resyncs: Runs,
     notes: [&'static str; 2],
 }
 
@@ -114,8 +117,12 @@ struct Sample {
     sent_at: Option<Timestamp>,
 }
 
-/// How all connectors stand, looked at at the same time.
-pub async fn run<Q: DeadLetters>(connectors: &Connectors<Q>, deadline: Deadline) -> Status {
+/// How all connectors and resyncs stand, looked at at the same time.
+pub async fn run<Q: DeadLetters, P: Platform>(
+    connectors: &Connectors<Q>,
+    resyncs: &Resyncs<'_, Q, P>,
+    deadline: Deadline,
+) -> Status {
     let standings = connectors.iter().map(async |connector| {
         let standing = match standing(&connector.queues, deadline).await {
             Ok(status) => Standing::Known(status),
@@ -128,9 +135,11 @@ pub async fn run<Q: DeadLetters>(connectors: &Connectors<Q>, deadline: Deadline)
         };
         (connector.name.clone(), standing)
     });
+    let (standings, resyncs) = join(join_all(standings), resyncs.runs()).await;
     Status {
         action: "status",
-        connectors: join_all(standings).await.into_iter().collect(),
+        connectors: standings.into_iter().collect(),
+        resyncs,
         notes: [
             "SQS counts approximately; its numbers may lag by a minute.",
             "The age of the oldest waiting message is in CloudWatch: metric ApproximateAgeOfOldestMessage of AWS/SQS. Its alarm rings from 15 minutes.",
@@ -246,9 +255,12 @@ fn short(text: String) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::resync::stand_in::World;
     use crate::stand_in::StandIn;
 
     const INVOCATION: Duration = Duration::from_secs(60);
@@ -259,7 +271,13 @@ mod tests {
             "rule" => rule.clone(),
             _ => make.clone(),
         });
-        serde_json::to_value(run(&connectors, Deadline::after(INVOCATION)).await).unwrap()
+        let resyncs = Resyncs {
+            connectors: &connectors,
+            platform: &World::new(&["rule"], 0, 100),
+            requests_per_minute: NonZeroU32::new(100).unwrap(),
+        };
+        let status = run(&connectors, &resyncs, Deadline::after(INVOCATION)).await;
+        serde_json::to_value(status).unwrap()
     }
 
     fn body(vendor: &str, user: &str, event: &str) -> String {

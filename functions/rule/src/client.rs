@@ -4,10 +4,13 @@
 //! "assumed". `fields_clear` and `tags/clear` are never used: they would take
 //! what is not ours. No call sets a status, an opt-in or a suppression.
 
+use std::collections::BTreeMap;
+
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 use shared::http::{Api, ApiDescription, ApiError, Authorization, Call, Http, Method};
 use shared::identity::VendorId;
+use shared::personal::Personal;
 
 use crate::credentials::RuleCredentials;
 use crate::mapping::{Field, FieldType};
@@ -33,18 +36,24 @@ pub enum Automation {
     Force,
 }
 
-/// What Rule answers to an upsert.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What became of an upsert.
+#[derive(Debug, Clone, PartialEq)]
 pub enum Upserted {
     /// The subscriber is there.
-    Subscriber {
-        /// Rule's own id, where the answer names it.
-        id: Option<u64>,
-        /// The phone number Rule holds.
-        phone_number: Option<String>,
-    },
+    Subscriber(Subscriber),
     /// The address is on the account's suppression list, so there is no subscriber.
     Suppressed,
+    /// The upsert was withheld. There is this subscriber, or none yet.
+    Withheld(Option<Subscriber>),
+}
+
+/// A subscriber, as Rule shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscriber {
+    /// Rule's own id, where the answer names it.
+    pub id: Option<u64>,
+    /// The phone number Rule holds.
+    pub phone_number: Option<Personal>,
 }
 
 /// A vendor's Rule account.
@@ -69,7 +78,7 @@ impl<'a> Client<'a> {
             .collect();
         let body = json!({ "fields": fields });
         let call = Call::new(Method::POST, "/v2/customizations", &[]).json(body);
-        self.0.send(call).await.map(drop)
+        self.0.write(call).await.map(drop)
     }
 
     /// Creates or updates the subscriber of this address. Tags are added, fields
@@ -79,6 +88,8 @@ impl<'a> Client<'a> {
     /// too, and a number that a family shares must not put one reader's tags on
     /// another.
     ///
+    /// Where it is withheld, the subscriber is looked up instead.
+    ///
     /// # Errors
     /// [`ApiError`] where Rule refuses or does not answer.
     pub async fn upsert(
@@ -87,27 +98,56 @@ impl<'a> Client<'a> {
         tags: &[&str],
         fields: &[Field],
     ) -> Result<Upserted, ApiError> {
-        let fields: Vec<Value> = fields
-            .iter()
-            .map(|field| {
-                json!({ "key": field.key, "value": field.value, "type": field.kind.name() })
-            })
-            .collect();
         let mut chunks = tags.chunks(TAGS_PER_CALL);
         let body = json!({
             "update_on_duplicate": true,
             "tags": chunks.next().unwrap_or_default(),
-            "subscribers": { "email": email, "fields": fields },
+            "subscribers": { "email": email, "fields": shown(fields) },
         });
         let call = Call::new(Method::POST, "/v2/subscribers", &[]).json(body);
-        let answer: Map<String, Value> = self.0.send(call).await?.json()?;
-        let upserted = read_upserted(&answer);
+        let upserted = match self.0.write(call).await? {
+            Some(reply) => read_upserted(&reply.json()?),
+            None => Upserted::Withheld(self.subscriber(email).await?),
+        };
         if upserted != Upserted::Suppressed {
             for more in chunks {
                 self.add_tags(email, more, Automation::Unset).await?;
             }
         }
         Ok(upserted)
+    }
+
+    /// The subscriber of this address. `None` where there is none, which Rule
+    /// counts as an error of the key: no sync asks.
+    ///
+    /// # Errors
+    /// [`ApiError`] where Rule refuses, does not answer or answers otherwise.
+    pub async fn subscriber(&self, email: &str) -> Result<Option<Subscriber>, ApiError> {
+        let call = Call::new(Method::GET, "/v2/subscribers/{email}", &[email])
+            .query("identified_by", "email");
+        let reply = match self.0.read(call).await {
+            Err(error) if error.status() == Some(404) => return Ok(None),
+            reply => reply?,
+        };
+        let answer: Map<String, Value> = reply.json()?;
+        let subscriber = answer.get("subscriber").filter(|s| s.is_object());
+        subscriber
+            .map(|subscriber| Some(read_subscriber(subscriber)))
+            .ok_or_else(|| reply.malformed("it holds no subscriber"))
+    }
+
+    /// The values of the subscriber's fields by key, `Group.Field`. No sync
+    /// asks: it writes them all.
+    ///
+    /// # Errors
+    /// [`ApiError`] where Rule refuses, does not answer or answers otherwise.
+    pub async fn fields(&self, email: &str) -> Result<BTreeMap<String, Value>, ApiError> {
+        // "subscriber" in the singular, unlike every other path.
+        let call = Call::new(Method::GET, "/v2/subscriber/{email}/fields", &[email])
+            .query("identified_by", "email");
+        let reply = self.0.read(call).await?;
+        let answer: Value = reply.json()?;
+        by_key(&answer, "value").ok_or_else(|| reply.malformed("it holds no groups of fields"))
     }
 
     /// The names of the tags the subscriber has.
@@ -117,7 +157,7 @@ impl<'a> Client<'a> {
     pub async fn tags(&self, email: &str) -> Result<Vec<String>, ApiError> {
         let call = Call::new(Method::GET, "/v2/subscribers/{email}/tags", &[email])
             .query("identified_by", "email");
-        let reply = self.0.send(call).await?;
+        let reply = self.0.read(call).await?;
         let answer: Value = reply.json()?;
         let tags = answer
             .get("tags")
@@ -147,7 +187,7 @@ impl<'a> Client<'a> {
             let call = Call::new(Method::POST, "/v2/subscribers/{email}/tags", &[email])
                 .query("identified_by", "email")
                 .json(body);
-            self.0.send(call).await?;
+            self.0.write(call).await?;
         }
         Ok(())
     }
@@ -163,20 +203,58 @@ impl<'a> Client<'a> {
             &[email, tag],
         )
         .query("identified_by", "email");
-        match self.0.send(call).await {
+        match self.0.write(call).await {
             Err(error) if error.status() == Some(404) => Ok(()),
             answer => answer.map(drop),
         }
     }
 
-    /// Sets the phone number of the subscriber of this id, and nothing else.
+    /// Sets fields of the subscriber of this id, and nothing else. It creates nobody.
     ///
     /// # Errors
     /// [`ApiError`] where Rule refuses or does not answer.
-    pub async fn set_phone(&self, id: u64, phone: &str) -> Result<(), ApiError> {
-        let body = json!({ "phone_number": phone });
-        let call = Call::new(Method::PUT, "/v2/subscribers/{id}", &[&id.to_string()]).json(body);
-        self.0.send(call).await.map(drop)
+    pub async fn set_fields(&self, id: Option<u64>, fields: &[Field]) -> Result<(), ApiError> {
+        self.change(id, json!({ "fields": shown(fields) })).await
+    }
+
+    /// The types of the account's fields by key, of the first hundred groups.
+    ///
+    /// # Errors
+    /// [`ApiError`] where Rule refuses, does not answer or answers otherwise.
+    pub async fn definitions(&self) -> Result<BTreeMap<String, Value>, ApiError> {
+        let call = Call::new(Method::GET, "/v2/customizations", &[]).query("limit", "100");
+        let reply = self.0.read(call).await?;
+        let answer: Value = reply.json()?;
+        by_key(&answer, "type").ok_or_else(|| reply.malformed("it holds no groups of fields"))
+    }
+
+    /// Whether the account's tags can be read, of which one is.
+    ///
+    /// # Errors
+    /// [`ApiError`] where Rule refuses, does not answer or answers otherwise.
+    pub async fn any_tag(&self) -> Result<(), ApiError> {
+        let call = Call::new(Method::GET, "/v2/tags", &[]).query("limit", "1");
+        let reply = self.0.read(call).await?;
+        let answer: Value = reply.json()?;
+        let tags = answer.get("tags").filter(|tags| tags.is_array());
+        tags.map(drop)
+            .ok_or_else(|| reply.malformed("it holds no list of tags"))
+    }
+
+    /// Sets the phone number of the subscriber of this id, and nothing else.
+    /// The id is `None` where an upsert that was withheld would have given it.
+    ///
+    /// # Errors
+    /// [`ApiError`] where Rule refuses or does not answer.
+    pub async fn set_phone(&self, id: Option<u64>, phone: &str) -> Result<(), ApiError> {
+        self.change(id, json!({ "phone_number": phone })).await
+    }
+
+    async fn change(&self, id: Option<u64>, body: Value) -> Result<(), ApiError> {
+        let id = id.map(|id| id.to_string());
+        let id = id.as_deref();
+        let call = Call::new(Method::PUT, "/v2/subscribers/{id}", id.as_slice()).json(body);
+        self.0.write(call).await.map(drop)
     }
 }
 
@@ -186,17 +264,42 @@ fn read_upserted(answer: &Map<String, Value>) -> Upserted {
         .get("suppressed")
         .and_then(Value::as_array)
         .is_some_and(|list| !list.is_empty());
-    if subscriber.is_none() && suppressed {
-        return Upserted::Suppressed;
+    match subscriber {
+        None if suppressed => Upserted::Suppressed,
+        None => Upserted::Subscriber(read_subscriber(&Value::Null)),
+        Some(subscriber) => Upserted::Subscriber(read_subscriber(subscriber)),
     }
-    let part = |key: &str| subscriber.and_then(|subscriber| subscriber.get(key));
-    Upserted::Subscriber {
-        id: part("id").and_then(|id| match id {
+}
+
+fn read_subscriber(subscriber: &Value) -> Subscriber {
+    Subscriber {
+        id: subscriber.get("id").and_then(|id| match id {
             Value::String(text) => text.parse().ok(),
             other => other.as_u64(),
         }),
-        phone_number: part("phone_number")
+        phone_number: subscriber
+            .get("phone_number")
             .and_then(Value::as_str)
-            .map(str::to_owned),
+            .map(Personal::new),
     }
+}
+
+/// Fields as Rule reads them.
+fn shown(fields: &[Field]) -> Vec<Value> {
+    let shown = |field: &Field| json!({ "key": field.key, "value": field.value, "type": field.kind.name() });
+    fields.iter().map(shown).collect()
+}
+
+/// One `part` of each field of all groups, by `Group.Field`.
+fn by_key(answer: &Value, part: &str) -> Option<BTreeMap<String, Value>> {
+    let mut parts = BTreeMap::new();
+    for group in answer.get("groups")?.as_array()? {
+        let group_name = group.get("name")?.as_str()?;
+        for field in group.get("fields")?.as_array()? {
+            let name = field.get("name").or_else(|| field.get("key"))?.as_str()?;
+            let part = field.get(part).cloned().unwrap_or_default();
+            parts.insert(format!("{group_name}.{name}"), part);
+        }
+    }
+    Some(parts)
 }

@@ -7,6 +7,7 @@ use std::fmt;
 
 use jiff::civil::Date;
 use serde_json::Value;
+use shared::consumer::FieldChange;
 use shared::derivation::{BillingAddress, Payment, PrimarySubscription, Subscriber};
 use shared::message::{Event, EventType};
 use shared::personal::Personal;
@@ -51,6 +52,28 @@ pub struct Field {
     pub kind: FieldType,
     /// The value: a text, a list of texts, or what clears the field.
     pub value: Value,
+    /// Whether the value is about a person: a name, an address, a number.
+    pub personal: bool,
+}
+
+impl Field {
+    /// What becomes of the field where Rule holds `present`. `None` where it
+    /// has the value already.
+    pub fn change(&self, present: Option<&Value>) -> Option<FieldChange> {
+        let cleared = cleared();
+        let present = present.unwrap_or(&cleared);
+        if *present == self.value {
+            None
+        } else if self.value == cleared {
+            Some(FieldChange::cleared(self.key))
+        } else {
+            Some(FieldChange::set(
+                self.key,
+                self.value.clone(),
+                self.personal,
+            ))
+        }
+    }
 }
 
 /// Without the value, which may be personal.
@@ -220,11 +243,24 @@ pub fn event_tag(event: EventType) -> &'static str {
     }
 }
 
+/// Each of our own fields, cleared: all but Rule's own name and phone, which are
+/// the publisher's as well.
+pub fn cleared_fields() -> impl Iterator<Item = Field> {
+    let own = DEFINITIONS
+        .iter()
+        .filter(|(key, _)| key.starts_with("Sesamy_"));
+    own.map(|definition| field(*definition, None))
+}
+
 type Key = (&'static str, FieldType);
 
 fn field((key, kind): Key, value: Option<Value>) -> Field {
-    let value = value.unwrap_or_else(cleared);
-    Field { key, kind, value }
+    Field {
+        key,
+        kind,
+        value: value.unwrap_or_else(cleared),
+        personal: false,
+    }
 }
 
 /// What clears a field of any type.
@@ -240,7 +276,10 @@ fn text(key: Key, text: Option<&str>) -> Field {
 }
 
 fn personal(key: Key, personal: Option<&Personal>) -> Field {
-    text(key, personal.map(Personal::expose))
+    Field {
+        personal: true,
+        ..text(key, personal.map(Personal::expose))
+    }
 }
 
 fn date(key: Key, date: Option<Date>) -> Field {

@@ -3,23 +3,28 @@
 //! Definitions once per account; the upsert, which makes sure of the wanted
 //! tags; what stale tags there are, and their removal; the phone number; at
 //! last the events. Nothing is looked up before the upsert: an unknown address
-//! answers 404, and Rule blocks a key when half of its calls fail.
+//! answers 404, and Rule blocks a key when half of its calls fail. Only a
+//! preview, whose upsert is withheld, looks the subscriber up instead.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, PoisonError};
 
 use shared::cache::Once;
-use shared::consumer::{Changes, Connector, Job};
+use shared::check::Finding;
+use shared::consumer::{
+    Account, Changes, Connector, ContactChanges, FieldChange, Job, TagChanges, Trail, Whom,
+};
 use shared::derivation::{Tag, reconcile};
 use shared::http::ApiError;
 use shared::personal::Personal;
 use shared::sesamy::Reads;
 use tracing::warn;
 
-use crate::client::{Automation, Client, Upserted};
+use crate::client::{Automation, Client, Subscriber, Upserted};
 use crate::credentials::RuleCredentials;
-use crate::mapping;
+use crate::mapping::{self, Field};
+use crate::{check, forget};
 
 /// How many refused phone numbers are remembered at most.
 const MAX_REFUSED_PHONES: usize = 10_000;
@@ -48,8 +53,7 @@ impl Connector for Rule {
 
     async fn sync(&self, job: Job<'_, Self>) -> Result<Changes, ApiError> {
         let client = Client::new(job.http, job.vendor, job.credentials);
-        self.defined
-            .ensure(job.account, client.define(mapping::DEFINITIONS))
+        job.once(&self.defined, client.define(mapping::DEFINITIONS))
             .await?;
 
         let email = job.subscriber.email.lookup();
@@ -67,19 +71,32 @@ impl Connector for Rule {
             writes: 1,
             ..Changes::default()
         };
-        let upserted = client.upsert(&email, &wanted, &fields).await?;
-        let Upserted::Subscriber { id, phone_number } = upserted else {
-            // The publisher keeps this address out of the account, so there is
-            // nobody to tag.
-            changes.refused_writes = 1;
-            return Ok(changes);
+        let mut contact = ContactChanges::default();
+        let subscriber = match client.upsert(&email, &wanted, &fields).await? {
+            Upserted::Subscriber(subscriber) => Some(subscriber),
+            Upserted::Suppressed => {
+                // The publisher keeps this address out of the account, so there
+                // is nobody to tag.
+                changes.refused_writes = 1;
+                return Ok(changes);
+            }
+            Upserted::Withheld(subscriber) => {
+                let held = match subscriber {
+                    Some(_) => client.fields(&email).await?,
+                    None => BTreeMap::new(),
+                };
+                let change = |field: &Field| field.change(held.get(field.key));
+                contact.fields = fields.iter().filter_map(change).collect();
+                contact.is_new = subscriber.is_none();
+                subscriber
+            }
         };
 
-        self.reconcile(&client, &email, &job, &mut changes).await?;
-        if let Some(id) = id {
-            self.set_phone(&client, &job, id, phone_number.as_deref(), &mut changes)
-                .await?;
-        }
+        self.reconcile(&client, &email, &job, &mut contact, &mut changes)
+            .await?;
+        self.set_phone(&client, &job, subscriber, &mut contact, &mut changes)
+            .await?;
+        changes.contacts.push(contact);
         if job.credentials.events {
             for event in job.events.pending() {
                 let tag = mapping::event_tag(event.event_type);
@@ -90,6 +107,23 @@ impl Connector for Rule {
         }
         Ok(changes)
     }
+
+    async fn check(&self, account: Account<'_, Self>) -> Vec<Finding> {
+        check::check(&client(&account)).await
+    }
+
+    async fn forget(
+        &self,
+        account: Account<'_, Self>,
+        whom: Whom<'_>,
+        trail: &Trail,
+    ) -> Result<(), ApiError> {
+        forget::forget(&client(&account), whom, trail).await
+    }
+}
+
+fn client<'a>(account: &Account<'a, Rule>) -> Client<'a> {
+    Client::new(account.http, account.vendor, account.credentials)
 }
 
 impl Rule {
@@ -99,14 +133,18 @@ impl Rule {
         client: &Client<'_>,
         email: &str,
         job: &Job<'_, Self>,
+        contact: &mut ContactChanges,
         changes: &mut Changes,
     ) -> Result<(), ApiError> {
-        let present = client.tags(email).await?;
+        let present = if contact.is_new {
+            Vec::new()
+        } else {
+            client.tags(email).await?
+        };
         let wanted = &job.subscriber.tags;
         let plan = reconcile(&present, wanted, &[mapping::EVENT_TAG_PREFIX]);
         for stale in &plan.remove {
             client.remove_tag(email, stale).await?;
-            changes.tags_removed += 1;
             changes.writes += 1;
         }
         // Where Rule takes two spellings for one tag, the wanted one went with the other.
@@ -114,6 +152,10 @@ impl Rule {
         if !restored.is_empty() {
             client.add_tags(email, &restored, Automation::Unset).await?;
             changes.writes += 1;
+        }
+        contact.tags = TagChanges::of(&plan, &present);
+        if !present.iter().any(|tag| tag == mapping::BASE_TAG) {
+            contact.tags.added.insert(0, mapping::BASE_TAG.to_owned());
         }
         Ok(())
     }
@@ -124,14 +166,20 @@ impl Rule {
         &self,
         client: &Client<'_>,
         job: &Job<'_, Self>,
-        id: u64,
-        present: Option<&str>,
+        subscriber: Option<Subscriber>,
+        contact: &mut ContactChanges,
         changes: &mut Changes,
     ) -> Result<(), ApiError> {
         let Some(wanted) = job.subscriber.phone.as_ref().map(Personal::expose) else {
             return Ok(());
         };
-        if present.is_some_and(|present| dialled(present) == dialled(wanted)) {
+        let (id, present) = match subscriber {
+            // Rule did not say who it is.
+            Some(Subscriber { id: None, .. }) => return Ok(()),
+            Some(Subscriber { id, phone_number }) => (id, phone_number),
+            None => (None, None),
+        };
+        if present.is_some_and(|present| dialled(present.expose()) == dialled(wanted)) {
             return Ok(());
         }
         let digest = {
@@ -150,7 +198,11 @@ impl Rule {
             return Ok(());
         }
         match client.set_phone(id, wanted).await {
-            Ok(()) => changes.writes += 1,
+            Ok(()) => {
+                changes.writes += 1;
+                let phone = FieldChange::set("phone_number", wanted.into(), true);
+                contact.fields.push(phone);
+            }
             Err(error) if error.is_passing() || error.is_refusal() => return Err(error),
             Err(error) => {
                 warn!(%error, "Rule refused a phone number; it stands in the field alone.");

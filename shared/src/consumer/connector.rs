@@ -4,6 +4,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::Timestamp;
 
+use super::changes::Changes;
+use super::forget::{Trail, Whom};
+use crate::cache::Once;
+use crate::check::Finding;
 use crate::derivation::Subscriber;
 use crate::http::{ApiError, Http};
 use crate::identity::VendorId;
@@ -25,22 +29,54 @@ pub trait Connector: Send + Sync + 'static {
     /// Makes the CRM agree with the subscriber.
     ///
     /// Must be safe to repeat: it is run again whenever it may not have come to its end.
+    /// A preview runs it too, with a client that withholds writes
+    /// ([`Http::read_only`]): it must then go on with what reading tells.
     ///
     /// # Errors
     /// The call that failed.
     fn sync(&self, job: Job<'_, Self>) -> impl Future<Output = Result<Changes, ApiError>> + Send;
+
+    /// Looks, by reading alone, at what a sync needs of the vendor's account:
+    /// whether the credentials are taken, the list is there, nothing is
+    /// forbidden; and which assumptions about the API hold there.
+    fn check(&self, account: Account<'_, Self>) -> impl Future<Output = Vec<Finding>> + Send;
+
+    /// Takes everything that a sync ever wrote off the reader's contact, except
+    /// what is the publisher's as well: name, phone, status, the contact itself.
+    ///
+    /// Must look the contact up first, so that none is ever created, be safe to
+    /// repeat, and note each step on the trail, a failure too.
+    ///
+    /// # Errors
+    /// The call that failed; of several contacts', any.
+    fn forget(
+        &self,
+        account: Account<'_, Self>,
+        whom: Whom<'_>,
+        trail: &Trail,
+    ) -> impl Future<Output = Result<(), ApiError>> + Send;
+}
+
+/// A vendor's account with a CRM, for anything but a sync.
+pub struct Account<'a, C: Connector + ?Sized> {
+    /// The HTTP client.
+    pub http: &'a Http,
+    /// The publisher.
+    pub vendor: &'a VendorId,
+    /// What opens the account.
+    pub credentials: &'a C::Credentials,
 }
 
 /// One sync of one reader.
 pub struct Job<'a, C: Connector + ?Sized> {
-    /// The HTTP client of the function instance.
+    /// The HTTP client of the function instance, or a read-only one for a preview.
     pub http: &'a Http,
     /// The publisher.
     pub vendor: &'a VendorId,
     /// The publisher's account with the CRM.
     pub credentials: &'a C::Credentials,
     /// A name for that account, made from its credentials: what is defined once
-    /// per account is remembered by it (see [`crate::cache::Once`]).
+    /// per account is remembered by it (see [`Job::once`]).
     pub account: &'a str,
     /// What the CRM should hold.
     pub subscriber: &'a Subscriber,
@@ -50,25 +86,22 @@ pub struct Job<'a, C: Connector + ?Sized> {
     pub now: Timestamp,
 }
 
-/// What a sync wrote. Nothing written at all means that the CRM agreed already.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// Calls that wrote something.
-    pub writes: u32,
-    /// Tags that were made sure of.
-    pub tags_added: u32,
-    /// Tags that were taken away.
-    pub tags_removed: u32,
-    /// Writes the CRM refused that the sync can do without.
-    pub refused_writes: u32,
-}
-
-impl std::ops::AddAssign for Changes {
-    fn add_assign(&mut self, other: Self) {
-        self.writes += other.writes;
-        self.tags_added += other.tags_added;
-        self.tags_removed += other.tags_removed;
-        self.refused_writes += other.refused_writes;
+impl<C: Connector> Job<'_, C> {
+    /// Does what is done once per account and function instance. A preview
+    /// leaves no trace: what it did not really do is still to be done.
+    ///
+    /// # Errors
+    /// What `work` fails with.
+    pub async fn once<E>(
+        &self,
+        once: &Once,
+        work: impl Future<Output = Result<(), E>>,
+    ) -> Result<(), E> {
+        if self.http.is_read_only() {
+            once.rehearse(self.account, work).await
+        } else {
+            once.ensure(self.account, work).await
+        }
     }
 }
 

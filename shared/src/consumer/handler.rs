@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
-use tracing::error;
+use tracing::{Instrument, error, info_span};
 
 use super::batch::{Batch, ReaderBatch, Record};
 use super::connector::{Connector, EventStream};
@@ -30,7 +30,7 @@ use crate::telemetry::Metrics;
 const READERS_IN_PARALLEL: usize = 5;
 
 /// What is kept of an invocation's time to hand back what is not done.
-const RESERVE: Duration = Duration::from_secs(4);
+pub(super) const RESERVE: Duration = Duration::from_secs(4);
 
 /// A sync is not begun with less time than this before the reserve: two calls
 /// of ordinary length.
@@ -142,12 +142,18 @@ impl<C: Connector, Q: Queue> Consumer<C, Q> {
             (Outcome::NoTime, Findings::default())
         } else {
             let (consumer, stream, reader) = (self.clone(), events.clone(), batch.reader.clone());
-            let task = tokio::spawn(async move {
+            let sync = async move {
                 let mut findings = Findings::default();
-                let outcome = consumer.sync(&reader, &stream, &mut findings).await;
+                let outcome = consumer
+                    .sync(&consumer.http, &reader, &stream, &mut findings)
+                    .await;
                 (outcome, findings)
-            });
-            bounded(task, end).await
+            };
+            // So that each line of the sync, those of its calls too, has the trace.
+            let span = info_span!("sync", trace_id = report::trace(&batch));
+            let task = tokio::spawn(sync.instrument(span));
+            let lost = |outcome| (outcome, Findings::default());
+            bounded(task, end).await.unwrap_or_else(lost)
         };
         let times = report::sync::<C>(&batch, &outcome, &findings, began.elapsed());
         self.tally.note(&outcome, times);
@@ -216,23 +222,22 @@ impl<C: Connector, Q: Queue> Consumer<C, Q> {
 }
 
 /// What the task comes to until `end`; a panic is a bug and fails this reader alone.
-async fn bounded(mut task: JoinHandle<(Outcome, Findings)>, end: Instant) -> (Outcome, Findings) {
-    let outcome = match tokio::time::timeout_at(end, &mut task).await {
-        Ok(Ok(settled)) => return settled,
-        Ok(Err(_)) => Outcome::DeadLetter(DeadLetter {
+pub(super) async fn bounded<T>(mut task: JoinHandle<T>, end: Instant) -> Result<T, Outcome> {
+    match tokio::time::timeout_at(end, &mut task).await {
+        Ok(Ok(settled)) => Ok(settled),
+        Ok(Err(_)) => Err(Outcome::DeadLetter(DeadLetter {
             kind: DeadLetterKind::Bug,
             status: None,
             message: "the sync panicked; the log names the place; redrive once it is mended".into(),
-        }),
+        })),
         Err(_) => {
             task.abort();
-            Outcome::Retry {
+            Err(Outcome::Retry {
                 reason: "the sync took longer than the invocation has".into(),
                 wait: None,
-            }
+            })
         }
-    };
-    (outcome, Findings::default())
+    }
 }
 
 /// A dead letter with its reasons.

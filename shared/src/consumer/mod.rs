@@ -2,14 +2,21 @@
 //!
 //! A connector says only how its CRM is made to agree with a reader (the trait
 //! [`Connector`]); batching, credentials, Sesamy, retries and dead
-//! letters are the same for all and live here.
+//! letters are the same for all and live here. So do the answers to what a
+//! person asks of a connector.
 
+mod actions;
 mod batch;
+mod changes;
+mod check;
 mod connector;
+mod forget;
 mod handler;
+mod invocation;
 #[cfg(test)]
 mod outage;
 mod outcome;
+mod preview;
 mod queue;
 mod report;
 mod retry;
@@ -17,9 +24,14 @@ mod runtime;
 mod sync;
 mod tally;
 
-pub use connector::{Changes, Connector, EventStream, Job};
+pub use actions::Answer;
+pub use changes::{Changes, ContactChanges, FieldChange, NewValue, TagChanges};
+pub use check::Check;
+pub use connector::{Account, Connector, EventStream, Job};
+pub use forget::{Forgotten, Progress, Steps, Taken, Trail, Whom, is_ours};
 pub use handler::Consumer;
 pub use outcome::{DeadLetter, DeadLetterKind, Outcome, SkipReason};
+pub use preview::{Contact, FieldPlan, FieldTo, Preview, TagPlan, TagReason};
 pub use queue::{Letter, Queue, QueueError, SqsQueue, attribute};
 pub use runtime::run;
 pub use tally::{LAG_FROM_EVENT, LAG_FROM_RECEIPT, OUTCOME, SYNC_DURATION, SYNCS};

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::connector::Changes;
+use super::changes::Changes;
 use crate::http::{ApiError, Fault};
+use crate::request::ErrorAnswer;
 use crate::secrets::SecretError;
 
 /// What became of one reader's sync.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
     /// The CRM was made to agree.
     Synced(Changes),
@@ -120,6 +121,16 @@ impl Outcome {
             Self::Skipped(SkipReason::UnknownToSesamy) => Some("unknown to Sesamy"),
             Self::Synced(_) | Self::Unchanged | Self::NotConfigured => None,
         }
+    }
+
+    /// The outcome as the error that a person is answered with.
+    pub(super) fn into_error(self) -> ErrorAnswer {
+        let code = match &self {
+            Self::DeadLetter(letter) => letter.kind.name(),
+            Self::Refused { .. } => "refused",
+            _ => "unavailable",
+        };
+        ErrorAnswer::new(code, self.reason().unwrap_or_default())
     }
 }
 

@@ -6,13 +6,21 @@ use jiff::Timestamp;
 use tracing::{info, warn};
 
 use super::batch::{ReaderBatch, Record};
-use super::connector::{Changes, Connector};
+use super::changes::Changes;
+use super::connector::Connector;
 use super::outcome::{DeadLetter, Outcome};
 use super::sync::Findings;
 use super::tally::Times;
 
 /// The variable in which Lambda puts the trace of an invocation.
 const TRACE_VARIABLE: &str = "_X_AMZN_TRACE_ID";
+
+/// The trace a sync belongs to: the one of its first webhook that has one, so
+/// that a search for it finds a change from webhook to CRM; else the invocation's.
+pub(super) fn trace(batch: &ReaderBatch) -> Option<String> {
+    let sent = batch.entries.iter().find_map(|(r, _)| r.trace.clone());
+    sent.or_else(|| std::env::var(TRACE_VARIABLE).ok())
+}
 
 /// Logs a sync that ended, and gives its times.
 pub(super) fn sync<C: Connector>(
@@ -26,9 +34,10 @@ pub(super) fn sync<C: Connector>(
         .iter()
         .map(|(_, message)| message.event_id.as_str())
         .collect();
+    let nothing = Changes::default();
     let changes = match outcome {
-        Outcome::Synced(changes) => *changes,
-        _ => Changes::default(),
+        Outcome::Synced(changes) => changes,
+        _ => &nothing,
     };
     let now = Timestamp::now();
     let received = batch.entries.iter().map(|(_, message)| message.received_at);
@@ -39,18 +48,16 @@ pub(super) fn sync<C: Connector>(
         since_receipt: received.min().map(|at| since(at, now)),
         since_event: occurred.min().map(|at| since(at, now)),
     };
-    let sent_trace = batch.entries.iter().find_map(|(r, _)| r.trace.clone());
-    let trace = sent_trace.or_else(|| std::env::var(TRACE_VARIABLE).ok());
     info!(
         connector = C::NAME,
         vendor_id = batch.reader.vendor_id.as_str(),
         user_id = batch.reader.user_id.as_str(),
         event_ids = event_ids.join(","),
-        trace_id = trace,
+        trace_id = trace(batch),
         outcome = outcome.name(),
         reason = outcome.reason(),
-        tags_added = changes.tags_added,
-        tags_removed = changes.tags_removed,
+        tags_added = changes.tags_added(),
+        tags_removed = changes.tags_removed(),
         writes = changes.writes,
         refused_writes = changes.refused_writes,
         dropped_values = findings.dropped.count(),

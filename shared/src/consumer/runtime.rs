@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use aws_lambda_events::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use thiserror::Error as ThisError;
 
 use super::connector::Connector;
 use super::handler::Consumer;
+use super::invocation::{Invocation, Reply};
 use super::queue::SqsQueue;
 use crate::http::Http;
 use crate::secrets::{Secrets, SecretsManager};
@@ -36,13 +36,20 @@ pub async fn run<C: Connector>(connector: C) -> Result<(), Error> {
     );
     let http = Arc::new(Http::new()?);
     let consumer = Arc::new(Consumer::new(connector, http, secrets, queue));
-    lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| {
+    lambda_runtime::run(service_fn(|event: LambdaEvent<Invocation>| {
         let consumer = consumer.clone();
         async move {
             let time_left = time_left(event.context.deadline);
-            let response = consumer.clone().handle(event.payload, time_left).await;
+            let reply = match event.payload {
+                Invocation::Batch(batch) => {
+                    Reply::Batch(consumer.clone().handle(batch, time_left).await)
+                }
+                Invocation::Request(request) => {
+                    Reply::Answer(Box::new(consumer.clone().answer(request, time_left).await))
+                }
+            };
             consumer.metrics().iter().for_each(Metrics::emit);
-            Ok::<_, Error>(response)
+            Ok::<_, Error>(reply)
         }
     }))
     .await

@@ -8,8 +8,8 @@ use super::connector::{Connector, EventStream, Job};
 use super::handler::Consumer;
 use super::outcome::{Outcome, SkipReason};
 use super::queue::Queue;
-use crate::derivation::{Derivation, Skip, derive};
-use crate::http::ApiError;
+use crate::derivation::{Derivation, Skip, Subscriber, derive};
+use crate::http::{ApiError, Http};
 use crate::message::Reader;
 use crate::secrets::{FromSecret, Loaded};
 use crate::sesamy::model::{Dropped, UserState};
@@ -20,23 +20,27 @@ use crate::sesamy::{Reads, SesamyCredentials};
 pub(super) struct Findings {
     /// Odd values of Sesamy's answers that were dropped.
     pub(super) dropped: Dropped,
+    /// What was derived of the reader.
+    pub(super) subscriber: Option<Box<Subscriber>>,
 }
 
 impl<C: Connector, Q: Queue> Consumer<C, Q> {
-    /// Makes the CRM agree with the reader's present state.
+    /// Makes the CRM agree with the reader's present state, by this client.
     pub(super) async fn sync(
         &self,
+        http: &Http,
         reader: &Reader,
         events: &EventStream,
         findings: &mut Findings,
     ) -> Outcome {
-        match self.try_sync(reader, events, findings).await {
+        match self.try_sync(http, reader, events, findings).await {
             Ok(outcome) | Err(outcome) => outcome,
         }
     }
 
     async fn try_sync(
         &self,
+        http: &Http,
         reader: &Reader,
         events: &EventStream,
         findings: &mut Findings,
@@ -57,14 +61,14 @@ impl<C: Connector, Q: Queue> Consumer<C, Q> {
             Derivation::Skipped(Skip::Guest) => return Ok(Outcome::Skipped(SkipReason::Guest)),
             Derivation::Skipped(Skip::NoEmail) => return Ok(Outcome::Skipped(SkipReason::NoEmail)),
         };
-        let (subscriber, path) = (&subscriber, &path);
+        let (subscriber, path) = (&*findings.subscriber.insert(subscriber), &path);
         let changes = self
             .with_secret(path, |secret: Arc<Loaded<C::Credentials>>| async move {
                 let Some(credentials) = &secret.value else {
                     return Ok(None);
                 };
                 let job = Job {
-                    http: &self.http,
+                    http,
                     vendor: &reader.vendor_id,
                     credentials,
                     account: secret.fingerprint(),
@@ -83,7 +87,7 @@ impl<C: Connector, Q: Queue> Consumer<C, Q> {
     }
 
     /// The reader's present state at Sesamy.
-    async fn state(
+    pub(super) async fn state(
         &self,
         reader: &Reader,
         reads: Reads,
@@ -112,7 +116,7 @@ impl<C: Connector, Q: Queue> Consumer<C, Q> {
     ///
     /// A refusal counts only once the secret was read again and turned out to
     /// be the same, or the new one was refused too.
-    async fn with_secret<T: FromSecret, R, W: Future<Output = Result<R, ApiError>>>(
+    pub(super) async fn with_secret<T: FromSecret, R, W: Future<Output = Result<R, ApiError>>>(
         &self,
         path: &str,
         work: impl Fn(Arc<Loaded<T>>) -> W,

@@ -38,16 +38,6 @@ impl Reconciliation {
         kept.chain(new.map(|tag| tag.as_str().to_owned())).collect()
     }
 
-    /// How many tags are made sure of that the CRM did not have, or had misspelt.
-    pub fn added(&self) -> u32 {
-        saturated(self.add.len() + self.restore.len())
-    }
-
-    /// How many tags are taken away.
-    pub fn removed(&self) -> u32 {
-        saturated(self.remove.len())
-    }
-
     /// The whole sets of tags that are to be written one after the other, for a
     /// CRM whose tags are written as a whole. None where it agrees already; two
     /// where tags are restored, so that a CRM that takes two spellings for one
@@ -64,10 +54,6 @@ impl Reconciliation {
         let without = whole.iter().filter(|tag| !restored.contains(tag.as_str()));
         vec![without.cloned().collect(), whole]
     }
-}
-
-fn saturated(count: usize) -> u32 {
-    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 /// Compares the tags a CRM holds with the wanted ones.

@@ -1,6 +1,7 @@
 //! The result of the derivation: one reader as every CRM should know them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use jiff::civil::Date;
 
@@ -54,6 +55,16 @@ pub struct Reason {
     /// The id of the contract or entitlement that gave it. `None` for the
     /// profile, and for an entitlement that has none.
     pub source: Option<String>,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.rule)?;
+        match &self.source {
+            Some(source) => write!(formatter, " ({source})"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The address that bills go to.

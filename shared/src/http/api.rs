@@ -9,11 +9,12 @@ use reqwest::header::{ACCEPT, HeaderMap};
 use reqwest::{Method, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 use tracing::debug;
 
 use super::error::{ApiError, Fault, code_in};
+use super::withheld::Withheld;
 use super::{Http, MAX_ANSWER_BYTES, retry_after};
 use crate::identity::VendorId;
 
@@ -84,6 +85,21 @@ enum Body<'a> {
     None,
     Json(Value),
     Form(Vec<(&'static str, &'a str)>),
+}
+
+impl Body<'_> {
+    /// The body as JSON, for the journal of writes that were not sent.
+    fn into_json(self) -> Value {
+        match self {
+            Self::None => Value::Null,
+            Self::Json(json) => json,
+            Self::Form(pairs) => pairs
+                .into_iter()
+                .map(|(key, value)| (key.to_owned(), value.into()))
+                .collect::<Map<_, _>>()
+                .into(),
+        }
+    }
 }
 
 impl<'a> Call<'a> {
@@ -182,27 +198,64 @@ impl<'a> Api<'a> {
         }
     }
 
-    /// Sends a call and reads its answer.
+    /// Makes a call that changes nothing at the API, whatever its method.
     ///
     /// While the API wants to be left alone by this vendor, nothing is sent.
     ///
     /// # Errors
     /// [`ApiError`] for everything but an answer of success.
-    pub async fn send(&self, call: Call<'_>) -> Result<Reply, ApiError> {
-        let endpoint = call.template;
-        let failed = |fault| ApiError {
+    pub async fn read(&self, call: Call<'_>) -> Result<Reply, ApiError> {
+        self.send(&call).await
+    }
+
+    /// Makes a call that may change something at the API. `None` where the
+    /// client is read-only: nothing was sent, and the caller goes on with what
+    /// reading can tell.
+    ///
+    /// # Errors
+    /// [`ApiError`] for everything but an answer of success; where nothing is
+    /// sent, for a call that could not be.
+    pub async fn write(&self, call: Call<'_>) -> Result<Option<Reply>, ApiError> {
+        let Some(journal) = &self.http.journal else {
+            return self.send(&call).await.map(Some);
+        };
+        let failed = |fault| self.failed(call.template, fault);
+        self.check_pause().map_err(failed)?;
+        // A path may wait for the answer of a write that was withheld, too.
+        if call.path.is_some() {
+            self.request(&call).map_err(failed)?;
+        }
+        journal.note(Withheld {
+            method: call.method,
+            endpoint: call.template,
+            path: call.path,
+            query: call.query,
+            body: call.body.into_json(),
+        });
+        Ok(None)
+    }
+
+    fn failed(&self, endpoint: &'static str, fault: Fault) -> ApiError {
+        ApiError {
             api: self.description.name,
             endpoint,
             fault,
-        };
-        if let Some(wait) = self
-            .http
-            .pauses
-            .remaining(self.vendor, self.description.name)
-        {
-            return Err(failed(Fault::Paused { wait }));
         }
-        let request = self.request(&call).map_err(failed)?;
+    }
+
+    fn check_pause(&self) -> Result<(), Fault> {
+        let pauses = &self.http.pauses;
+        match pauses.remaining(self.vendor, self.description.name) {
+            Some(wait) => Err(Fault::Paused { wait }),
+            None => Ok(()),
+        }
+    }
+
+    async fn send(&self, call: &Call<'_>) -> Result<Reply, ApiError> {
+        let endpoint = call.template;
+        let failed = |fault| self.failed(endpoint, fault);
+        self.check_pause().map_err(failed)?;
+        let request = self.request(call).map_err(failed)?;
         let began = Instant::now();
         let answer = read(self.http.client.execute(request).await).await;
         let ended = answer.as_ref().map(|(status, ..)| *status);
@@ -338,6 +391,43 @@ mod tests {
                 Err(fault) => assert!(matches!(fault, Fault::Malformed(_))),
             }
         }
+    }
+
+    #[tokio::test]
+    async fn a_read_only_client_notes_writes_and_sends_none() {
+        let http = Http::new().unwrap().read_only();
+        let vendor = VendorId::try_from("v").unwrap();
+        // Nobody listens there: whatever was sent would fail.
+        let base = Url::parse("http://127.0.0.1:9/base").unwrap();
+        let description = ApiDescription {
+            name: "crm",
+            wall_clock: None,
+        };
+        let api = Api::new(&http, &vendor, description, &base, Authorization::InBody);
+        let write = |segments: &[&str]| {
+            Call::new(Method::PUT, "/contacts/{email}", segments)
+                .query("by", "email")
+                .json("Anna".into())
+        };
+        let answer = api.write(write(&["anna@example.se"])).await;
+        assert!(matches!(answer, Ok(None)));
+        // A part that only the answer to a withheld write would give.
+        assert!(matches!(api.write(write(&[])).await, Ok(None)));
+        let [known, unknown] = http.withheld().try_into().unwrap();
+        assert_eq!(known.path.as_deref(), Some("/contacts/anna%40example.se"));
+        assert_eq!(known.query, [("by", "email".to_owned())]);
+        assert_eq!(known.body, "Anna");
+        assert_eq!(format!("{known:?}"), "PUT /contacts/{email}");
+        assert_eq!(unknown.path, None);
+
+        let impossible = api.write(write(&[".."])).await.unwrap_err();
+        assert!(matches!(impossible.fault, Fault::Malformed(_)));
+        http.pauses.begin(&vendor, "crm", Duration::from_secs(60));
+        let paused = api.write(write(&["a"])).await.unwrap_err();
+        assert!(matches!(paused.fault, Fault::Paused { .. }));
+        assert_eq!(http.withheld().len(), 2);
+        let read = api.read(Call::new(Method::GET, "/x", &[])).await;
+        assert!(matches!(read.unwrap_err().fault, Fault::Paused { .. }));
     }
 
     #[test]

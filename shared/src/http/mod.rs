@@ -5,7 +5,9 @@ mod calls;
 mod error;
 mod pause;
 mod retry_after;
+mod withheld;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Client;
@@ -16,11 +18,13 @@ pub use api::{Api, ApiDescription, Authorization, Call, Reply};
 pub use calls::{API, API_CALLS, API_LATENCY, STATUS};
 pub use error::{ApiError, Fault};
 pub use reqwest::{Method, Url};
+pub use withheld::Withheld;
 
 use crate::telemetry::Metrics;
 use crate::tls::{self, TlsError};
 use calls::Calls;
 use pause::Pauses;
+use withheld::Journal;
 
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -51,8 +55,10 @@ pub enum HttpSetupError {
 #[derive(Debug)]
 pub struct Http {
     client: Client,
-    pauses: Pauses,
-    calls: Calls,
+    pauses: Arc<Pauses>,
+    calls: Arc<Calls>,
+    /// Where writes go that are not to be sent. `None` where they are sent.
+    journal: Option<Journal>,
 }
 
 impl Http {
@@ -75,8 +81,9 @@ impl Http {
             .build()?;
         Ok(Self {
             client,
-            pauses: Pauses::default(),
-            calls: Calls::default(),
+            pauses: Arc::default(),
+            calls: Arc::default(),
+            journal: None,
         })
     }
 
@@ -84,5 +91,30 @@ impl Http {
     /// and [`API_LATENCY`].
     pub fn metrics(&self) -> Vec<Metrics> {
         self.calls.take()
+    }
+
+    /// The same client, with the same connections, pauses and metrics, but for
+    /// what it does with writes: it sends none and notes them instead.
+    #[must_use]
+    pub fn read_only(&self) -> Self {
+        Self {
+            client: self.client.clone(),
+            pauses: self.pauses.clone(),
+            calls: self.calls.clone(),
+            journal: Some(Journal::default()),
+        }
+    }
+
+    /// Whether writes are withheld.
+    pub fn is_read_only(&self) -> bool {
+        self.journal.is_some()
+    }
+
+    /// The writes withheld so far, in order.
+    pub fn withheld(&self) -> Vec<Withheld> {
+        self.journal
+            .as_ref()
+            .map(Journal::writes)
+            .unwrap_or_default()
     }
 }

@@ -9,13 +9,14 @@ use serde_json::Value;
 use super::SesamyCredentials;
 use super::model::{Bill, Contract, Dropped, Entitlement, Profile, UserState};
 use super::pages::{MAX_PAGES, PAGE_ITEMS, Page};
-use super::token::Tokens;
+use super::token::{Token, Tokens};
+use super::users::UsersPage;
 use crate::http::{Api, ApiDescription, ApiError, Authorization, Call, Http};
 use crate::identity::{UserId, VendorId};
 
 /// The Management API: 100 requests a minute by credentials, bursts of 200
 /// (documented). A 429 says in its body how long to wait.
-const MANAGEMENT_API: ApiDescription = ApiDescription {
+pub(super) const MANAGEMENT_API: ApiDescription = ApiDescription {
     name: "sesamy",
     wall_clock: None,
 };
@@ -60,29 +61,75 @@ impl Sesamy {
     ) -> Result<Option<(UserState, Dropped)>, ApiError> {
         let mut refused = None;
         loop {
-            let token = self
-                .tokens
-                .get(
-                    &self.http,
-                    vendor,
-                    credentials,
-                    fingerprint,
-                    refused.as_ref(),
-                )
+            let (api, token) = self
+                .api(vendor, credentials, fingerprint, refused.as_ref())
                 .await?;
-            let api = Api::new(
-                &self.http,
-                vendor,
-                MANAGEMENT_API,
-                &credentials.api_url,
-                Authorization::Bearer(token.value.clone()),
-            );
             match read_state(&api, user, reads).await {
                 Err(error) if error.is_refusal() && refused.is_none() => refused = Some(token),
                 outcome => return outcome,
             }
         }
     }
+
+    /// A page of all the vendor's users, from the `offset`th on, in the order
+    /// that Sesamy lists them in (which is not documented).
+    ///
+    /// # Errors
+    /// As [`Self::user_state`].
+    pub async fn users(
+        &self,
+        vendor: &VendorId,
+        credentials: &SesamyCredentials,
+        fingerprint: &str,
+        offset: usize,
+    ) -> Result<UsersPage, ApiError> {
+        let mut refused = None;
+        loop {
+            let (api, token) = self
+                .api(vendor, credentials, fingerprint, refused.as_ref())
+                .await?;
+            match read_users(&api, offset).await {
+                Err(error) if error.is_refusal() && refused.is_none() => refused = Some(token),
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// The API with a token that is good now and is not `refused`.
+    async fn api<'a>(
+        &'a self,
+        vendor: &'a VendorId,
+        credentials: &'a SesamyCredentials,
+        fingerprint: &str,
+        refused: Option<&Token>,
+    ) -> Result<(Api<'a>, Token), ApiError> {
+        let token = self
+            .tokens
+            .get(&self.http, vendor, credentials, fingerprint, refused)
+            .await?;
+        let api = Api::new(
+            &self.http,
+            vendor,
+            MANAGEMENT_API,
+            &credentials.api_url,
+            Authorization::Bearer(token.value.clone()),
+        );
+        Ok((api, token))
+    }
+}
+
+async fn read_users(api: &Api<'_>, offset: usize) -> Result<UsersPage, ApiError> {
+    let call = Call::new(Method::GET, "/users", &[])
+        .query("limit", PAGE_ITEMS.to_string())
+        .query("offset", offset.to_string());
+    let reply = api.read(call).await?;
+    let page = Page::read(reply.json()?, "users")
+        .ok_or_else(|| reply.malformed("it is no list in any known envelope"))?;
+    let users = UsersPage::new(&page);
+    if !users.ids().is_empty() && users.ids().iter().all(Option::is_none) {
+        return Err(reply.malformed("no item of the list has a usable id"));
+    }
+    Ok(users)
 }
 
 /// Reads everything in one parallel round.
@@ -131,7 +178,7 @@ async fn read_state(
 
 async fn profile(api: &Api<'_>, user: &UserId) -> Result<Option<(Profile, Dropped)>, ApiError> {
     let reply = match api
-        .send(Call::new(Method::GET, "/users/{userId}", &[user.as_str()]))
+        .read(Call::new(Method::GET, "/users/{userId}", &[user.as_str()]))
         .await
     {
         Err(error) if error.status() == Some(404) => return Ok(None),
@@ -166,7 +213,7 @@ async fn list<T>(
             .query("userId", user.as_str())
             .query("limit", PAGE_ITEMS.to_string())
             .query("offset", offset.to_string());
-        let reply = api.send(call).await?;
+        let reply = api.read(call).await?;
         let page = Page::read(reply.json()?, name)
             .ok_or_else(|| reply.malformed("it is no list in any known envelope"))?;
         offset += page.items.len();

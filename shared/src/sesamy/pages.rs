@@ -15,7 +15,7 @@ pub(super) const MAX_PAGES: usize = 100;
 
 /// A page shorter than this is the last where nothing tells. Assumed: no API
 /// caps its pages below ten.
-const SHORT_PAGE: usize = 10;
+pub(super) const SHORT_PAGE: usize = 10;
 
 /// One page of a list.
 #[derive(Debug, PartialEq)]
@@ -25,8 +25,8 @@ pub(super) struct Page {
 }
 
 /// What an envelope tells of what follows.
-#[derive(Debug, PartialEq)]
-enum Next {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
     Total(usize),
     More(bool),
     Untold,
@@ -67,18 +67,33 @@ impl Page {
         }
     }
 
+    /// Whether the envelope tells what follows.
+    pub(super) fn tells(&self) -> bool {
+        self.next != Next::Untold
+    }
+
+    /// What the envelope tells of what follows.
+    pub(super) fn next(&self) -> Next {
+        self.next
+    }
+
     /// Whether this page is the last, when `read` items were read in all, this
     /// page's included, and `fresh` of this page's were not seen before.
     pub(super) fn is_last(&self, read: usize, fresh: usize) -> bool {
-        match self.next {
+        self.next.is_last(self.items.len(), read, fresh)
+    }
+}
+
+impl Next {
+    /// As [`Page::is_last`], of a page of so many items.
+    pub(super) fn is_last(self, items: usize, read: usize, fresh: usize) -> bool {
+        match self {
             // An empty page is the last whatever is told, or there would be no end.
-            _ if self.items.is_empty() => true,
-            Next::Total(total) => read >= total,
-            Next::More(more) => !more,
+            _ if items == 0 => true,
+            Self::Total(total) => read >= total,
+            Self::More(more) => !more,
             // Nothing new, or more than was asked for: this list knows no offsets.
-            Next::Untold => {
-                self.items.len() < SHORT_PAGE || fresh == 0 || self.items.len() > PAGE_ITEMS
-            }
+            Self::Untold => items < SHORT_PAGE || fresh == 0 || items > PAGE_ITEMS,
         }
     }
 }

@@ -74,7 +74,11 @@ impl Tokens {
     }
 }
 
-async fn mint(
+/// A new token, which is kept nowhere.
+///
+/// # Errors
+/// What the token endpoint answers.
+pub(super) async fn mint(
     http: &Http,
     vendor: &VendorId,
     credentials: &SesamyCredentials,
@@ -97,7 +101,7 @@ async fn mint(
     );
     let minted_at = Instant::now();
     let reply = api
-        .send(Call::new(Method::POST, "", &[]).form(form))
+        .read(Call::new(Method::POST, "", &[]).form(form))
         .await?;
     let json: Value = reply.json()?;
     let value = json

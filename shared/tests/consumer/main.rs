@@ -7,6 +7,8 @@
     reason = "tests"
 )]
 
+mod checks;
+mod requests;
 mod scripted;
 
 use std::time::Duration;

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use bench::{Bench, Store};
 use serde_json::{Value, json};
-use shared::consumer::{Changes, Connector, Job};
+use shared::check::Finding;
+use shared::consumer::{Account, Changes, Connector, Job, Trail, Whom};
 use shared::http::{ApiError, Fault};
 use shared::secrets::{FromSecret, Keys, SecretFault};
 use shared::sesamy::Reads;
@@ -132,6 +133,41 @@ impl Connector for Scripted {
             Step::Panic => panic!("scripted"),
             Step::Hang => std::future::pending().await,
         }
+    }
+
+    async fn check(&self, _: Account<'_, Self>) -> Vec<Finding> {
+        vec![Finding::works("CRM")]
+    }
+
+    /// Finds a tag and a field; takes the tag off, then does what it was told.
+    async fn forget(
+        &self,
+        _: Account<'_, Self>,
+        whom: Whom<'_>,
+        trail: &Trail,
+    ) -> Result<(), ApiError> {
+        let steps = trail.contact(None);
+        steps.found(["sesamy_x".to_owned()], ["Sesamy_X"]);
+        steps.removed("sesamy_x");
+        let step = {
+            let mut script = self.0.lock().unwrap();
+            script
+                .steps
+                .get_mut(whom.user.as_str())
+                .and_then(VecDeque::pop_front)
+        };
+        match step {
+            None | Some(Step::Do) => steps.cleared_all(),
+            Some(Step::Panic) => panic!("scripted"),
+            Some(Step::Hang) => std::future::pending().await,
+            Some(
+                Step::Fail(error) | Step::FailAndRotate(error) | Step::DeliverThenFail(_, error),
+            ) => {
+                steps.failed(&error);
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 }
 

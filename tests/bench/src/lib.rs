@@ -10,9 +10,12 @@
     reason = "a bench that breaks must fail the test that stands on it"
 )]
 
+mod answers;
+mod previews;
 mod queue;
 mod readers;
 mod records;
+mod seeded;
 mod states;
 mod store;
 
@@ -21,15 +24,17 @@ use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use serde_json::{Value, json};
-use shared::consumer::{Connector, Consumer};
+use shared::consumer::{Answer, Connector, Consumer};
 use shared::http::Http;
 use shared::secrets::Secrets;
 use stand_ins::sesamy::Vendor;
 use stand_ins::{Api, StandIns};
 
+pub use previews::Differences;
 pub use queue::Memory;
 pub use readers::{EMAIL, readers};
-pub use records::{event, raw, record};
+pub use records::{event, raw, record, resync};
+pub use seeded::seeded;
 pub use states::{any_state, derived, our_tags, split_tags};
 pub use store::Store;
 
@@ -147,6 +152,18 @@ impl<C: Connector> Bench<C> {
         let mut ids: Vec<_> = failures.map(|failure| failure.item_identifier).collect();
         ids.sort();
         ids
+    }
+}
+
+impl<C: Connector> Bench<C> {
+    /// Asks the connector's function for something, with plenty of time.
+    pub async fn ask(&self, request: Value) -> Answer {
+        self.ask_within(request, Duration::from_secs(60)).await
+    }
+
+    /// Asks the connector's function for something, within a time.
+    pub async fn ask_within(&self, request: Value, time_left: Duration) -> Answer {
+        self.consumer.clone().answer(request, time_left).await
     }
 }
 

@@ -25,6 +25,18 @@ pub fn event(id: &str, user: &str, event_id: &str, event_type: &str) -> SqsMessa
     raw(id, &body.to_string())
 }
 
+/// A record without an event: a resync of this user.
+pub fn resync(id: &str, user: &str) -> SqsMessage {
+    let body = json!({
+        "version": "1",
+        "eventId": id,
+        "vendorId": VENDOR,
+        "userId": user,
+        "receivedAt": "2026-01-01T00:00:01Z",
+    });
+    raw(id, &body.to_string())
+}
+
 /// A record of any body, just sent, in a group that is named after it.
 pub fn raw(id: &str, body: &str) -> SqsMessage {
     let mut message = SqsMessage::default();

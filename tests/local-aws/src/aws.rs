@@ -30,6 +30,10 @@ pub enum Service {
     Sqs,
     /// CloudWatch Logs.
     Logs,
+    /// CloudWatch.
+    Metrics,
+    /// CloudTrail.
+    Trail,
 }
 
 impl Service {
@@ -39,6 +43,12 @@ impl Service {
             Self::Secrets => ("secretsmanager", "secretsmanager", "1.1"),
             Self::Sqs => ("sqs", "AmazonSQS", "1.0"),
             Self::Logs => ("logs", "Logs_20140328", "1.1"),
+            Self::Metrics => ("monitoring", "GraniteServiceVersion20100801", "1.0"),
+            Self::Trail => (
+                "cloudtrail",
+                "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101",
+                "1.1",
+            ),
         }
     }
 }
@@ -149,6 +159,21 @@ impl Aws {
         ];
         self.send(name, Method::POST, "/", &headers, input.to_string())
             .await
+            .map(json)
+    }
+
+    /// Calls IAM, which takes a form and answers in XML. No value may need escaping.
+    ///
+    /// # Errors
+    /// When the call is refused or the local AWS does not answer.
+    pub(crate) async fn iam(&self, action: &str, input: &[(&str, &str)]) -> Result<String> {
+        let mut form = format!("Action={action}&Version=2010-05-08");
+        for (name, value) in input {
+            form.push_str(&format!("&{name}={value}"));
+        }
+        let content_type = "application/x-www-form-urlencoded".to_owned();
+        let headers = [("content-type", content_type)];
+        Ok(self.send("iam", Method::POST, "/", &headers, form).await?)
     }
 
     /// Calls the API of Lambda, which has paths instead of operations.
@@ -163,7 +188,9 @@ impl Aws {
         };
         let headers = [("content-type", "application/json".to_owned())];
         let path = format!("/2015-03-31{path}");
-        Ok(self.send("lambda", method, &path, &headers, body).await?)
+        Ok(json(
+            self.send("lambda", method, &path, &headers, body).await?,
+        ))
     }
 
     async fn send(
@@ -173,7 +200,7 @@ impl Aws {
         path: &str,
         headers: &[(&str, String)],
         body: String,
-    ) -> std::result::Result<Value, Refusal> {
+    ) -> std::result::Result<String, Refusal> {
         let url = format!("{}{path}", self.endpoint);
         let what = format!("{service} of the local AWS, {method} {path}");
         let failed = |why: String| Error::new(format!("{what}: {why}"));
@@ -191,10 +218,10 @@ impl Aws {
         let status = answer.status();
         let body = answer.text().await;
         let body = body.map_err(|error| failed(format!("half an answer: {error}")))?;
-        let value: Value = serde_json::from_str(&body).unwrap_or_default();
         if status.is_success() {
-            return Ok(value);
+            return Ok(body);
         }
+        let value = json(&body);
         let target = headers.last().map_or("", |(_, value)| value);
         let kind = text(&value, "/__type").unwrap_or_default();
         Err(Refusal {
@@ -237,6 +264,11 @@ impl Aws {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect())
     }
+}
+
+/// An answer, null where it is no JSON: some operations answer with nothing.
+fn json(body: impl AsRef<str>) -> Value {
+    serde_json::from_str(body.as_ref()).unwrap_or_default()
 }
 
 /// The text at a JSON pointer.

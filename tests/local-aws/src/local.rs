@@ -33,6 +33,8 @@ pub struct Deployment {
     pub secret_prefix: String,
     /// Parameter `LogLevel`.
     pub log_level: String,
+    /// Further parameters, each as `Name=value`.
+    pub options: Vec<String>,
 }
 
 impl Deployment {
@@ -43,6 +45,21 @@ impl Deployment {
             name: name.to_owned(),
             secret_prefix: name.to_owned(),
             log_level: "debug".to_owned(),
+            options: Vec::new(),
+        }
+    }
+
+    /// As [`Deployment::new`], with everything that is off by default.
+    pub fn with_every_option(name: &str) -> Self {
+        let options = [
+            "AccessLogs=on-and-set-account-role",
+            "AlarmEmail=somebody@example.com",
+            "WebhookConcurrency=5",
+            "ReconcileSchedule=\"cron(0 3 ? * SUN *)\"",
+        ];
+        Self {
+            options: options.map(str::to_owned).to_vec(),
+            ..Self::new(name)
         }
     }
 }
@@ -207,6 +224,19 @@ impl LocalAws {
         Ok(())
     }
 
+    /// Has every call of AWS that is allowed noted from now on.
+    ///
+    /// # Errors
+    /// When the local AWS does not answer.
+    pub async fn note_calls(&self) -> Result<()> {
+        let url = format!("{}/_ministack/config", self.aws.endpoint());
+        let setting = json!({"cloudtrail._recording_enabled": true}).to_string();
+        let set = self.aws.http().post(url).body(setting).send().await;
+        set.and_then(reqwest::Response::error_for_status)
+            .map_err(|error| Error::new(format!("calls cannot be noted: {error}")))?;
+        Ok(())
+    }
+
     /// Makes a FIFO queue outside of any stack.
     ///
     /// # Errors
@@ -253,6 +283,7 @@ impl LocalAws {
                 format!("SecretPrefix={}", deployment.secret_prefix),
                 format!("LogLevel={}", deployment.log_level),
             ])
+            .args(&deployment.options)
             .run()
             .await?;
         Ok(())

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Deployment, Error, LocalAws, Result,
-    aws::{Aws, Service, list, text},
+    aws::{Aws, REGION, Service, list, text},
 };
 
 /// A connector of the template.
@@ -387,6 +387,19 @@ impl<'a> Stack<'a> {
         self.local.aws().lambda(Method::POST, &path, event).await
     }
 
+    /// The stack's dashboard.
+    ///
+    /// # Errors
+    /// When there is none, or it is not JSON.
+    pub async fn dashboard(&self) -> Result<Value> {
+        let input = json!({"DashboardName": format!("{}-{REGION}", self.deployment.name)});
+        let aws = self.local.aws();
+        let output = aws.call(Service::Metrics, "GetDashboard", &input).await?;
+        let body = text(&output, "/DashboardBody").unwrap_or_default();
+        serde_json::from_str(body)
+            .map_err(|error| Error::new(format!("the dashboard is not JSON: {error}: {body}")))
+    }
+
     /// Everything a function logged, oldest first.
     ///
     /// # Errors
@@ -463,6 +476,17 @@ impl<'a> Stack<'a> {
         Ok(self.local.aws().with_credentials(credentials))
     }
 
+    /// The keys that the processes of a function call AWS with.
+    pub(crate) async fn access_keys(&self, function: Function) -> Result<Vec<String>> {
+        let name = self.function_name(function).await?;
+        let processes = processes(self.local.folder(), &name)?;
+        let keys = processes.iter().filter_map(|(_, command)| {
+            let mut words = command.split(' ');
+            words.find_map(|word| word.strip_prefix("AWS_ACCESS_KEY_ID="))
+        });
+        Ok(keys.map(str::to_owned).collect())
+    }
+
     /// A function's physical name.
     ///
     /// # Errors
@@ -474,7 +498,7 @@ impl<'a> Stack<'a> {
             .to_owned())
     }
 
-    async fn function(&self, function: Function) -> Result<Value> {
+    pub(crate) async fn function(&self, function: Function) -> Result<Value> {
         let output = self
             .local
             .aws()

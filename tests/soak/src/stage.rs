@@ -36,7 +36,15 @@ impl Stage {
     pub async fn deploy(&self, name: &str, log_level: &str) -> Result<Deployed> {
         let mut deployment = Deployment::new(name);
         deployment.log_level = log_level.to_owned();
+        self.deploy_as(deployment).await
+    }
+
+    /// Deploys a stack.
+    ///
+    /// # Errors
+    /// When the deployment fails.
+    pub async fn deploy_as(&self, deployment: Deployment) -> Result<Deployed> {
         let stack = self.local.deploy(&self.built, &deployment).await?;
-        Deployed::look_up(stack, name).await
+        Deployed::look_up(stack, &deployment.name).await
     }
 }

@@ -10,10 +10,12 @@
 )]
 
 mod failures;
+mod observed;
 mod operator;
 mod outage;
 mod permissions;
 mod samples;
 mod stage;
 mod sync;
+mod upgrade;
 mod webhook;

@@ -48,7 +48,7 @@ const BATCHES: [(Connector, [&str; 2]); 3] = [
 ];
 
 #[test]
-fn the_samples_of_every_connector_are_synced() {
+fn the_samples_of_every_connector_are_synced_asked_about_and_forgotten() {
     on_stage(async |stage| {
         for (connector, paths) in BATCHES {
             for path in paths {
@@ -76,6 +76,48 @@ fn the_samples_of_every_connector_are_synced() {
         assert_eq!(rule.subscriber("dora@example.com"), None);
         assert_eq!(mailmojo.contact("dora@example.com"), None);
         assert_eq!(make.subscriber("dora@example.com"), None);
+
+        // Afterwards, since the readers of the samples are the same ones.
+        let held = || {
+            json!([
+                rule.subscriber("anna@example.com"),
+                mailmojo.contact("anna@example.com"),
+                make.subscriber("anna@example.com"),
+            ])
+        };
+        let synced = held();
+        for (connector, outcome) in [
+            (Connector::Rule, "would_sync"),
+            (Connector::Mailmojo, "unchanged"),
+            (Connector::Make, "would_sync"),
+        ] {
+            let ask = async |action: &str| {
+                let path = format!("{connector}/{action}.json").to_lowercase();
+                let answer = stage
+                    .stack
+                    .invoke(connector.function(), &sample(&path)?)
+                    .await?;
+                assert!(!answer.to_string().contains("example.com"), "{answer}");
+                Ok::<_, Error>(answer)
+            };
+            let check = ask("check").await?;
+            assert_eq!(check["outcome"], "ok", "{check}");
+            let preview = ask("preview").await?;
+            assert_eq!(preview["outcome"], outcome, "{preview}");
+            for contact in preview["contacts"].as_array().unwrap() {
+                assert_eq!(contact["tags"]["add"], json!([]), "{preview}");
+                assert_eq!(contact["fields"], json!([]), "{preview}");
+            }
+        }
+        assert_eq!(held(), synced, "asking writes nothing");
+        for connector in Connector::ALL {
+            let forget = sample(&format!("{connector}/forget.json").to_lowercase())?;
+            for outcome in ["forgotten", "nothing_to_forget"] {
+                let answer = stage.stack.invoke(connector.function(), &forget).await?;
+                assert_eq!(answer["outcome"], outcome, "{answer}");
+            }
+        }
+        assert!(!held().to_string().contains("sesamy_"), "{}", held());
         Ok(())
     });
 }

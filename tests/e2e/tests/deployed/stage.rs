@@ -17,7 +17,7 @@ use tokio::{runtime::Runtime, sync::OnceCell};
 pub const SOON: Duration = Duration::from_secs(40);
 
 /// The publishers of the tests. They stand here since the webhook's secret lists all of them.
-const PUBLISHERS: [&str; 18] = [
+const PUBLISHERS: [&str; 24] = [
     "redriven",
     "arrives",
     "all-three",
@@ -36,6 +36,12 @@ const PUBLISHERS: [&str; 18] = [
     "guest",
     "outage",
     "crash",
+    "upgraded",
+    "permitted",
+    "keyless",
+    "bare",
+    "traced",
+    "watched",
 ];
 
 /// The stack, its surroundings, and all that is needed to deploy another one.
@@ -92,12 +98,22 @@ impl Stage {
 
     /// Deploys another stack of the same template, for a test to break.
     pub async fn another_stack(&self, name: &str) -> Result<Stack<'static>> {
-        let stack = self
-            .local
-            .deploy(&self.built, &Deployment::new(name))
-            .await?;
+        let stack = self.stack_without_secrets(&Deployment::new(name)).await?;
         self.store_secrets(&stack).await?;
         Ok(stack)
+    }
+
+    /// Deploys a stack that is there once more, with a setting that changes all
+    /// of its functions.
+    pub async fn upgrade(&self, name: &str) -> Result<()> {
+        let mut deployment = Deployment::new(name);
+        deployment.log_level = "trace".to_owned();
+        self.local.deploy(&self.built, &deployment).await.map(drop)
+    }
+
+    /// Deploys another stack, all of its secrets still to be stored.
+    pub async fn stack_without_secrets(&self, deployment: &Deployment) -> Result<Stack<'static>> {
+        self.local.deploy(&self.built, deployment).await
     }
 
     /// Stores the secrets of the sample publisher and of every test's.
@@ -173,7 +189,12 @@ pub struct Publisher {
 impl Publisher {
     /// Gives the publisher accounts at Mailmojo and Make.as too.
     pub async fn other_crms(&self) -> Result<(MailmojoAccount, MakeAccount)> {
-        let (stand_ins, stack) = (&self.stage.stand_ins, &self.stage.stack);
+        self.other_crms_of(&self.stage.stack).await
+    }
+
+    /// As [`Publisher::other_crms`], for another stack.
+    pub async fn other_crms_of(&self, stack: &Stack<'_>) -> Result<(MailmojoAccount, MakeAccount)> {
+        let stand_ins = &self.stage.stand_ins;
         let (id, key) = (self.id, key(self.id));
         let mailmojo = stand_ins.mailmojo().add_account(id, &key);
         mailmojo.add_list(42, "Readers");

@@ -1,4 +1,4 @@
-//! The soak in its short form, a race, and the table of faults.
+//! The soak in its short form, a race, the table of faults, and a resync.
 //!
 //! One local AWS runs a stack for each of them, so that all wait at the same time.
 
@@ -10,5 +10,6 @@
 
 mod faults;
 mod race;
+mod resync;
 mod short;
 mod stages;

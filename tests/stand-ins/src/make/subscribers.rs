@@ -235,8 +235,9 @@ impl Account {
             }
             subscriber.tags = tags;
         }
-        if data.external_id.is_some() {
-            subscriber.external_id = data.external_id;
+        // Assumed: an empty text clears it.
+        if let Some(id) = data.external_id {
+            subscriber.external_id = Some(id).filter(|id| !id.is_empty());
         }
         for list in data.lists {
             if !subscriber.lists.contains(&list) {

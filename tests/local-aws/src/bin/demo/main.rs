@@ -6,6 +6,7 @@
 
 mod contact;
 mod events;
+mod preview;
 mod progress;
 
 use std::{io::IsTerminal as _, process::ExitCode, time::Duration};
@@ -21,6 +22,9 @@ use progress::Progress;
 
 /// How long the readers may take to arrive in the CRMs: seconds, usually.
 const LIMIT: Duration = Duration::from_secs(120);
+
+/// Whose sync is announced before it is done.
+const PREVIEWED: &str = "email|bo";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -77,6 +81,15 @@ async fn demo() -> Result<()> {
         .iter()
         .map(|reader| Contact::all(&stand_ins, reader.email))
         .collect();
+
+    let step = progress.step("Ask Rule's function what it would write of one reader");
+    let previewed = READERS.iter().find(|reader| reader.user_id == PREVIEWED);
+    let previewed = previewed.ok_or_else(|| Error::new(format!("no reader {PREVIEWED}")))?;
+    let lines = preview::preview(&stack, Connector::Rule, previewed).await?;
+    step.done(previewed.who);
+    for line in lines {
+        println!("            {line}");
+    }
 
     let step = progress.step("Post the webhooks to the deployed API");
     let count = post(&stack).await?;

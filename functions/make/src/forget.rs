@@ -1,0 +1,78 @@
+//! Takes what a sync wrote off a subscriber, on every list of the vendor.
+//!
+//! Looked up first; then one call that reaches only who is there. Foreign tags
+//! are sent back as they were read, as in a sync.
+
+use futures_util::future::join_all;
+use serde_json::{Map, Value};
+use shared::consumer::{Steps, Trail, Whom, is_ours};
+use shared::http::ApiError;
+
+use crate::client::{Client, Subscriber, text};
+use crate::sync::all;
+
+/// The field in which a subscriber says which Sesamy user it is.
+const OWNER: &str = "external_id";
+
+/// What stays, as Make.as is not known to have a call for it.
+const STAYS: &str = "the reader's subscriptions, and the products of the catalogue: Make.as has no known call that takes them away";
+
+/// Forgets a reader on all lists, side by side: one that fails stops no other.
+///
+/// # Errors
+/// The call that failed; of several, one that may pass.
+pub async fn forget(
+    clients: Vec<Client<'_>>,
+    whom: Whom<'_>,
+    trail: &Trail,
+) -> Result<(), ApiError> {
+    let lists = clients.iter().map(|client| async move {
+        let steps = trail.contact(Some(client.list_id()));
+        let done = forget_on_list(client, whom, steps).await;
+        done.inspect_err(|error| steps.failed(error))
+    });
+    all(join_all(lists).await).map(drop)
+}
+
+async fn forget_on_list(
+    client: &Client<'_>,
+    whom: Whom<'_>,
+    steps: Steps<'_>,
+) -> Result<(), ApiError> {
+    let Some(Subscriber { fields, tags, .. }) = client.subscriber(whom.email).await? else {
+        return Ok(());
+    };
+    let owner = fields.get(OWNER).and_then(Value::as_str);
+    let owner = owner.filter(|owner| !owner.is_empty());
+    if !whom.owns(owner) {
+        steps.is_anothers();
+        return Ok(());
+    }
+    let (ours, foreign): (Vec<String>, Vec<String>) =
+        tags.into_iter().partition(|tag| is_ours(tag));
+    // An id of another system is the publisher's.
+    let named = owner == Some(whom.user.as_str());
+    let mut body = Map::new();
+    if !ours.is_empty() {
+        body.insert("tags".to_owned(), foreign.into());
+    }
+    if named {
+        body.insert(OWNER.to_owned(), cleared());
+    }
+    steps.found(ours, named.then_some(OWNER));
+    steps.stays(STAYS);
+    if !body.is_empty() {
+        let id = fields.get("id").and_then(text).unwrap_or_default();
+        client.change(&id, body.into()).await?;
+        steps.removed_all();
+        steps.cleared_all();
+    }
+    Ok(())
+}
+
+/// What clears a field.
+///
+/// Assumed: an empty text. Nothing says how Make.as forgets a value.
+fn cleared() -> Value {
+    "".into()
+}

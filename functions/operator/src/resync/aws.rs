@@ -1,0 +1,325 @@
+//! [`Platform`] of AWS and of Sesamy.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+use shared::aws::reason;
+use shared::http::{ApiError, Http};
+use shared::identity::VendorId;
+use shared::secrets::{FromSecret, Keys, Loaded, SecretError, SecretFault, Secrets};
+use shared::sesamy::{Sesamy, SesamyCredentials, UsersPage};
+
+use super::platform::{Platform, Unread, WriteError};
+use super::run::{Run, Tick};
+use crate::letters::Unavailable;
+
+/// The table's key: whose run an item is.
+const VENDOR_ID: &str = "vendorId";
+
+/// The attribute that counts how often the item was written.
+const VERSION: &str = "version";
+
+/// The attribute that holds the run, as JSON.
+const RUN: &str = "run";
+
+/// The secret of the webhook's tokens, by vendor.
+const WEBHOOK: &str = "webhook";
+
+/// DynamoDB, SQS, Secrets Manager and Sesamy.
+pub struct Aws {
+    /// The client of the table.
+    pub table: aws_sdk_dynamodb::Client,
+    /// The table's name.
+    pub table_name: String,
+    /// The client of the queue of ticks.
+    pub queue: aws_sdk_sqs::Client,
+    /// Its address.
+    pub queue_url: String,
+    /// The client that tells which secrets there are.
+    pub names: aws_sdk_secretsmanager::Client,
+    /// The secrets that are read.
+    pub secrets: Secrets,
+    /// What Sesamy is reached by, which counts the calls.
+    pub http: Arc<Http>,
+    /// Sesamy.
+    pub sesamy: Sesamy,
+}
+
+/// The vendors whose webhooks are taken. Their tokens are not kept.
+struct Vendors(Vec<VendorId>);
+
+impl FromSecret for Vendors {
+    fn from_secret(json: &serde_json::Value) -> Result<Self, SecretFault> {
+        let vendors = Keys::of(json)?
+            .value("vendors")
+            .ok_or(SecretFault::Missing("vendors"))?;
+        let vendors = vendors.as_object().ok_or(SecretFault::Wrong {
+            key: "vendors",
+            expected: "an object",
+        })?;
+        // One whose id is none is nobody whose webhooks are taken.
+        let ids = vendors
+            .keys()
+            .filter_map(|id| VendorId::try_from(id.as_str()).ok());
+        Ok(Self(ids.collect()))
+    }
+}
+
+impl Aws {
+    async fn users_by(
+        &self,
+        vendor: &VendorId,
+        secret: &Loaded<SesamyCredentials>,
+        offset: usize,
+    ) -> Result<UsersPage, Failure> {
+        let credentials = secret.value.as_ref().ok_or(Failure::NoSecret)?;
+        let users = self
+            .sesamy
+            .users(vendor, credentials, secret.fingerprint(), offset);
+        Ok(users.await?)
+    }
+
+    async fn read_users(&self, vendor: &VendorId, offset: usize) -> Result<UsersPage, Failure> {
+        let path = format!("{vendor}/sesamy");
+        let secret = self.secrets.get::<SesamyCredentials>(&path).await?;
+        let read = self.users_by(vendor, &secret, offset).await;
+        let refused = match &read {
+            Err(Failure::Api(error)) => error.is_refusal(),
+            Err(Failure::NoSecret) => true,
+            _ => false,
+        };
+        if !refused {
+            return read;
+        }
+        // It may have been changed within the time that it is kept for.
+        let fresh = self
+            .secrets
+            .get_within::<SesamyCredentials>(&path, secret.age())
+            .await?;
+        if fresh.fingerprint() == secret.fingerprint() {
+            return read;
+        }
+        self.users_by(vendor, &fresh, offset).await
+    }
+}
+
+/// Why a page of users could not be read.
+enum Failure {
+    Api(ApiError),
+    Secret(SecretError),
+    NoSecret,
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        Self::Api(error)
+    }
+}
+
+impl From<SecretError> for Failure {
+    fn from(error: SecretError) -> Self {
+        Self::Secret(error)
+    }
+}
+
+impl Platform for Aws {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    fn new_id(&self) -> String {
+        format!("{:032x}", fastrand::u128(..))
+    }
+
+    async fn run(&self, vendor: &VendorId) -> Result<Option<(Run, u64)>, Unavailable> {
+        const WHAT: &str = "reading a resync";
+        let answer = self
+            .table
+            .get_item()
+            .table_name(&self.table_name)
+            .key(VENDOR_ID, AttributeValue::S(vendor.to_string()))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| unavailable(WHAT, reason(&error)))?;
+        let Some(item) = answer.item else {
+            return Ok(None);
+        };
+        let version = item.get(VERSION).and_then(|version| version.as_n().ok());
+        let version = version.and_then(|version| version.parse().ok());
+        match (run(item.get(RUN)), version) {
+            (Some(run), Some(version)) => Ok(Some((run, version))),
+            _ => Err(unavailable(WHAT, MALFORMED.to_owned())),
+        }
+    }
+
+    async fn runs(&self) -> Result<Vec<Run>, Unavailable> {
+        const WHAT: &str = "reading the resyncs";
+        let mut runs = Vec::new();
+        let mut from = None;
+        loop {
+            let answer = self
+                .table
+                .scan()
+                .table_name(&self.table_name)
+                .set_exclusive_start_key(from)
+                .send()
+                .await
+                .map_err(|error| unavailable(WHAT, reason(&error)))?;
+            for item in answer.items() {
+                let run = run(item.get(RUN));
+                runs.push(run.ok_or_else(|| unavailable(WHAT, MALFORMED.to_owned()))?);
+            }
+            from = answer.last_evaluated_key;
+            if from.is_none() {
+                return Ok(runs);
+            }
+        }
+    }
+
+    async fn write(&self, run: &Run, over: Option<u64>) -> Result<u64, WriteError> {
+        const WHAT: &str = "writing a resync";
+        let json =
+            serde_json::to_string(run).map_err(|error| unavailable(WHAT, error.to_string()))?;
+        let version = over.unwrap_or_default() + 1;
+        let mut request = self
+            .table
+            .put_item()
+            .table_name(&self.table_name)
+            .item(VENDOR_ID, AttributeValue::S(run.vendor_id.to_string()))
+            .item(VERSION, AttributeValue::N(version.to_string()))
+            .item(RUN, AttributeValue::S(json));
+        request = match over {
+            None => request
+                .condition_expression("attribute_not_exists(#key)")
+                .expression_attribute_names("#key", VENDOR_ID),
+            Some(over) => request
+                .condition_expression("#version = :over")
+                .expression_attribute_names("#version", VERSION)
+                .expression_attribute_values(":over", AttributeValue::N(over.to_string())),
+        };
+        match request.send().await {
+            Ok(_) => Ok(version),
+            Err(error) => match error.as_service_error() {
+                Some(refused) if refused.is_conditional_check_failed_exception() => {
+                    Err(WriteError::Conflict)
+                }
+                _ => Err(unavailable(WHAT, reason(&error)).into()),
+            },
+        }
+    }
+
+    async fn send(&self, tick: &Tick, after: Duration) -> Result<(), Unavailable> {
+        const WHAT: &str = "sending the next step of a resync";
+        let body =
+            serde_json::to_string(tick).map_err(|error| unavailable(WHAT, error.to_string()))?;
+        let sent = self
+            .queue
+            .send_message()
+            .queue_url(&self.queue_url)
+            .message_body(body)
+            .delay_seconds(i32::try_from(after.as_secs()).unwrap_or(i32::MAX))
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(()),
+            Err(error) => Err(unavailable(WHAT, reason(&error))),
+        }
+    }
+
+    async fn users(&self, vendor: &VendorId, offset: usize) -> Result<UsersPage, Unread> {
+        let read = self.read_users(vendor, offset).await;
+        for metrics in self.http.metrics() {
+            metrics.emit();
+        }
+        read.map_err(|failure| match failure {
+            Failure::Api(error) if error.is_passing() => Unread::Passing {
+                reason: error.to_string(),
+                wait: error.wait(),
+            },
+            Failure::Api(error) if error.is_refusal() => Unread::Lasting {
+                reason: format!(
+                    "{error}; correct the secret {}",
+                    self.secrets.name(&format!("{vendor}/sesamy"))
+                ),
+            },
+            Failure::Api(error) => Unread::Lasting {
+                reason: error.to_string(),
+            },
+            Failure::Secret(error @ SecretError::Unavailable { .. }) => Unread::Passing {
+                reason: error.to_string(),
+                wait: None,
+            },
+            Failure::Secret(error) => Unread::Lasting {
+                reason: error.to_string(),
+            },
+            Failure::NoSecret => Unread::Lasting {
+                reason: format!(
+                    "secret {} is missing; store the vendor's Sesamy credentials as the README describes",
+                    self.secrets.name(&format!("{vendor}/sesamy"))
+                ),
+            },
+        })
+    }
+
+    async fn has_secret(&self, path: &str) -> Result<bool, Unavailable> {
+        let name = self.secrets.name(path);
+        match self.names.describe_secret().secret_id(name).send().await {
+            // One that is scheduled for deletion cannot be read any more.
+            Ok(secret) => Ok(secret.deleted_date().is_none()),
+            Err(error) => match error.as_service_error() {
+                Some(service) if service.is_resource_not_found_exception() => Ok(false),
+                _ => Err(unavailable(
+                    "asking whether there is a secret",
+                    reason(&error),
+                )),
+            },
+        }
+    }
+
+    async fn vendors(&self) -> Result<Vec<VendorId>, Unavailable> {
+        let what = "reading which vendors there are";
+        let secret = self
+            .secrets
+            .get_within::<Vendors>(WEBHOOK, Duration::ZERO)
+            .await;
+        let secret: Arc<Loaded<Vendors>> =
+            secret.map_err(|error| unavailable(what, error.to_string()))?;
+        match &secret.value {
+            Some(Vendors(vendors)) => Ok(vendors.clone()),
+            None => {
+                let name = self.secrets.name(WEBHOOK);
+                Err(unavailable(what, format!("secret {name} does not exist")))
+            }
+        }
+    }
+}
+
+const MALFORMED: &str = "an item of the table is no resync";
+
+fn run(attribute: Option<&AttributeValue>) -> Option<Run> {
+    serde_json::from_str(attribute?.as_s().ok()?).ok()
+}
+
+fn unavailable(what: &'static str, reason: String) -> Unavailable {
+    Unavailable { what, reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_vendors_are_those_whose_webhooks_are_taken() {
+        let ids = |json| Vendors::from_secret(&json).map(|Vendors(ids)| ids);
+        let vendor = |id: &str| VendorId::try_from(id).unwrap();
+        let secret = json!({"vendors": {"a": {"tokens": ["s3cret"]}, "b": {}, "": {}, "c d": {}}});
+        assert_eq!(ids(secret), Ok(vec![vendor("a"), vendor("b")]));
+        assert_eq!(ids(json!({})), Err(SecretFault::Missing("vendors")));
+        assert!(ids(json!({"vendors": ["a"]})).is_err());
+    }
+}
