@@ -88,3 +88,78 @@ fn broken(error: reqwest::Error) -> ConnectorError {
         ConnectorError::io(error.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::*;
+
+    /// A server that gives one answer and ends the connection, and the address
+    /// and the request it was sent.
+    fn answering(answer: &'static str) -> (String, thread::JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let served = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = String::new();
+            while !request.ends_with("{\"a\":1}") {
+                let mut bytes = [0; 1024];
+                let count = stream.read(&mut bytes).unwrap();
+                request.push_str(std::str::from_utf8(&bytes[..count]).unwrap());
+            }
+            stream.write_all(answer.as_bytes()).unwrap();
+            request
+        });
+        (url, served)
+    }
+
+    async fn call(url: &str) -> Result<HttpResponse, ConnectorError> {
+        let request = http::Request::post(url)
+            .header("x-amz-target", "AmazonSQS.SendMessage")
+            .body(SdkBody::from("{\"a\":1}"))
+            .unwrap();
+        let connections = Connections::new(Duration::from_secs(1)).unwrap();
+        HttpConnector::call(&connections, request.try_into().unwrap()).await
+    }
+
+    #[tokio::test]
+    async fn a_call_goes_out_as_it_is_and_any_answer_comes_back_whole() {
+        let (url, served) = answering(
+            "HTTP/1.1 400 Bad Request\r\nx-amzn-requestid: 7\r\ncontent-length: 5\r\n\r\nwrong",
+        );
+        let answer = call(&url).await.unwrap();
+        assert_eq!(answer.status().as_u16(), 400);
+        assert_eq!(answer.headers().get("x-amzn-requestid"), Some("7"));
+        assert_eq!(answer.body().bytes(), Some(b"wrong".as_slice()));
+        let request = served.join().unwrap();
+        assert!(request.starts_with("POST / HTTP/1.1\r\n"), "{request}");
+        assert!(
+            request.contains("x-amz-target: AmazonSQS.SendMessage\r\n"),
+            "{request}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_an_answer_and_not_followed() {
+        let (url, served) = answering(
+            "HTTP/1.1 307 Temporary Redirect\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n",
+        );
+        assert_eq!(call(&url).await.unwrap().status().as_u16(), 307);
+        served.join().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_fails_or_breaks_is_worth_another_try() {
+        let refused = call("http://127.0.0.1:1/").await.unwrap_err();
+        assert!(refused.is_io(), "{refused:?}");
+        for half in ["", "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nha"] {
+            let (url, served) = answering(half);
+            let broken = call(&url).await.unwrap_err();
+            assert!(broken.is_io(), "{half:?}: {broken:?}");
+            served.join().unwrap();
+        }
+    }
+}

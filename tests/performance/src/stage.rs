@@ -115,6 +115,9 @@ impl Stage {
                     format!("{name}={},{}", queue(name), queue("dead"))
                 });
                 environment.push(("CONNECTORS", connectors.join(";")));
+                environment.push(("RESYNC_TABLE", "measured".to_owned()));
+                environment.push(("OPERATOR_QUEUE_URL", queue("operator")));
+                environment.push(("SESAMY_REQUESTS_PER_MINUTE", "100".to_owned()));
             }
         }
         Instance::start(function.name(), &function.binary(), &environment)
