@@ -55,8 +55,11 @@ fn table(title: &str, columns: &str) {
     println!("|{}", " --- |".repeat(bars));
 }
 
+/// What of a function is timed, and how it is called.
+type Phase = (&'static str, fn(&Profile) -> &measure::Times);
+
 fn starts_and_calls(profiles: &[Profile]) {
-    let phases: [(&str, fn(&Profile) -> &measure::Times); 4] = [
+    let phases: [Phase; 4] = [
         (
             "Init: from the start of the process to its first poll",
             |it| &it.init,

@@ -3,7 +3,6 @@
 //! One local AWS runs a stack for each of them, so that all wait at the same time.
 
 #![expect(
-    clippy::indexing_slicing,
     clippy::unwrap_used,
     clippy::panic,
     reason = "what breaks here must fail the test"
