@@ -135,10 +135,7 @@ fn check_subscriber(case: &Case, subscriber: &Subscriber, name: &str, failures: 
     }
     if let Some(differences) = &case.make {
         let bodies = [
-            (
-                "subscriber",
-                make::mapping::subscriber(subscriber, &tags).into(),
-            ),
+            ("subscriber", make::mapping::subscriber(subscriber, &tags)),
             ("products", make::mapping::products(subscriber).into()),
             (
                 "subscriptions",

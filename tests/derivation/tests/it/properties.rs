@@ -69,7 +69,7 @@ fn subscriber(bodies: &Bodies) -> Option<Box<Subscriber>> {
 /// Everything that every CRM would be told.
 fn told(subscriber: &Subscriber) -> Vec<Value> {
     let tags: Vec<String> = names(&subscriber.tags);
-    let mut told = vec![make::mapping::subscriber(subscriber, &tags).into()];
+    let mut told = vec![make::mapping::subscriber(subscriber, &tags)];
     told.extend(make::mapping::products(subscriber));
     told.extend(make::mapping::subscriptions(subscriber));
     let payment = subscriber.last_payment.as_ref();
