@@ -68,7 +68,8 @@ async fn demo() -> Result<()> {
     let step = progress.step("Deploy template.yaml with `sam deploy`");
     let mut deployment = Deployment::new("sesamy-crm-sync");
     // Few users at Sesamy's real pace would make a person wait for nothing new.
-    deployment.sesamy_requests_per_minute = 600;
+    let limit = format!("SesamyRequestsPerMinute={}", 600);
+    deployment.options.push(limit);
     let stack = local.deploy(&built, &deployment).await?;
     step.done(stack.webhook_url()?);
 
