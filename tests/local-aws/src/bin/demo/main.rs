@@ -68,7 +68,7 @@ async fn demo() -> Result<()> {
     let step = progress.step("Deploy template.yaml with `sam deploy`");
     let mut deployment = Deployment::new("sesamy-crm-sync");
     // Few users at Sesamy's real pace would make a person wait for nothing new.
-    let limit = format!("SesamyRequestsPerMinute={}", 600);
+    let limit = "SesamyRequestsPerMinute=600".to_owned();
     deployment.options.push(limit);
     let stack = local.deploy(&built, &deployment).await?;
     step.done(stack.webhook_url()?);
