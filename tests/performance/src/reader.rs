@@ -50,7 +50,7 @@ pub fn reader(id: &str, contracts: usize, payment: Payment) -> User {
 impl Payment {
     /// One or the other in turn, so that each event has brought a change.
     pub const fn of(event: usize) -> Self {
-        if event % 2 == 0 {
+        if event.is_multiple_of(2) {
             Self::Made
         } else {
             Self::Overdue
