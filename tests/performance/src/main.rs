@@ -100,8 +100,11 @@ fn table(title: &str, columns: &str) {
     println!("|{}", " --- |".repeat(bars));
 }
 
+/// A part of an instance's life.
+type Phase = fn(&Profile) -> &measure::Times;
+
 fn starts_and_calls(profiles: &[Profile]) {
-    let phases: [(&str, fn(&Profile) -> &measure::Times); 4] = [
+    let phases: [(&str, Phase); 4] = [
         (
             "Init: from the start of the process to its first poll",
             |it| &it.init,
