@@ -16,6 +16,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sqs::config::SharedCredentialsProvider;
 use aws_sdk_sqs::error::ProvideErrorMetadata;
+use aws_smithy_types::retry::ReconnectMode;
 
 use connection::Connections;
 
@@ -82,7 +83,10 @@ fn configured(
     let retries = RetryConfig::standard()
         .with_max_attempts(patience.attempts)
         .with_initial_backoff(FIRST_BACKOFF)
-        .with_max_backoff(LONGEST_BACKOFF);
+        .with_max_backoff(LONGEST_BACKOFF)
+        // Our client looks after its connections itself: one that broke is
+        // gone, and one that brought a 5xx is as good as another.
+        .with_reconnect_mode(ReconnectMode::ReuseAllConnections);
     let mut config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .credentials_provider(SharedCredentialsProvider::new(

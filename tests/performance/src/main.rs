@@ -45,7 +45,52 @@ fn bench(starts: usize) -> Result<()> {
     sizes(&profiles);
     rates(&stage)?;
     calls(&stage)?;
-    growth(&stage)
+    let largest = growth(&stage)?;
+    limits(&profiles, largest);
+    Ok(())
+}
+
+/// What is meant to hold, and whether it does. The clock's least is judged
+/// where a busy machine would judge itself.
+fn limits(profiles: &[Profile], largest: f64) {
+    let Some((floor, functions)) = profiles.split_first() else {
+        return;
+    };
+    let worst = |figure: &dyn Fn(&Profile) -> f64| functions.iter().map(figure).fold(0.0, f64::max);
+    let webhook = functions
+        .iter()
+        .filter(|it| it.function == Function::Webhook);
+    let first = webhook.map(|it| it.first.wall.least()).fold(0.0, f64::max);
+    let held = [
+        (
+            "init, × hello-world, clock",
+            worst(&|it| it.init.wall.least() / floor.init.wall.least()),
+            2.0,
+        ),
+        (
+            "init, × hello-world, processor",
+            worst(&|it| it.init.cpu.median() / floor.init.cpu.median()),
+            2.0,
+        ),
+        ("first webhook, ms", first, 15.0),
+        (
+            "memory, typical reader, MB",
+            worst(&|it| it.memory.most()),
+            24.0,
+        ),
+        ("memory, largest reader, MB", largest, 64.0),
+        ("zipped, MB", worst(&|it| megabytes(it.size.zipped)), 3.0),
+    ];
+    table("Limits", "| of all functions | at most | limit | held |");
+    for (what, figure, limit) in held {
+        let verdict = if figure <= limit { "yes" } else { "no" };
+        println!("| {what} | {figure:.2} | {limit} | {verdict} |");
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a few million bytes")]
+fn megabytes(bytes: usize) -> f64 {
+    bytes as f64 / 1e6
 }
 
 /// Heads a table.
@@ -55,11 +100,11 @@ fn table(title: &str, columns: &str) {
     println!("|{}", " --- |".repeat(bars));
 }
 
-/// What of a function is timed, and how it is called.
-type Phase = (&'static str, fn(&Profile) -> &measure::Times);
+/// A part of an instance's life.
+type Phase = fn(&Profile) -> &measure::Times;
 
 fn starts_and_calls(profiles: &[Profile]) {
-    let phases: [Phase; 4] = [
+    let phases: [(&str, Phase); 4] = [
         (
             "Init: from the start of the process to its first poll",
             |it| &it.init,
@@ -95,7 +140,6 @@ fn starts_and_calls(profiles: &[Profile]) {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a few million bytes")]
 fn sizes(profiles: &[Profile]) {
     table(
         "Size and peak of memory, typical reader",
@@ -105,8 +149,8 @@ fn sizes(profiles: &[Profile]) {
         println!(
             "| {} | {:.2} | {:.2} | {:.1} | {:.1}…{:.1} |",
             profile.function.name(),
-            profile.size.plain as f64 / 1e6,
-            profile.size.zipped as f64 / 1e6,
+            megabytes(profile.size.plain),
+            megabytes(profile.size.zipped),
             profile.memory.median(),
             profile.memory.at(0.05),
             profile.memory.at(0.95),
@@ -155,16 +199,17 @@ fn calls(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-fn growth(stage: &Stage) -> Result<()> {
+/// Gives the peak of the memory with the largest reader, in MB.
+fn growth(stage: &Stage) -> Result<f64> {
+    let mut largest: f64 = 0.0;
     table(
         "Growth with contracts, as many entitlements and bills",
         "| connector | contracts | processor ms | least | × per doubling | wall ms | memory MB |",
     );
     for connector in Connector::ALL {
-        rows(
-            connector,
-            &measure::by_contracts(stage, connector, &CONTRACTS, 6)?,
-        );
+        let growths = measure::by_contracts(stage, connector, &CONTRACTS, 6)?;
+        rows(connector, &growths);
+        largest = growths.iter().map(|it| it.memory).fold(largest, f64::max);
     }
     table(
         "Growth with the readers of a batch",
@@ -176,7 +221,7 @@ fn growth(stage: &Stage) -> Result<()> {
             &measure::by_readers(stage, connector, &READERS, 30)?,
         );
     }
-    Ok(())
+    Ok(largest)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a few thousand contracts")]
