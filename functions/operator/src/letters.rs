@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use shared::consumer::DeadLetterKind;
 use shared::identity::VendorId;
 use shared::message::Message;
+use shared::request::ErrorAnswer;
 use thiserror::Error;
 
 /// How many letters one call receives, sends, deletes or puts back at most
@@ -80,6 +81,12 @@ pub struct Unavailable {
     pub what: &'static str,
     /// Why it was not done: AWS's code, or the chain of causes.
     pub reason: String,
+}
+
+impl From<Unavailable> for ErrorAnswer {
+    fn from(unavailable: Unavailable) -> Self {
+        Self::new("queue_unavailable", unavailable.to_string())
+    }
 }
 
 /// That one entry of a batch was not done.

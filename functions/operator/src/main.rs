@@ -9,7 +9,6 @@
 //! [`request::Action`].
 
 mod connectors;
-mod error;
 mod letters;
 mod operator;
 mod redrive;

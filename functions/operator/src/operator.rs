@@ -10,12 +10,12 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use crate::connectors::Connectors;
-use crate::error::{ErrorAnswer, Invalid};
 use crate::letters::DeadLetters;
 use crate::redrive::{self, Report};
 use crate::request::{Action, Resync, Wish};
 use crate::resync::{self, Platform, Resyncs, Tick};
 use crate::status::{self, Status};
+use shared::request::{ErrorAnswer, Invalid};
 
 /// What is kept of an invocation's time: for a call under way when the time for
 /// work ends, for one to delete what it sent, and for the answer.

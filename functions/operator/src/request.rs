@@ -3,11 +3,11 @@
 
 use std::num::NonZeroU64;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use shared::identity::{UserId, VendorId};
+use shared::request::{Field, Fields, Invalid};
 
 use crate::connectors::{Connector, Connectors};
-use crate::error::{Fault, Invalid};
 use crate::letters::{ErrorKind, Filter};
 
 /// What is asked for.
@@ -70,26 +70,7 @@ impl<'a, Q> Action<'a, Q> {
     /// # Errors
     /// [`Invalid`] with all faults at once.
     pub fn read(event: Value, connectors: &'a Connectors<Q>) -> Result<Self, Invalid> {
-        let Value::Object(fields) = event else {
-            let reason = format!("must be a JSON object with an action, one of: {ACTIONS}");
-            return Err(Invalid::one("", reason));
-        };
-        let mut fields = Fields {
-            unread: fields,
-            known: vec!["action"],
-            faults: Vec::new(),
-        };
-        let action = match fields.unread.remove("action") {
-            Some(Value::String(action)) => action,
-            Some(_) => {
-                let reason = format!("must be a text, one of: {ACTIONS}");
-                return Err(Invalid::one("action", reason));
-            }
-            None => {
-                let reason = format!("is required, one of: {ACTIONS}");
-                return Err(Invalid::one("action", reason));
-            }
-        };
+        let (action, mut fields) = Fields::of(event, ACTIONS)?;
         match action.as_str() {
             "status" => fields.finish(Some(Self::Status)),
             "redrive" => {
@@ -132,21 +113,15 @@ impl<'a, Q> Action<'a, Q> {
                 fields.finish(resync.map(Self::Resync))
             }
             "reconcile" => fields.finish(Some(Self::Reconcile)),
-            _ => Err(Invalid::one(
-                "action",
-                format!("is not known; known are: {ACTIONS}"),
-            )),
+            _ => Err(Invalid::unknown_action(ACTIONS)),
         }
     }
 }
 
 fn resync<'a, Q>(fields: &mut Fields, connectors: &'a Connectors<Q>) -> Option<Resync<'a, Q>> {
-    let vendor_id = fields.text("vendorId", |id| {
+    let vendor_id = fields.required("vendorId", |id| {
         VendorId::try_from(id).map_err(|error| error.to_string())
     });
-    if matches!(vendor_id, Field::Absent) {
-        fields.fault("vendorId", "is required".to_owned());
-    }
     let user_id = fields.text("userId", |id| {
         UserId::try_from(id).map_err(|error| error.to_string())
     });
@@ -164,7 +139,7 @@ fn resync<'a, Q>(fields: &mut Fields, connectors: &'a Connectors<Q>) -> Option<R
             ("connectors", matches!(asked, Field::Absent)),
         ] {
             if !absent {
-                fields.fault(name, "goes with \"do\": \"start\" alone".to_owned());
+                fields.fault(name, "goes with \"do\": \"start\" alone");
             }
         }
     }
@@ -174,8 +149,10 @@ fn resync<'a, Q>(fields: &mut Fields, connectors: &'a Connectors<Q>) -> Option<R
         (None, Some(user_id)) => Wish::One(user_id, asked),
         (None, None) => Wish::Start(asked),
     };
-    let vendor_id = vendor_id.given()?;
-    Some(Resync { vendor_id, wish })
+    Some(Resync {
+        vendor_id: vendor_id?,
+        wish,
+    })
 }
 
 /// The connectors that a list names, at least one, each once.
@@ -200,86 +177,10 @@ fn named<'a, Q>(
     Ok(found)
 }
 
-/// What came of reading a field.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Field<T> {
-    Given(T),
-    Absent,
-    Faulty,
-}
-
-impl<T> Field<T> {
-    fn given(self) -> Option<T> {
-        match self {
-            Self::Given(value) => Some(value),
-            Self::Absent | Self::Faulty => None,
-        }
-    }
-}
-
-/// The fields of an event, while it is read.
-struct Fields {
-    unread: Map<String, Value>,
-    known: Vec<&'static str>,
-    faults: Vec<Fault>,
-}
-
-impl Fields {
-    fn fault(&mut self, field: &str, reason: String) {
-        let field = field.to_owned();
-        self.faults.push(Fault { field, reason });
-    }
-
-    /// Reads a field. A null is a fault, not an absence: it is what a script
-    /// makes of a variable that it forgot to set.
-    fn field<T>(
-        &mut self,
-        name: &'static str,
-        read: impl FnOnce(&Value) -> Result<T, String>,
-    ) -> Field<T> {
-        self.known.push(name);
-        let Some(value) = self.unread.remove(name) else {
-            return Field::Absent;
-        };
-        match read(&value) {
-            Ok(value) => Field::Given(value),
-            Err(reason) => {
-                self.fault(name, reason);
-                Field::Faulty
-            }
-        }
-    }
-
-    fn text<T>(
-        &mut self,
-        name: &'static str,
-        read: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Field<T> {
-        self.field(name, |value| {
-            let text = value.as_str().ok_or_else(|| "must be a text".to_owned());
-            text.and_then(read)
-        })
-    }
-
-    /// What was read, if there was no fault and nothing else in the event.
-    fn finish<A>(mut self, action: Option<A>) -> Result<A, Invalid> {
-        let known = self.known.join(", ");
-        for (field, _) in std::mem::take(&mut self.unread) {
-            self.fault(
-                &field,
-                format!("is not known; known for this action are: {known}"),
-            );
-        }
-        match action {
-            Some(action) if self.faults.is_empty() => Ok(action),
-            _ => Err(Invalid(self.faults)),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use shared::request::Fault;
 
     use super::*;
     use crate::connectors::Urls;

@@ -30,9 +30,9 @@ use shared::message::{Message, Reader};
 use tracing::{info, warn};
 
 use crate::connectors::{Connector, Connectors};
-use crate::error::ErrorAnswer;
 use crate::letters::{DeadLetters, Outgoing, Unavailable};
 use crate::operator::Deadline;
+use shared::request::ErrorAnswer;
 
 pub use aws::Aws;
 use pace::Pace;

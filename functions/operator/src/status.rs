@@ -21,10 +21,10 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use crate::connectors::Connectors;
-use crate::error::ErrorAnswer;
 use crate::letters::{DeadLetters, Depth, Letter, MOST_AT_ONCE, Receipt, Unavailable};
 use crate::operator::Deadline;
 use crate::resync::{Platform, Resyncs, Runs};
+use shared::request::ErrorAnswer;
 
 /// How often a connector's letters are received: 100 letters at most.
 const RECEIVES: usize = 10;

@@ -4,9 +4,9 @@ use serde::Serialize;
 use tracing::{info, warn};
 
 use super::{Stop, Tally};
-use crate::error::ErrorAnswer;
 use crate::letters::{Depth, MOST_AT_ONCE};
 use crate::request::Redrive;
+use shared::request::ErrorAnswer;
 
 /// The answer.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -10,8 +10,8 @@ use tracing::{info, warn};
 use super::Did;
 use super::pace::Pace;
 use super::run::{Run, State};
-use crate::error::ErrorAnswer;
 use crate::letters::Unavailable;
+use shared::request::ErrorAnswer;
 
 /// How far a run is.
 #[derive(Debug, Clone, PartialEq, Serialize)]
