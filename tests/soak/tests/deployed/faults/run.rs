@@ -38,9 +38,12 @@ fn every_fault_at_every_call_comes_to_what_the_table_says() {
         let stand_ins = stand_ins.map_err(|error| Error::new(error.to_string()))?;
         let mut running = begin(&deployed, &stand_ins).await?;
         let ended = until_all_have_ended(&deployed, &stand_ins, &mut running).await;
-        // Before the letters are taken away.
-        let mut wrongs = silence::broken(&deployed).await?;
-        wrongs.extend(look(&deployed, &running).await?);
+        // While the dead letters are there to be told of.
+        let mut answers = silence::answers(&deployed).await?;
+        let mut wrongs = look(&deployed, &running).await?;
+        let cases: Vec<_> = running.iter().map(|one| &one.case).collect();
+        answers.extend(silence::asked(&deployed, &cases).await?);
+        wrongs.extend(silence::broken(&deployed, answers).await?);
         for violation in stand_ins.violations() {
             wrongs.push(format!("{violation:?}"));
         }

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use local_aws::{Function, Result, eventually};
+use local_aws::{Connector, Error, Function, Result, eventually};
 use serde_json::{Value, json};
 use soak::{
     Crm, Deployed,
@@ -16,18 +16,20 @@ use soak::{
 /// The functions by the last part of their log group's name.
 const FUNCTIONS: [&str; 5] = ["webhook", "rule", "mailmojo", "make", "operator"];
 
+use super::{
+    case::{Case, Secrets},
+    table::Then,
+};
+
 /// How long it may take until what is sent here has come to its end.
 const LIMIT: Duration = Duration::from_secs(90);
 
-/// Where something is told that must not be.
-pub async fn broken(deployed: &Deployed) -> Result<Vec<String>> {
+/// What was asked of a function, and what it answered.
+type Answer = (String, String);
+
+/// Where something is told that must not be, in these answers or any log.
+pub async fn broken(deployed: &Deployed, answers: Vec<Answer>) -> Result<Vec<String>> {
     let mut told = Vec::new();
-    let waiting = in_flight(deployed).await?;
-    let answers = answers(deployed).await?;
-    eventually("what was sent to be handled", LIMIT, async || {
-        Ok((in_flight(deployed).await? == waiting).then_some(()))
-    })
-    .await?;
     for (name, answer) in answers {
         if let Some(around) = marks::found(&answer) {
             told.push(format!("the answer to {name} tells: {around}"));
@@ -59,7 +61,8 @@ async fn in_flight(deployed: &Deployed) -> Result<Option<Vec<u64>>> {
 }
 
 /// What the webhook and the operator function answer to whatever may come.
-async fn answers(deployed: &Deployed) -> Result<Vec<(String, String)>> {
+pub async fn answers(deployed: &Deployed) -> Result<Vec<Answer>> {
+    let waiting = in_flight(deployed).await?;
     let mut answers = Vec::new();
     let vendor = "silence";
     let token = format!("{MARK}-token");
@@ -104,7 +107,68 @@ async fn answers(deployed: &Deployed) -> Result<Vec<(String, String)>> {
             answers.push((action.to_string(), answer.to_string()));
         }
     }
+    until_handled(deployed, &waiting).await?;
     Ok(answers)
+}
+
+/// What the functions answer to a person who asks about the reader of a case:
+/// of each CRM one who was synced, and one whose publisher's secret is no good.
+pub async fn asked(deployed: &Deployed, cases: &[&Case]) -> Result<Vec<Answer>> {
+    let waiting = in_flight(deployed).await?;
+    let mut answers = Vec::new();
+    for crm in Crm::ALL {
+        let connector = match crm {
+            Crm::Rule => Connector::Rule,
+            Crm::Mailmojo => Connector::Mailmojo,
+            Crm::Make => Connector::Make,
+        };
+        for secrets in [Secrets::Good, Secrets::MalformedOfConnector] {
+            let case = cases.iter().find(|case| {
+                let synced = matches!(case.then, Then::Retried | Then::Refused);
+                case.crm == crm && case.secrets == secrets && synced
+            });
+            let case = case.ok_or_else(|| Error::new(format!("no case of {crm}")))?;
+            let of = |action: &str| json!({"action": action, "vendorId": case.id, "userId": case.user()});
+            let mut forget = of("forget");
+            if let Some(forget) = forget.as_object_mut() {
+                forget.insert("email".to_owned(), case.email().into());
+            }
+            let check = json!({"action": "check", "vendorId": case.id});
+            let asked = [
+                (connector.function(), check),
+                (connector.function(), of("preview")),
+                (connector.function(), forget),
+                (Function::Operator, of("resync")),
+                (connector.function(), json!({"action": MARK, MARK: PHONE})),
+            ];
+            for (function, event) in asked {
+                // Behind a message that is refused this one would wait for long.
+                if function == Function::Operator && secrets != Secrets::Good {
+                    continue;
+                }
+                let answer = deployed.stack.invoke(function, &event).await?;
+                // An action that is none is named to whoever asked.
+                if event.get("vendorId").is_some() {
+                    let name = format!("{} of {}", text(&event, "action"), case.id);
+                    answers.push((name, answer.to_string()));
+                }
+            }
+        }
+    }
+    until_handled(deployed, &waiting).await?;
+    Ok(answers)
+}
+
+/// Waits until no more is hidden than before, and nothing waits.
+async fn until_handled(deployed: &Deployed, before: &Option<Vec<u64>>) -> Result<()> {
+    eventually("what was sent to be handled", LIMIT, async || {
+        Ok((in_flight(deployed).await? == *before).then_some(()))
+    })
+    .await
+}
+
+fn text<'a>(event: &'a Value, key: &str) -> &'a str {
+    event.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// Bodies of every kind of webhook, each with something marked in it.
