@@ -55,12 +55,12 @@ async fn serve() -> Result<(), lambda_http::Error> {
     let aws = aws::config(Patience::PROMPT)?;
     let store = SecretsManager::new(aws_sdk_secretsmanager::Client::new(&aws));
     let keyring = Keyring::new(Secrets::new(store, prefix));
-    // While a function starts it has a whole processor, so the TLS handshake
-    // and the reading of the root certificates take a fraction of the time.
+    // While a function starts it has a whole processor, so that the TLS
+    // handshake takes a fraction of the time.
     if let Err(error) = keyring.warm().await {
         warn!(%error, "The tokens could not be read ahead; the first webhook tries again.");
     }
-    let queues = Queues::new(Sqs::new(aws_sdk_sqs::Client::new(&aws)), urls);
+    let queues = Queues::new(Sqs::new(aws_sdk_sqs::Config::new(&aws)), urls);
     let intake = Arc::new(Intake::new(keyring, queues));
     let service = service_fn(move |request: Request| {
         let intake = Arc::clone(&intake);

@@ -1,12 +1,12 @@
 //! One queue per connector, every one of which must hold an event before it counts as received.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{
     MessageSystemAttributeNameForSends as SystemAttribute, MessageSystemAttributeValue,
 };
+use aws_sdk_sqs::{Client, Config};
 use shared::aws;
 use shared::message::Message;
 use thiserror::Error;
@@ -69,19 +69,30 @@ pub trait QueueService: Send + Sync + 'static {
 }
 
 /// Amazon SQS.
-pub struct Sqs(Client);
+///
+/// The client is made at the first send: the SDK compiles its table of AWS's
+/// partitions for each client anew, and the first webhook waits no longer for
+/// that than the start of the function would.
+pub struct Sqs {
+    config: Config,
+    client: OnceLock<Client>,
+}
 
 impl Sqs {
-    /// Sends by this client, with its timeouts and retries.
-    pub fn new(client: Client) -> Self {
-        Self(client)
+    /// Sends by this configuration, with its timeouts and retries.
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            client: OnceLock::new(),
+        }
     }
 }
 
 impl QueueService for Sqs {
     async fn send(&self, url: &str, entry: &Entry) -> Result<(), String> {
-        let mut request = self
-            .0
+        let new_client = || Client::from_conf(self.config.clone());
+        let client = self.client.get_or_init(new_client);
+        let mut request = client
             .send_message()
             .queue_url(url)
             .message_body(&entry.body)
