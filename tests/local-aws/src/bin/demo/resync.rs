@@ -36,6 +36,10 @@ pub async fn all(stack: &Stack<'_>, progress: &Progress) -> Result<()> {
 fn text(value: &Value, key: &str) -> String {
     match value.get(key) {
         Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(list)) => {
+            let names: Vec<_> = list.iter().filter_map(Value::as_str).collect();
+            names.join(", ")
+        }
         Some(other) => other.to_string(),
         None => String::new(),
     }
