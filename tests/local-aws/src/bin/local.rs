@@ -63,15 +63,18 @@ async fn main() -> Result<()> {
         .map_err(|error| Error::new(format!("Ctrl-C cannot be waited for: {error}")))
 }
 
-/// The addresses in a secret, with a name for the loopback address: in a
-/// container it can be given another meaning.
-fn by_name(mut secret: Value) -> Value {
-    for value in secret.as_object_mut().into_iter().flatten() {
-        if let (_, Value::String(text)) = value {
-            *text = text.replace("//127.0.0.1:", "//localhost:");
-        }
+/// The addresses in a secret, wherever they stand, with a name for the loopback
+/// address: in a container it can be given another meaning.
+fn by_name(secret: Value) -> Value {
+    match secret {
+        Value::String(text) => text.replace("//127.0.0.1:", "//localhost:").into(),
+        Value::Array(list) => list.into_iter().map(by_name).collect(),
+        Value::Object(fields) => fields
+            .into_iter()
+            .map(|(key, value)| (key, by_name(value)))
+            .collect(),
+        other => other,
     }
-    secret
 }
 
 /// Lets Docker's containers reach a port of the loopback address, through the
@@ -110,4 +113,18 @@ fn docker_gateway() -> Option<Ipv4Addr> {
         let address: Ipv4Addr = address.parse().ok()?;
         Some(Ipv4Addr::from(u32::from(address).checked_add(1)?))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_address_is_named_wherever_it_stands() {
+        let secret = json!([{"listId": "7", "apiUrl": "http://127.0.0.1:4571/make"}]);
+        let named = json!([{"listId": "7", "apiUrl": "http://localhost:4571/make"}]);
+        assert_eq!(by_name(secret), named);
+    }
 }
