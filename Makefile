@@ -14,6 +14,8 @@ PYTHON ?= python3
 SAM := .venv/sam/.installed
 MINISTACK := .venv/ministack/.installed
 CHECKS := .venv/checks/.installed
+# Installs the others: the packages that pip installs, in seconds instead of minutes.
+UV := .venv/uv/.installed
 
 # `sam build` looks for cargo-lambda and zig on the path.
 export PATH := $(CURDIR)/.venv/sam/bin:$(PATH)
@@ -23,15 +25,31 @@ export AWS_DEFAULT_REGION ?= eu-north-1
 
 .PHONY: help
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: demo
 demo: $(SAM) $(MINISTACK) ## Deploy to a local AWS, post sample webhooks, show what reached the CRMs
 	@cargo run --locked --package local-aws --bin demo
 
-# The cheapest first, so that a mistake is told as soon as can be.
+# The cheapest first, so that a mistake is told as soon as can be. What follows
+# runs in two lanes, since neither fills the processors alone: the functions are
+# built while the rest is compiled, and the slow deployed tests, which mostly
+# wait, run beside the others.
 .PHONY: test
-test: check-format check-template check-dependencies lint unit e2e ## Every check
+test: check-format check-scripts check-template check-dependencies $(MINISTACK) ## Every check
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line build lint-and-compile
+	@FUNCTIONS_BUILT=yes $(MAKE) --no-print-directory --jobs 2 --output-sync=target \
+		deployed-without-e2e deployed-then-unit
+
+.PHONY: lint-and-compile
+lint-and-compile: lint
+	cargo test --locked --workspace --test deployed --no-run
+
+# The lower priority leaves the processors to the deployed tests, which tell by
+# the clock.
+.PHONY: deployed-then-unit
+deployed-then-unit: deployed-without-soak
+	@nice -n 19 $(MAKE) --no-print-directory unit
 
 .PHONY: local
 local: $(MINISTACK) ## Start what `sam local invoke` needs around a function, until Ctrl-C
@@ -44,8 +62,17 @@ tools: $(SAM) $(MINISTACK) $(CHECKS) ## Install the pinned SAM CLI, cargo-lambda
 build: $(SAM) ## Build the functions as they are deployed
 	@# `sam build` links one function after the other. This does it for all of
 	@# them at once, on all processors, and leaves it only the copying.
-	cargo lambda build --release
+	cargo lambda build --locked --release
 	sam build
+	@$(MAKE) --no-print-directory check-deploy
+
+.PHONY: check-deploy
+check-deploy: ## Is what `sam build` made what `sam deploy` would deploy? (samconfig.toml)
+	@$(PYTHON) .ci/check_deploy.py
+
+.PHONY: check-scripts
+check-scripts: ## Do the scripts do what they are for?
+	cd .ci && $(PYTHON) -m unittest --quiet
 
 .PHONY: check-format
 check-format: ## Is every file formatted?
@@ -78,19 +105,28 @@ unit: ## Unit, property and integration tests
 .PHONY: e2e
 e2e: build $(MINISTACK) ## Tests against the stack, deployed to a local AWS
 	@# Of the whole workspace, so that its dependencies have the features that
-	@# they were just compiled with. The tests wait most of the time, so all of
-	@# them run at once.
-	cargo test --locked --workspace --test deployed -- --test-threads 64
+	@# they were just compiled with.
+	cargo test --locked --workspace --test deployed --no-run
+	@FUNCTIONS_BUILT=yes $(MAKE) --no-print-directory --jobs 2 --output-sync=target \
+		deployed-without-soak deployed-without-e2e
+
+.PHONY: deployed-without-soak deployed-without-e2e
+deployed-without-soak deployed-without-e2e: deployed-without-%:
+	cargo test --locked --workspace --exclude $* --test deployed -- --test-threads 64
 
 .PHONY: soak
 soak: build $(MINISTACK) ## Thousands of events while everything fails; SOAK_SEED repeats a run
 	@cargo run --locked --package soak --bin soak
 
+.PHONY: simulate
+simulate: ## Days of outage and of bulk changes on a virtual clock, as tables (most of an hour; the last bulk change takes nearly all of it)
+	@cargo run --locked --profile bench --package simulation
+
 .PHONY: bench
 bench: $(SAM) ## What the functions cost, against a hello-world; BENCH_STARTS is how often each is started
 	@# The hello-world by itself: it is not deployed.
-	cargo lambda build --release
-	cargo lambda build --release --package hello-world
+	cargo lambda build --locked --release
+	cargo lambda build --locked --release --package hello-world
 	@cargo run --locked --profile bench --package performance
 
 .PHONY: format
@@ -103,21 +139,31 @@ clean: ## Remove everything that was built or installed
 	rm -rf .aws-sam .local .venv
 
 .PHONY: pins
-pins: ## Resolve .ci/tools/*.in anew
-	$(PYTHON) -m venv .venv/pins
-	.venv/pins/bin/pip install --quiet --disable-pip-version-check uv
-	cd .ci/tools && for tools in sam ministack checks; do \
-		../../.venv/pins/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 \
-			--no-emit-index-url --custom-compile-command 'make pins' $$tools.in --output-file $$tools.txt || exit 1; \
+pins: $(UV) ## Resolve .ci/tools/*.in anew
+	cd .ci/tools && for tools in *.in; do \
+		../../.venv/uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes \
+			--no-emit-index-url --custom-compile-command 'make pins' $$tools --output-file $${tools%.in}.txt || exit 1; \
 	done
 
-# A folder that was only half installed has no stamp and is begun anew.
-.venv/%/.installed: .ci/tools/%.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
-		echo 'Python 3.10 or later is needed; name one with `make PYTHON=…`.' >&2; exit 1; }
-	@echo 'Installing $(<F:.txt=) and what it needs into $(@D) (about a minute, once) …'
-	@rm -rf $(@D)
-	@$(PYTHON) -m venv $(@D) || { \
-		echo 'Python lacks its venv module (on Debian and Ubuntu: apt-get install python3-venv).' >&2; exit 1; }
-	@$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+# Makes the folder of a file of pins and leaves a Python in it. A folder that was
+# only half installed has no stamp and is begun anew.
+define new-venv
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+	echo 'Python 3.10 or later is needed; name one with `make PYTHON=…`.' >&2; exit 1; }
+@echo 'Installing $(<F:.txt=) and what it needs into $(@D) (once) …'
+@rm -rf $(@D)
+@$(PYTHON) -m venv $(@D) || { \
+	echo 'Python lacks its venv module (on Debian and Ubuntu: apt-get install python3-venv).' >&2; exit 1; }
+endef
+
+# What a package holds is pinned by its hash, not by its release alone.
+$(UV): .ci/tools/uv.txt
+	$(new-venv)
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@touch $@
+
+.venv/%/.installed: .ci/tools/%.txt | $(UV)
+	$(new-venv)
+	@# The system's certificates, for who sits behind a proxy with its own.
+	@.venv/uv/bin/uv pip install --quiet --native-tls --python $(@D)/bin/python --require-hashes --requirement $<
 	@touch $@

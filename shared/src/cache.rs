@@ -11,9 +11,12 @@ const MAX_ENTRIES: usize = 10_000;
 
 type Slot<V> = Arc<AsyncMutex<Option<V>>>;
 
+/// What is kept under a key, locked.
+pub type Entry<V> = OwnedMutexGuard<Option<V>>;
+
 /// Entries by key. Whoever holds an entry's lock makes it for all who wait.
 #[derive(Debug)]
-pub(crate) struct Cache<V>(Mutex<HashMap<String, Slot<V>>>);
+pub struct Cache<V>(Mutex<HashMap<String, Slot<V>>>);
 
 impl<V> Default for Cache<V> {
     fn default() -> Self {
@@ -23,7 +26,7 @@ impl<V> Default for Cache<V> {
 
 impl<V> Cache<V> {
     /// Locks the entry of `key`: what is kept there, to be used or replaced.
-    pub(crate) async fn lock(&self, key: &str) -> OwnedMutexGuard<Option<V>> {
+    pub async fn lock(&self, key: &str) -> Entry<V> {
         self.slot(key).lock_owned().await
     }
 

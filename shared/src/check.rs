@@ -158,6 +158,10 @@ impl Finding {
                 Code::PermissionMissing,
                 format!("give the credentials the permission to {permission}"),
             ),
+            Fault::Credentials(_) => (
+                Code::SecretMalformed,
+                "store it as the README describes".to_owned(),
+            ),
             Fault::Malformed(_) => (
                 Code::UnexpectedAnswer,
                 "check the address in the secret; if it is right, the API has changed".to_owned(),
@@ -178,6 +182,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::secrets::SecretFault;
 
     #[test]
     fn every_way_a_call_fails_has_its_own_word() {
@@ -201,6 +206,10 @@ mod tests {
             (status(400, None), Code::UnexpectedAnswer),
             (status(501, None), Code::UnexpectedAnswer),
             (Fault::Malformed("it"), Code::UnexpectedAnswer),
+            (
+                Fault::Credentials(SecretFault::NotAnObject),
+                Code::SecretMalformed,
+            ),
         ];
         for (fault, code) in cases {
             let error = ApiError {

@@ -3,6 +3,7 @@
 //! Ids are opaque: nothing but [`UserId::connection`] looks inside one.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -20,9 +21,44 @@ pub enum IdError {
     /// The text is longer than [`MAX_ID_BYTES`].
     #[error("must be at most {MAX_ID_BYTES} bytes")]
     TooLong,
-    /// The text holds white space or a control character.
-    #[error("must not contain blank or control characters")]
+    /// The text holds white space, a control or a format character.
+    #[error("must not contain blank, control or format characters")]
     ForbiddenCharacter,
+    /// The id is part of secrets' names, and the text holds what separates their parts.
+    #[error("must not contain a slash")]
+    Slash,
+}
+
+/// Unicode's general category Cf, which `char` does not know: characters that
+/// are not seen, so that two ids would look like one.
+///
+/// Source: Unicode 16, `DerivedGeneralCategory.txt`.
+const FORMAT_CHARACTERS: [RangeInclusive<char>; 21] = [
+    '\u{ad}'..='\u{ad}',
+    '\u{600}'..='\u{605}',
+    '\u{61c}'..='\u{61c}',
+    '\u{6dd}'..='\u{6dd}',
+    '\u{70f}'..='\u{70f}',
+    '\u{890}'..='\u{891}',
+    '\u{8e2}'..='\u{8e2}',
+    '\u{180e}'..='\u{180e}',
+    '\u{200b}'..='\u{200f}',
+    '\u{202a}'..='\u{202e}',
+    '\u{2060}'..='\u{2064}',
+    '\u{2066}'..='\u{206f}',
+    '\u{feff}'..='\u{feff}',
+    '\u{fff9}'..='\u{fffb}',
+    '\u{110bd}'..='\u{110bd}',
+    '\u{110cd}'..='\u{110cd}',
+    '\u{13430}'..='\u{1343f}',
+    '\u{1bca0}'..='\u{1bca3}',
+    '\u{1d173}'..='\u{1d17a}',
+    '\u{e0001}'..='\u{e0001}',
+    '\u{e0020}'..='\u{e007f}',
+];
+
+fn is_forbidden(c: char) -> bool {
+    c.is_whitespace() || c.is_control() || FORMAT_CHARACTERS.iter().any(|range| range.contains(&c))
 }
 
 fn parse(text: String) -> Result<String, IdError> {
@@ -30,8 +66,19 @@ fn parse(text: String) -> Result<String, IdError> {
         Err(IdError::Empty)
     } else if text.len() > MAX_ID_BYTES {
         Err(IdError::TooLong)
-    } else if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+    } else if text.chars().any(is_forbidden) {
         Err(IdError::ForbiddenCharacter)
+    } else {
+        Ok(text)
+    }
+}
+
+/// A vendor's id is one part of its secrets' names (`{prefix}/{vendorId}/rule`),
+/// and the `*` that stands for it in the functions' roles matches slashes too.
+fn parse_part_of_name(text: String) -> Result<String, IdError> {
+    let text = parse(text)?;
+    if text.contains('/') {
+        Err(IdError::Slash)
     } else {
         Ok(text)
     }
@@ -39,6 +86,9 @@ fn parse(text: String) -> Result<String, IdError> {
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
+        id! { $(#[$doc])* $name, parse }
+    };
+    ($(#[$doc:meta])* $name:ident, $parse:ident) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -61,7 +111,7 @@ macro_rules! id {
             type Error = IdError;
 
             fn try_from(text: String) -> Result<Self, IdError> {
-                parse(text).map(Self)
+                $parse(text).map(Self)
             }
         }
 
@@ -69,7 +119,7 @@ macro_rules! id {
             type Error = IdError;
 
             fn try_from(text: &str) -> Result<Self, IdError> {
-                parse(text.to_owned()).map(Self)
+                $parse(text.to_owned()).map(Self)
             }
         }
 
@@ -82,8 +132,8 @@ macro_rules! id {
 }
 
 id! {
-    /// A publisher at Sesamy: the tenant that credentials and readers belong to.
-    VendorId
+    /// A publisher at Sesamy: the tenant that credentials and users belong to.
+    VendorId, parse_part_of_name
 }
 id! {
     /// A reader at Sesamy, spelt `{connection}|{key}` (`email|84cc…`, `auth0|…`).
@@ -123,10 +173,12 @@ impl UserId {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
-    fn an_id_is_a_short_text_without_blanks_or_control_characters() {
+    fn an_id_is_a_short_text_of_characters_that_are_seen() {
         let longest = "x".repeat(MAX_ID_BYTES);
         let cases = [
             ("email|84cccf985de28a2a84824786", None),
@@ -138,6 +190,11 @@ mod tests {
             ("a\u{a0}b", Some(IdError::ForbiddenCharacter)),
             ("a\n", Some(IdError::ForbiddenCharacter)),
             ("a\u{7f}", Some(IdError::ForbiddenCharacter)),
+            ("a\u{200b}b", Some(IdError::ForbiddenCharacter)),
+            ("a\u{202e}b", Some(IdError::ForbiddenCharacter)),
+            ("\u{feff}a", Some(IdError::ForbiddenCharacter)),
+            ("a\u{e0041}", Some(IdError::ForbiddenCharacter)),
+            ("a/b", None),
         ];
         for (text, fault) in cases {
             assert_eq!(UserId::try_from(text).err(), fault, "{text:?}");
@@ -147,6 +204,31 @@ mod tests {
             UserId::try_from(too_long.as_str()).err(),
             Some(IdError::TooLong)
         );
+    }
+
+    #[test]
+    fn a_vendor_id_is_one_part_of_a_secrets_name() {
+        for (text, fault) in [
+            ("vendor_123", None),
+            ("a/b", Some(IdError::Slash)),
+            ("/", Some(IdError::Slash)),
+            ("a\u{ad}/", Some(IdError::ForbiddenCharacter)),
+        ] {
+            assert_eq!(VendorId::try_from(text).err(), fault, "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_format_character_is_forbidden_and_nothing_else_that_is_seen(
+            hidden in "\\p{Cf}",
+            seen in "[^\\s\\p{Cc}\\p{Cf}]{1,60}",
+        ) {
+            let id = |text: &str| UserId::try_from(text).map(drop);
+            prop_assert_eq!(id(&hidden), Err(IdError::ForbiddenCharacter));
+            prop_assert_eq!(id(&format!("{seen}{hidden}")), Err(IdError::ForbiddenCharacter));
+            prop_assert_eq!(id(&seen), Ok(()));
+        }
     }
 
     #[test]

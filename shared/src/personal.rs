@@ -50,10 +50,13 @@ impl Email {
         self.0.expose()
     }
 
-    /// The lower-case form under which contacts are looked up, so that a
-    /// reader who typed capitals at Sesamy is found in the CRM.
+    /// The lower-case form under which contacts are looked up, so that a user
+    /// who typed capitals at Sesamy is found in the CRM.
+    ///
+    /// Only ASCII letters are folded. Unicode's rules would make one address
+    /// out of two: U+212A, the Kelvin sign, becomes a plain `k`.
     pub fn lookup(&self) -> String {
-        self.0.expose().to_lowercase()
+        self.0.expose().to_ascii_lowercase()
     }
 }
 
@@ -79,5 +82,31 @@ mod tests {
         assert_eq!(email.expose(), "Anna.Ask@Example.SE");
         assert_eq!(email.lookup(), "anna.ask@example.se");
         assert_eq!(Email::parse(" \t"), None);
+    }
+
+    #[test]
+    fn only_ascii_letters_of_an_address_are_folded() {
+        struct Case {
+            address: &'static str,
+            looked_up: &'static str,
+        }
+        let cases = [
+            Case {
+                address: "\u{212A}im@example.no",
+                looked_up: "\u{212A}im@example.no",
+            },
+            Case {
+                address: "\u{C5}sa@Example.no",
+                looked_up: "\u{C5}sa@example.no",
+            },
+            Case {
+                address: "KIM@Example.NO",
+                looked_up: "kim@example.no",
+            },
+        ];
+        for case in cases {
+            let email = Email::parse(case.address).unwrap();
+            assert_eq!(email.lookup(), case.looked_up);
+        }
     }
 }

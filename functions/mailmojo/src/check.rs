@@ -2,7 +2,7 @@
 
 use shared::check::{Code, Finding};
 
-use crate::client::Client;
+use crate::client::{Client, is_closed};
 
 /// An address that nobody has: `.invalid` is reserved for that.
 const NOBODY: &str = "nobody@sesamy-crm-sync.invalid";
@@ -51,10 +51,15 @@ async fn check_list(client: &Client<'_>, list_id: &str) -> Finding {
 
 async fn account_fields(client: &Client<'_>) -> Finding {
     const WHAT: &str = "assumption: Mailmojo defines account fields at /v1/fields/";
+    const BY_HAND: &str = "create the thirteen account fields by hand; syncs go on without";
     match client.fields().await {
-        Ok(Some(_)) => Finding::assumption(WHAT, Some(true), "it answers"),
-        Ok(None) => Finding::assumption(WHAT, Some(false), "there is no such address")
-            .with_remedy("create the thirteen account fields by hand; syncs go on without"),
+        Ok(_) => Finding::assumption(WHAT, Some(true), "it answers"),
+        Err(error) if matches!(error.status(), Some(404 | 405)) => {
+            Finding::assumption(WHAT, Some(false), error.to_string()).with_remedy(BY_HAND)
+        }
+        Err(error) if is_closed(&error) => Finding::failed(WHAT, &error, "").with_remedy(format!(
+            "give the credentials the permission to define account fields (account_settings), or {BY_HAND}"
+        )),
         Err(error) => Finding::failed(WHAT, &error, "define account fields (account_settings)"),
     }
 }

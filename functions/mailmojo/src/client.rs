@@ -21,15 +21,21 @@ const API: ApiDescription = ApiDescription {
 /// definable but publishes no address for it.
 const FIELDS: &str = "/v1/fields/";
 
+/// Whether an error of [`FIELDS`] means that fields cannot be defined there by
+/// these credentials: forbidden, no such address, or not one for this.
+pub fn is_closed(error: &ApiError) -> bool {
+    matches!(error.status(), Some(403..=405))
+}
+
 /// A contact as Mailmojo holds it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Contact {
-    /// Given name; empty counts as none.
-    pub first_name: Option<String>,
-    /// Family name; empty counts as none.
-    pub last_name: Option<String>,
-    /// Phone number; empty counts as none.
-    pub phone: Option<String>,
+    /// Whether it has a given name.
+    pub has_first_name: bool,
+    /// Whether it has a family name.
+    pub has_last_name: bool,
+    /// Whether it has a phone number.
+    pub has_phone: bool,
     /// Tag names.
     pub tags: Vec<String>,
     /// Account fields by displayed name.
@@ -62,27 +68,23 @@ impl<'a> Client<'a> {
         Self(Api::new(http, vendor, API, &credentials.api_url, token))
     }
 
-    /// The names of the account's fields. `None` where there is no such address.
+    /// The names of the account's fields.
     ///
     /// # Errors
-    /// [`ApiError`] where Mailmojo refuses, does not answer or answers otherwise.
-    pub async fn fields(&self) -> Result<Option<BTreeSet<String>>, ApiError> {
-        let reply = match self.0.read(Call::new(Method::GET, FIELDS, &[])).await {
-            Err(error) if error.status() == Some(404) => return Ok(None),
-            reply => reply?,
-        };
+    /// [`ApiError`] where Mailmojo refuses, does not answer or answers otherwise
+    /// (see [`is_closed`]).
+    pub async fn fields(&self) -> Result<BTreeSet<String>, ApiError> {
+        let reply = self.0.read(Call::new(Method::GET, FIELDS, &[])).await?;
         let fields: Vec<Value> = reply.json()?;
         let name = |field: &Value| Some(field.get("name")?.as_str()?.to_owned());
         let names = fields.iter().map(name).collect::<Option<_>>();
-        names
-            .map(Some)
-            .ok_or_else(|| reply.malformed("an account field has no name"))
+        names.ok_or_else(|| reply.malformed("an account field has no name"))
     }
 
     /// Defines an account field.
     ///
     /// # Errors
-    /// [`ApiError`] where Mailmojo refuses or does not answer.
+    /// [`ApiError`] where Mailmojo refuses or does not answer (see [`is_closed`]).
     pub async fn define(&self, name: &str, kind: FieldType) -> Result<(), ApiError> {
         let body = json!({ "name": name, "type": kind.name() });
         let call = Call::new(Method::POST, FIELDS, &[]).json(body);
@@ -180,10 +182,14 @@ fn body(email: &str, write: &ContactWrite) -> Map<String, Value> {
 /// Reads a contact. What would be lost if it were misread (tags, account
 /// fields) must be readable; the rest is taken where it can be.
 fn read_contact(contact: &Map<String, Value>) -> Result<Contact, &'static str> {
-    let text = |key: &str| {
-        let text = contact.get(key)?.as_str()?;
-        (!text.trim().is_empty()).then(|| text.to_owned())
+    let words = |key: &str| {
+        let text = contact.get(key).and_then(Value::as_str);
+        text.unwrap_or_default().split_whitespace().count()
     };
+    let has = |key: &str| words(key) > 0;
+    // An import may leave a whole name alone, which would be overwritten by a
+    // first and a last one.
+    let named_as_a_whole = !has("first_name") && !has("last_name") && words("name") > 1;
     let tags = match contact.get("tags") {
         None | Some(Value::Null) => Vec::new(),
         Some(Value::Array(tags)) => tags
@@ -210,14 +216,16 @@ fn read_contact(contact: &Map<String, Value>) -> Result<Contact, &'static str> {
         })
         .collect();
     // `a`ctive, `u`nsubscribed, `b`ounced, `d`eleted: the meaning of the letters is assumed.
-    let active = contact
-        .get("status")
-        .and_then(Value::as_str)
-        .is_none_or(|status| status.eq_ignore_ascii_case("a"));
+    let active = match contact.get("status") {
+        None | Some(Value::Null) => true,
+        Some(status) => status
+            .as_str()
+            .is_some_and(|status| status.eq_ignore_ascii_case("a")),
+    };
     Ok(Contact {
-        first_name: text("first_name"),
-        last_name: text("last_name"),
-        phone: text("phone"),
+        has_first_name: has("first_name") || named_as_a_whole,
+        has_last_name: has("last_name") || named_as_a_whole,
+        has_phone: has("phone"),
         tags,
         custom,
         active,

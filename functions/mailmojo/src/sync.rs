@@ -15,7 +15,7 @@ use shared::http::ApiError;
 use shared::sesamy::Reads;
 use tracing::warn;
 
-use crate::client::{Client, Contact, ContactWrite};
+use crate::client::{Client, Contact, ContactWrite, is_closed};
 use crate::credentials::MailmojoCredentials;
 use crate::mapping;
 use crate::{check, forget};
@@ -46,12 +46,13 @@ impl Connector for Mailmojo {
         let mut changes = Changes::default();
         let Some(contact) = client.contact(&email).await? else {
             let wanted = Wanted::of(&Contact::default(), &job);
-            client.subscribe(list_id, &email, &wanted.whole()).await?;
-            changes.writes += 1;
-            changes.contacts.push(ContactChanges {
-                is_new: true,
-                ..wanted.changes(&Contact::default())
-            });
+            join(&client, list_id, &email, &wanted.whole(), &mut changes).await?;
+            if changes.refused_writes == 0 {
+                changes.contacts.push(ContactChanges {
+                    is_new: true,
+                    ..wanted.changes(&Contact::default())
+                });
+            }
             return Ok(changes);
         };
 
@@ -63,14 +64,12 @@ impl Connector for Mailmojo {
         changes.contacts.push(wanted.changes(&contact));
         // Who unsubscribed, bounced or was deleted, there or as a whole, is left alone.
         if contact.active && !contact.lists.contains(list_id) {
-            match client.subscribe(list_id, &email, &wanted.whole()).await {
-                Ok(()) => changes.writes += 1,
-                Err(error) if error.status() == Some(400) => {
-                    warn!(%error, "Mailmojo keeps a contact off the list; its data is synced all the same.");
-                    changes.refused_writes += 1;
-                }
-                Err(error) => return Err(error),
-            }
+            let write = ContactWrite {
+                // What was missing is written by now.
+                personal: Vec::new(),
+                ..wanted.whole()
+            };
+            join(&client, list_id, &email, &write, &mut changes).await?;
         }
         Ok(changes)
     }
@@ -93,24 +92,48 @@ fn client<'a>(account: &Account<'a, Mailmojo>) -> Client<'a> {
     Client::new(account.http, account.vendor, account.credentials)
 }
 
-/// Makes sure that the account has every field. Mailmojo itself does not say how,
-/// so that an account that does not know the address is synced without.
+/// Puts a contact on the list. A 400 is the address's own, such as that of
+/// somebody who complained: Mailmojo keeps it out, known or not, which no
+/// other try would change.
+async fn join(
+    client: &Client<'_>,
+    list_id: &str,
+    email: &str,
+    write: &ContactWrite,
+    changes: &mut Changes,
+) -> Result<(), ApiError> {
+    match client.subscribe(list_id, email, write).await {
+        Ok(()) => changes.writes += 1,
+        Err(error) if error.status() == Some(400) => {
+            warn!(%error, "Mailmojo keeps an address off the list; a known contact's data is synced all the same.");
+            changes.refused_writes += 1;
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
+/// Makes sure that the account has every field. How is assumed, so that an
+/// account that does not let fields be defined is synced without.
 async fn define(client: &Client<'_>) -> Result<(), ApiError> {
-    let Some(present) = client.fields().await? else {
-        warn!(
-            "Mailmojo does not know the address of account fields; values are sent all the same."
-        );
-        return Ok(());
-    };
+    match define_missing(client).await {
+        Err(error) if is_closed(&error) => {
+            warn!(%error, "Account fields cannot be defined; values are sent all the same.");
+            Ok(())
+        }
+        done => done,
+    }
+}
+
+async fn define_missing(client: &Client<'_>) -> Result<(), ApiError> {
+    let present = client.fields().await?;
     for (name, kind) in mapping::DEFINITIONS {
         if !present.contains(name)
             && let Err(error) = client.define(name, kind).await
         {
-            // Another instance of the function may have been quicker, and
-            // Mailmojo refuse what is there. That must bury nobody.
+            // Another instance may have created the field already; that is not an error.
             let refused = !error.is_passing() && !error.is_refusal();
-            let there = refused && client.fields().await?.is_some_and(|now| now.contains(name));
-            if !there {
+            if !(refused && client.fields().await?.contains(name)) {
                 return Err(error);
             }
         }
@@ -137,9 +160,9 @@ impl Wanted {
             custom.insert(field.name.to_owned(), field.value);
         }
         let held = |key: &str| match key {
-            "first_name" => contact.first_name.is_some(),
-            "last_name" => contact.last_name.is_some(),
-            _ => contact.phone.is_some(),
+            "first_name" => contact.has_first_name,
+            "last_name" => contact.has_last_name,
+            _ => contact.has_phone,
         };
         let personal = mapping::personal(subscriber)
             .filter(|(key, _)| !held(key))

@@ -4,22 +4,30 @@ use futures_util::future::join_all;
 use shared::check::{Code, Finding};
 
 use crate::client::Client;
+use crate::credentials::MalformedSet;
 
 /// An address that nobody has: `.invalid` is reserved for that.
 const NOBODY: &str = "nobody@sesamy-crm-sync.invalid";
 
 /// What only a write would show, and where it is assumed.
-const UNSEEN: [&str; 4] = [
+const UNSEEN: [&str; 6] = [
     "the permission to write",
+    "assumption: a change without a list leaves a subscriber's lists and status alone",
+    "assumption: an end_date of null clears the end of a subscription",
     "assumption: the fields, dates and key of Make.as's products and subscriptions",
     "assumption: Make.as takes 1,000 products or subscriptions in a call",
     "assumption: a subscription may name a product that is not in the catalogue",
 ];
 
-/// Looks at what a sync needs of each list, side by side.
-pub async fn check(clients: Vec<Client<'_>>) -> Vec<Finding> {
+/// Looks at what a sync needs of each list, side by side, and names the sets
+/// of credentials that cannot be read.
+pub async fn check(clients: Vec<Client<'_>>, malformed: &[MalformedSet]) -> Vec<Finding> {
     let lists = join_all(clients.iter().map(check_list)).await;
     let mut findings: Vec<Finding> = lists.into_iter().flatten().collect();
+    findings.extend(malformed.iter().map(|set| {
+        let what = format!("Make.as: {}", set.name());
+        Finding::failed(what, &set.error(), "")
+    }));
     findings.extend(UNSEEN.map(Finding::unseen));
     findings
 }

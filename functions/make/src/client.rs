@@ -1,7 +1,9 @@
 //! Make.as's subscriber API, version 2: the calls a sync makes.
 //!
 //! Source: Make.as's documentation and SDK, but where a comment says "assumed".
-//! No call sets a status: who unsubscribed stays unsubscribed.
+//! No call sets a status.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 use shared::http::{Api, ApiDescription, ApiError, Authorization, Call, Http, Method, Reply};
@@ -9,8 +11,11 @@ use shared::identity::VendorId;
 
 use crate::credentials::CredentialSet;
 
+/// The API's name in logs, metrics and errors.
+pub(crate) const API_NAME: &str = "make";
+
 const API: ApiDescription = ApiDescription {
-    name: "make",
+    name: API_NAME,
     wall_clock: None,
 };
 
@@ -25,14 +30,32 @@ const SUBSCRIPTIONS: &str = "/subscribers/subscriptions/bulkinsert";
 const ITEMS_PER_CALL: usize = 1000;
 
 /// A subscriber as Make.as holds it.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Subscriber {
+    /// What it is changed by.
+    pub id: String,
     /// All of it, by key.
     pub fields: Map<String, Value>,
     /// Tag names.
     pub tags: Vec<String>,
-    /// The lists it is on. `None` where the answer does not say.
-    pub lists: Option<Vec<String>>,
+    /// The lists it is on, as far as the answer says.
+    pub lists: BTreeSet<String>,
+}
+
+impl Subscriber {
+    /// Whether the subscriber may be put on a list: only where nothing says
+    /// that they unsubscribed or that their mail bounced.
+    ///
+    /// Known: the statuses `active`, `unsubscribed` and `bounce`. Assumed: any
+    /// other word is a reason to leave them where they are.
+    pub fn may_join(&self) -> bool {
+        match self.fields.get("email_status") {
+            None | Some(Value::Null) => true,
+            Some(status) => status
+                .as_str()
+                .is_some_and(|status| status.eq_ignore_ascii_case("active")),
+        }
+    }
 }
 
 /// One of a vendor's Make.as lists.
@@ -113,11 +136,14 @@ impl<'a> Client<'a> {
             Some(Value::Array(tags)) => self.names(reply, tags).await?,
             Some(_) => return Err(reply.malformed("tags is no list")),
         };
-        let lists = fields.get("lists").and_then(Value::as_array).map(|lists| {
-            let id = |list: &Value| text(list.get("id").unwrap_or(list));
-            lists.iter().filter_map(id).collect()
-        });
+        // Without it no change could say whose it is.
+        let id = fields.get("id").and_then(text).filter(|id| !id.is_empty());
+        let id = id.ok_or_else(|| reply.malformed("a subscriber has no id"))?;
+        let lists = fields.get("lists").and_then(Value::as_array);
+        let list_id = |list: &Value| text(list.get("id").unwrap_or(list));
+        let lists = lists.into_iter().flatten().filter_map(list_id).collect();
         Ok(Subscriber {
+            id,
             fields,
             tags,
             lists,
@@ -145,19 +171,20 @@ impl<'a> Client<'a> {
         let call = Call::new(Method::GET, "/subscriber_tags", &[]);
         let reply = self.api.read(call).await?;
         let catalogue: Vec<Value> = reply.json()?;
-        let titles: Vec<(String, String)> = catalogue
+        let by_id: BTreeMap<String, String> = catalogue
             .iter()
             .map(|tag| Some((text(tag.get("id")?)?, text(tag.get("title")?)?)))
             .collect::<Option<_>>()
             .ok_or_else(|| reply.malformed("a tag has no id or no title"))?;
+        let titles: BTreeSet<&String> = by_id.values().collect();
         let name = |tag: String| {
-            if !is_id(&tag) || titles.iter().any(|(_, title)| *title == tag) {
+            if !is_id(&tag) || titles.contains(&tag) {
                 return Ok(tag);
             }
-            let named = titles.iter().find(|(id, _)| *id == tag);
             // Sent back as it is, it would be a new tag in place of a foreign one.
-            named
-                .map(|(_, title)| title.clone())
+            by_id
+                .get(&tag)
+                .cloned()
                 .ok_or_else(|| reply.malformed("a subscriber's tag is not in the list of tags"))
         };
         shown.into_iter().map(name).collect()
@@ -166,9 +193,12 @@ impl<'a> Client<'a> {
     /// Creates or updates a subscriber and puts it on the list. Its tags become
     /// exactly those of the body.
     ///
+    /// Only for a subscriber who is new or [may join](Subscriber::may_join):
+    /// what the call does to the status of one who left is not documented.
+    ///
     /// # Errors
     /// [`ApiError`] where Make.as refuses or does not answer.
-    pub async fn upsert(&self, body: Value) -> Result<(), ApiError> {
+    pub async fn join(&self, body: Value) -> Result<(), ApiError> {
         let call = Call::new(Method::POST, "/subscribers", &[])
             .query("subscriber_list_id[]", self.list_id)
             .query("tag", "replace")
@@ -177,14 +207,14 @@ impl<'a> Client<'a> {
     }
 
     /// Changes the subscriber of this id, whose tags become exactly those of the
-    /// body. It creates nobody and puts nobody on a list.
+    /// body. It names no list and no status, so both stay as they are.
     ///
     /// # Errors
     /// [`ApiError`] where Make.as refuses or does not answer.
-    pub async fn change(&self, id: &str, body: Value) -> Result<(), ApiError> {
+    pub async fn change(&self, id: &str, body: Map<String, Value>) -> Result<(), ApiError> {
         let call = Call::new(Method::PATCH, "/subscribers/{id}", &[id])
             .query("tag", "replace")
-            .json(body);
+            .json(body.into());
         self.api.write(call).await.map(drop)
     }
 
@@ -220,7 +250,7 @@ impl<'a> Client<'a> {
 }
 
 /// A text, or a number as its digits.
-pub(crate) fn text(value: &Value) -> Option<String> {
+fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),

@@ -3,7 +3,10 @@
 use reqwest::Url;
 use secrecy::SecretString;
 use serde_json::Value;
+use shared::http::{ApiError, Fault};
 use shared::secrets::{FromSecret, Keys, SecretFault};
+
+use crate::client::API_NAME;
 
 /// Where Make.as's subscriber API is. Source: Make.as's documentation and SDK.
 const API_URL: &str = "https://subscribers.dialogapi.no/api/public/v2";
@@ -15,8 +18,37 @@ const MAX_SETS: usize = 50;
 /// or an array of such.
 #[derive(Debug)]
 pub struct MakeCredentials {
-    /// One set per list. At least one.
+    /// The sets that can be read, one per list. At least one.
     pub sets: Vec<CredentialSet>,
+    /// What is wrong with each of the others, which are refused alone.
+    pub malformed: Vec<MalformedSet>,
+}
+
+/// A set that cannot be read.
+#[derive(Debug)]
+pub struct MalformedSet {
+    /// Its place in the array, counted from 1.
+    pub number: usize,
+    fault: SecretFault,
+}
+
+impl MalformedSet {
+    /// The set as answers name it, since it may have no list id.
+    pub fn name(&self) -> String {
+        format!("set {} of the secret", self.number)
+    }
+
+    /// The error that everything comes to that needs the set.
+    pub fn error(&self) -> ApiError {
+        ApiError {
+            api: API_NAME,
+            endpoint: "credentials",
+            fault: Fault::Credentials(SecretFault::InSet {
+                number: self.number,
+                fault: Box::new(self.fault.clone()),
+            }),
+        }
+    }
 }
 
 /// What opens one list.
@@ -34,14 +66,29 @@ pub struct CredentialSet {
 
 impl FromSecret for MakeCredentials {
     fn from_secret(json: &Value) -> Result<Self, SecretFault> {
-        let sets = match json {
-            Value::Array(sets) => sets.iter().map(read_set).collect::<Result<Vec<_>, _>>()?,
-            one => vec![read_set(one)?],
+        let Value::Array(array) = json else {
+            let sets = vec![read_set(json)?];
+            let malformed = Vec::new();
+            return Ok(Self { sets, malformed });
         };
-        if sets.is_empty() || sets.len() > MAX_SETS {
+        if array.is_empty() || array.len() > MAX_SETS {
             return Err(SecretFault::WrongNumber { max: MAX_SETS });
         }
-        Ok(Self { sets })
+        let (mut sets, mut malformed) = (Vec::new(), Vec::new());
+        for (number, set) in (1..).zip(array) {
+            match read_set(set) {
+                Ok(set) => sets.push(set),
+                Err(fault) => malformed.push(MalformedSet { number, fault }),
+            }
+        }
+        match malformed.first() {
+            // With no set to go on with, the secret as a whole is of no use.
+            Some(first) if sets.is_empty() => Err(SecretFault::InSet {
+                number: first.number,
+                fault: Box::new(first.fault.clone()),
+            }),
+            _ => Ok(Self { sets, malformed }),
+        }
     }
 }
 
@@ -72,15 +119,50 @@ mod tests {
     }
 
     #[test]
-    fn no_set_too_many_or_a_bad_one_is_a_fault() {
+    fn no_set_too_many_or_none_that_can_be_read_is_a_fault() {
         let set = json!({ "userId": "u", "apiKey": "k", "listId": "1" });
-        let bad = [
-            json!([]),
-            json!(vec![set.clone(); MAX_SETS + 1]),
-            json!([set, {}]),
-        ];
-        for secret in bad {
-            assert!(MakeCredentials::from_secret(&secret).is_err());
+        struct Case {
+            secret: Value,
+            fault: &'static str,
         }
+        let cases = [
+            Case {
+                secret: json!([]),
+                fault: "it must hold between 1 and 50 sets of credentials",
+            },
+            Case {
+                secret: json!(vec![set; MAX_SETS + 1]),
+                fault: "it must hold between 1 and 50 sets of credentials",
+            },
+            Case {
+                secret: json!({ "userId": "u" }),
+                fault: "key \"apiKey\" is missing",
+            },
+            Case {
+                secret: json!([{ "userId": "u" }, {}]),
+                fault: "set 1 of it: key \"apiKey\" is missing",
+            },
+        ];
+        for case in cases {
+            let fault = MakeCredentials::from_secret(&case.secret).unwrap_err();
+            assert_eq!(fault.to_string(), case.fault);
+        }
+    }
+
+    #[test]
+    fn a_malformed_set_disables_itself_alone() {
+        let set = json!({ "userId": "u", "apiKey": "k", "listId": "1" });
+        let secret = json!([set, { "userId": "u" }, set, "s3cret"]);
+        let credentials = MakeCredentials::from_secret(&secret).unwrap();
+        assert_eq!(credentials.sets.len(), 2);
+        let errors = credentials.malformed.iter().map(|set| {
+            assert!(set.error().is_refusal());
+            set.error().to_string()
+        });
+        let expected = [
+            "make credentials: the secret is malformed: set 2 of it: key \"apiKey\" is missing",
+            "make credentials: the secret is malformed: set 4 of it: it is not a JSON object",
+        ];
+        assert_eq!(errors.collect::<Vec<_>>(), expected);
     }
 }

@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 use shared::consumer::{Steps, Trail, Whom, is_ours};
 use shared::http::ApiError;
 
-use crate::client::{Client, Subscriber, text};
+use crate::client::{Client, Subscriber};
+use crate::credentials::MalformedSet;
 use crate::sync::all;
 
 /// The field in which a subscriber says which Sesamy user it is.
@@ -20,9 +21,11 @@ const STAYS: &str = "the reader's subscriptions, and the products of the catalog
 /// Forgets a reader on all lists, side by side: one that fails stops no other.
 ///
 /// # Errors
-/// The call that failed; of several, one that may pass.
+/// The call that failed; of several, one that may pass. A malformed set counts
+/// as one that is refused.
 pub async fn forget(
     clients: Vec<Client<'_>>,
+    malformed: &[MalformedSet],
     whom: Whom<'_>,
     trail: &Trail,
 ) -> Result<(), ApiError> {
@@ -31,7 +34,13 @@ pub async fn forget(
         let done = forget_on_list(client, whom, steps).await;
         done.inspect_err(|error| steps.failed(error))
     });
-    all(join_all(lists).await).map(drop)
+    let mut done = join_all(lists).await;
+    done.extend(malformed.iter().map(|set| {
+        let error = set.error();
+        trail.contact(Some(&set.name())).failed(&error);
+        Err(error)
+    }));
+    all(done).map(drop)
 }
 
 async fn forget_on_list(
@@ -39,9 +48,12 @@ async fn forget_on_list(
     whom: Whom<'_>,
     steps: Steps<'_>,
 ) -> Result<(), ApiError> {
-    let Some(Subscriber { fields, tags, .. }) = client.subscriber(whom.email).await? else {
+    let Some(subscriber) = client.subscriber(whom.email).await? else {
         return Ok(());
     };
+    let Subscriber {
+        id, fields, tags, ..
+    } = subscriber;
     let owner = fields.get(OWNER).and_then(Value::as_str);
     let owner = owner.filter(|owner| !owner.is_empty());
     if !whom.owns(owner) {
@@ -52,18 +64,17 @@ async fn forget_on_list(
         tags.into_iter().partition(|tag| is_ours(tag));
     // An id of another system is the publisher's.
     let named = owner == Some(whom.user.as_str());
-    let mut body = Map::new();
-    if !ours.is_empty() {
-        body.insert("tags".to_owned(), foreign.into());
-    }
+    let nothing_of_ours = ours.is_empty() && !named;
+    // Always with the foreign tags: the call replaces them, and what it does
+    // where it names none is not documented.
+    let mut body = Map::from_iter([("tags".to_owned(), foreign.into())]);
     if named {
         body.insert(OWNER.to_owned(), cleared());
     }
     steps.found(ours, named.then_some(OWNER));
     steps.stays(STAYS);
-    if !body.is_empty() {
-        let id = fields.get("id").and_then(text).unwrap_or_default();
-        client.change(&id, body.into()).await?;
+    if !nothing_of_ours {
+        client.change(&id, body).await?;
         steps.removed_all();
         steps.cleared_all();
     }

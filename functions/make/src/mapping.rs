@@ -19,19 +19,26 @@ pub const FIELDS: [(&str, bool); 4] = [
 ];
 
 /// The subscriber with all the tags that they will have.
+pub fn subscriber(subscriber: &Subscriber, tags: &[String]) -> Value {
+    let mut body = change(subscriber, tags);
+    body.insert("email".to_owned(), subscriber.email.lookup().into());
+    Value::Object(body)
+}
+
+/// The same of a subscriber who is there: all but the address, since a change
+/// names its subscriber by id.
 ///
 /// Decided. Known: the fields. Assumed: name and company are the publisher's
 /// as well as ours, so they are left out, and thereby left alone, where Sesamy
 /// has none.
-pub fn subscriber(subscriber: &Subscriber, tags: &[String]) -> Value {
+pub fn change(subscriber: &Subscriber, tags: &[String]) -> Map<String, Value> {
     let mut body = Map::new();
-    body.insert("email".to_owned(), subscriber.email.lookup().into());
     for (key, value) in personal(subscriber) {
         body.insert(key.to_owned(), value.expose().into());
     }
     body.insert("external_id".to_owned(), subscriber.user_id.as_str().into());
     body.insert("tags".to_owned(), tags.into());
-    Value::Object(body)
+    body
 }
 
 /// Name and company by Make.as's keys, as far as Sesamy has them.
@@ -75,15 +82,19 @@ fn subscription(email: &str, record: &SubscriptionRecord) -> Value {
     );
     set("name", record.name.as_str().into());
     set("status", status(record).into());
-    for (key, value) in [
-        ("start_date", record.start_date),
-        ("end_date", record.end_date),
-    ] {
-        if let Some(value) = value {
-            set(key, date(value));
-        }
+    if let Some(start) = record.start_date {
+        set("start_date", date(start));
     }
+    set("end_date", record.end_date.map_or_else(no_end, date));
     Value::Object(body)
+}
+
+/// The end of a subscription that has none.
+///
+/// Assumed: null, which clears the end of a contract that is active again.
+/// Known is only that ended subscriptions alone have one.
+fn no_end() -> Value {
+    Value::Null
 }
 
 /// Known: `active` for contracts whose status is ACTIVE, `cancelled` for all

@@ -4,9 +4,12 @@
 //! already; then products and subscriptions, which have no known read and are
 //! always sent. Every write can be repeated, so a list that fails makes the
 //! whole sync come back without harm to the others.
+//!
+//! Consent is not ours: a subscriber who is there is changed by id, without a
+//! list. Only one who is new, or who may join, is written together with the list.
 
 use futures_util::future::join_all;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use shared::check::Finding;
 use shared::consumer::{
     Account, Changes, Connector, ContactChanges, FieldChange, Job, TagChanges, Trail, Whom,
@@ -34,8 +37,9 @@ impl Connector for Make {
     }
 
     async fn sync(&self, job: Job<'_, Self>) -> Result<Changes, ApiError> {
-        let sets = job.credentials.sets.iter();
-        let synced = join_all(sets.map(|set| sync_list(&job, set))).await;
+        let MakeCredentials { sets, malformed } = job.credentials;
+        let mut synced = join_all(sets.iter().map(|set| sync_list(&job, set))).await;
+        synced.extend(malformed.iter().map(|set| Err(set.error())));
         let lists = all(synced)?;
         Ok(lists.into_iter().fold(Changes::default(), |mut all, list| {
             all += list;
@@ -44,7 +48,7 @@ impl Connector for Make {
     }
 
     async fn check(&self, account: Account<'_, Self>) -> Vec<Finding> {
-        check::check(clients(&account)).await
+        check::check(clients(&account), &account.credentials.malformed).await
     }
 
     async fn forget(
@@ -53,7 +57,8 @@ impl Connector for Make {
         whom: Whom<'_>,
         trail: &Trail,
     ) -> Result<(), ApiError> {
-        forget::forget(clients(&account), whom, trail).await
+        let malformed = &account.credentials.malformed;
+        forget::forget(clients(&account), malformed, whom, trail).await
     }
 }
 
@@ -88,17 +93,29 @@ async fn sync_list(job: &Job<'_, Make>, set: &CredentialSet) -> Result<Changes, 
     let tags = present.as_ref().map_or(&[][..], |present| &present.tags);
     let plan = reconcile(tags, &job.subscriber.tags, &[]);
     let mut writes = plan.replacements(tags);
-    let body = mapping::subscriber(job.subscriber, tags);
+    let body = mapping::change(job.subscriber, tags);
+    let joins = present
+        .as_ref()
+        .is_none_or(|present| !present.lists.contains(&set.list_id) && present.may_join());
     let agrees = present
         .as_ref()
-        .is_some_and(|present| agrees(present, &body, &set.list_id));
-    if writes.is_empty() && !agrees {
+        .is_some_and(|present| agrees(present, &body));
+    if writes.is_empty() && (joins || !agrees) {
         writes.push(tags.to_vec());
     }
-    for tags in &writes {
-        client
-            .upsert(mapping::subscriber(job.subscriber, tags))
-            .await?;
+    for (n, tags) in (1..).zip(&writes) {
+        match &present {
+            // Who is there joins by the last write: the one before it only
+            // takes a misspelt tag off.
+            Some(present) if !joins || n < writes.len() => {
+                let body = mapping::change(job.subscriber, tags);
+                client.change(&present.id, body).await?;
+            }
+            _ => {
+                let body = mapping::subscriber(job.subscriber, tags);
+                client.join(body).await?;
+            }
+        }
         changes.writes += 1;
     }
     changes.contacts.push(ContactChanges {
@@ -116,32 +133,17 @@ async fn sync_list(job: &Job<'_, Make>, set: &CredentialSet) -> Result<Changes, 
     Ok(changes)
 }
 
-/// Whether a subscriber holds everything that the body says, its tags aside,
-/// and is on the list. An answer that names no lists says nothing about them,
-/// so the write is made.
-fn agrees(present: &Subscriber, body: &Value, list_id: &str) -> bool {
-    let on_list = present
-        .lists
-        .as_ref()
-        .is_some_and(|lists| lists.iter().any(|list| list == list_id));
-    let agrees = |(key, wanted): (&String, &Value)| key == "tags" || holds(present, key, wanted);
-    on_list && body.as_object().is_some_and(|body| body.iter().all(agrees))
-}
-
-/// Whether a subscriber has this value at `key`.
-fn holds(present: &Subscriber, key: &str, wanted: &Value) -> bool {
-    let found = present.fields.get(key);
-    match (key, found.and_then(Value::as_str), wanted.as_str()) {
-        ("email", Some(found), Some(wanted)) => found.eq_ignore_ascii_case(wanted),
-        _ => found == Some(wanted),
-    }
+/// Whether a subscriber holds everything that the body says, its tags aside.
+fn agrees(present: &Subscriber, body: &Map<String, Value>) -> bool {
+    body.iter()
+        .all(|(key, wanted)| key == "tags" || present.fields.get(key) == Some(wanted))
 }
 
 /// The fields that the body changes.
-fn field_changes(present: Option<&Subscriber>, body: &Value) -> Vec<FieldChange> {
+fn field_changes(present: Option<&Subscriber>, body: &Map<String, Value>) -> Vec<FieldChange> {
     let changed = |(key, personal): (&'static str, bool)| {
         let wanted = body.get(key)?;
-        let same = present.is_some_and(|present| holds(present, key, wanted));
+        let same = present.is_some_and(|present| present.fields.get(key) == Some(wanted));
         (!same).then(|| FieldChange::set(key, wanted.clone(), personal))
     };
     mapping::FIELDS.into_iter().filter_map(changed).collect()

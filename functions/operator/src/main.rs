@@ -19,7 +19,6 @@ mod sqs;
 mod stand_in;
 mod status;
 
-use std::convert::Infallible;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -108,7 +107,8 @@ async fn serve() -> Result<(), Error> {
         let operator = Arc::clone(&operator);
         async move {
             let time_left = time_left(event.context.deadline);
-            Ok::<_, Infallible>(operator.answer(event.payload, time_left).await)
+            let answer = operator.answer(event.payload, time_left).await;
+            answer.map_err(Error::from)
         }
     });
     lambda_runtime::run(service).await

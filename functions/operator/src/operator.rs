@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
 use serde::Serialize;
 use serde_json::Value;
+use thiserror::Error;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
@@ -15,7 +16,7 @@ use crate::redrive::{self, Report};
 use crate::request::{Action, Resync, Wish};
 use crate::resync::{self, Platform, Resyncs, Tick};
 use crate::status::{self, Status};
-use shared::request::{ErrorAnswer, Invalid};
+use shared::request::ErrorAnswer;
 
 /// What is kept of an invocation's time: for a call under way when the time for
 /// work ends, for one to delete what it sent, and for the answer.
@@ -65,6 +66,18 @@ pub enum Answer {
     },
 }
 
+/// A scheduled or queued invocation failed. It fails as an error, so that AWS
+/// retries it and an alarm rings.
+#[derive(Debug, Error)]
+pub enum Failure {
+    /// Not every vendor's run was begun.
+    #[error("a scheduled reconciliation failed: {0}")]
+    Reconciliation(String),
+    /// Lambda would take an answer without a list of failures for success.
+    #[error("an event of SQS's form cannot be read; its messages come again")]
+    Records,
+}
+
 /// A function instance.
 pub struct Operator<Q, P> {
     connectors: Connectors<Q>,
@@ -83,14 +96,19 @@ impl<Q: DeadLetters, P: Platform> Operator<Q, P> {
         }
     }
 
-    /// Does what the event asks for: a person's, or SQS's with ticks of resyncs.
-    pub async fn answer(&self, event: Value, time_left: Duration) -> Answer {
+    /// Does what the event asks for: a person's, the schedule's, or SQS's with
+    /// ticks of resyncs.
+    ///
+    /// # Errors
+    /// [`Failure`] of scheduled and queued invocations. A person gets an answer,
+    /// errors too.
+    pub async fn answer(&self, event: Value, time_left: Duration) -> Result<Answer, Failure> {
         if event.get("Records").is_some() {
             return self.ticks(event).await;
         }
         let deadline = Deadline::after(time_left);
         let resyncs = self.resyncs();
-        match Action::read(event, &self.connectors) {
+        let answer = match Action::read(event, &self.connectors) {
             Ok(Action::Status) => {
                 info!(action = "status", "Asked how the connectors stand.");
                 Answer::Status(status::run(&self.connectors, &resyncs, deadline).await)
@@ -107,14 +125,22 @@ impl<Q: DeadLetters, P: Platform> Operator<Q, P> {
                 Wish::Resume => resynced(resyncs.resume(vendor_id).await),
                 Wish::Show => resynced(resyncs.show(vendor_id).await),
             },
-            Ok(Action::Reconcile) => Answer::Reconciliation(resyncs.reconcile(deadline).await),
+            Ok(Action::Reconcile { scheduled }) => {
+                let done = resyncs.reconcile(deadline).await;
+                if let Some(reason) = done.failure().filter(|_| scheduled) {
+                    error!(reason, "A scheduled reconciliation failed.");
+                    return Err(Failure::Reconciliation(reason));
+                }
+                Answer::Reconciliation(done)
+            }
             Err(invalid) => {
                 warn!(faults = invalid.0.len(), "Refused a request with faults.");
                 Answer::Refused {
                     error: invalid.into(),
                 }
             }
-        }
+        };
+        Ok(answer)
     }
 
     fn resyncs(&self) -> Resyncs<'_, Q, P> {
@@ -127,16 +153,8 @@ impl<Q: DeadLetters, P: Platform> Operator<Q, P> {
 
     /// Takes ticks. One that cannot be understood becomes a dead letter in the
     /// end, which an alarm tells of.
-    async fn ticks(&self, event: Value) -> Answer {
-        let event: SqsEvent = match serde_json::from_value(event) {
-            Ok(event) => event,
-            Err(_) => {
-                let reason = "is of the form of SQS's but cannot be read".to_owned();
-                return Answer::Refused {
-                    error: Invalid::one("Records", reason).into(),
-                };
-            }
-        };
+    async fn ticks(&self, event: Value) -> Result<Answer, Failure> {
+        let event: SqsEvent = serde_json::from_value(event).map_err(|_| Failure::Records)?;
         let mut response = SqsBatchResponse::default();
         for record in event.records {
             let message = record.message_id.unwrap_or_default();
@@ -153,7 +171,7 @@ impl<Q: DeadLetters, P: Platform> Operator<Q, P> {
             failure.item_identifier = message;
             response.batch_item_failures.push(failure);
         }
-        Answer::Ticks(response)
+        Ok(Answer::Ticks(response))
     }
 }
 
@@ -179,7 +197,8 @@ mod tests {
     }
 
     async fn answer_of(operator: &Operator<StandIn, World>, event: Value) -> Value {
-        serde_json::to_value(operator.answer(event, INVOCATION).await).unwrap()
+        let answer = operator.answer(event, INVOCATION).await;
+        serde_json::to_value(answer.unwrap()).unwrap()
     }
 
     async fn answer(event: Value) -> Value {
@@ -220,9 +239,64 @@ mod tests {
             .lines()
             .find_map(|line| line.trim().strip_prefix("Input: "));
         let input = input.unwrap().trim_matches('\'');
-        let answer = answer(serde_json::from_str(input).unwrap()).await;
+        let event: Value = serde_json::from_str(input).unwrap();
+        let answer = answer(event.clone()).await;
         assert_eq!(answer["action"], "reconcile", "{answer}");
         assert_eq!(answer["vendors"][0]["did"], "started", "{answer}");
+        // That it is the schedule's.
+        let operator = operator();
+        operator.platform.break_call("vendors", true);
+        assert!(operator.answer(event, INVOCATION).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_scheduled_reconciliation_that_fails_is_an_error_and_a_persons_an_answer() {
+        /// Breaks something of the world.
+        type Blow = fn(&World);
+        let cases: [(Blow, Duration, Option<&str>); 5] = [
+            (|_| {}, INVOCATION, None),
+            // Not every vendor has a CRM yet.
+            (
+                |world| world.add_vendor("no-crm", &["sesamy"]),
+                INVOCATION,
+                None,
+            ),
+            (
+                |world| world.break_call("vendors", true),
+                INVOCATION,
+                Some("vendors"),
+            ),
+            (
+                |world| world.break_call("write", true),
+                INVOCATION,
+                Some("nordposten: unavailable"),
+            ),
+            (|_| {}, Duration::from_secs(5), Some("no time for 1 vendor")),
+        ];
+        for (blow, time_left, failure) in cases {
+            let ask = async |event| {
+                let operator = operator();
+                blow(&operator.platform);
+                operator.answer(event, time_left).await
+            };
+            let answered = ask(json!({"action": "reconcile"})).await.unwrap();
+            let answered = serde_json::to_value(answered).unwrap();
+            assert_eq!(answered["action"], "reconcile", "{answered}");
+            let scheduled = ask(json!({"action": "reconcile", "scheduled": true})).await;
+            let told = scheduled.err().map(|failure| failure.to_string());
+            assert_eq!(told.is_some(), failure.is_some(), "{told:?}");
+            let (told, failure) = (told.unwrap_or_default(), failure.unwrap_or_default());
+            assert!(told.contains(failure), "{told}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ticks_that_cannot_be_read_are_an_error_since_an_answer_would_delete_them() {
+        for records in [json!(1), json!({}), json!([1])] {
+            let operator = operator();
+            let answer = operator.answer(json!({ "Records": records }), INVOCATION);
+            assert!(answer.await.is_err());
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -266,6 +340,6 @@ mod tests {
         let operator = operator();
         let event = json!({"action": "redrive", "connector": "rule"});
         let answer = operator.answer(event, Duration::from_secs(5)).await;
-        assert!(matches!(answer, Answer::Redrive(report) if report.stopped == "time"));
+        assert!(matches!(answer, Ok(Answer::Redrive(report)) if report.stopped == "time"));
     }
 }

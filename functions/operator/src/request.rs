@@ -20,7 +20,10 @@ pub enum Action<'a, Q> {
     /// Readers are to be synced without an event.
     Resync(Resync<'a, Q>),
     /// A run is to be begun for every vendor.
-    Reconcile,
+    Reconcile {
+        /// Whether the schedule asks, and not a person who reads the answer.
+        scheduled: bool,
+    },
 }
 
 /// Whose readers are to be synced without an event.
@@ -112,7 +115,14 @@ impl<'a, Q> Action<'a, Q> {
                 let resync = resync(&mut fields, connectors);
                 fields.finish(resync.map(Self::Resync))
             }
-            "reconcile" => fields.finish(Some(Self::Reconcile)),
+            "reconcile" => {
+                let scheduled = fields.field("scheduled", |value| {
+                    let told = || "must be true or false".to_owned();
+                    value.as_bool().ok_or_else(told)
+                });
+                let scheduled = scheduled.given().unwrap_or_default();
+                fields.finish(Some(Self::Reconcile { scheduled }))
+            }
             _ => Err(Invalid::unknown_action(ACTIONS)),
         }
     }

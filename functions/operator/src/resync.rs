@@ -38,6 +38,7 @@ pub use aws::Aws;
 use pace::Pace;
 pub use platform::Platform;
 use platform::WriteError;
+use report::NOT_CONFIGURED;
 pub use report::{One, Progress, Reconciliation, Report, Runs};
 pub use run::Tick;
 use run::{Run, State};
@@ -152,8 +153,8 @@ impl<Q: DeadLetters, P: Platform> Resyncs<'_, Q, P> {
         self.report(vendor, "show", done.map_err(Refusal::from))
     }
 
-    /// Begins a run for every vendor that webhooks are taken of, but for those
-    /// that have one.
+    /// Begins a run for every vendor that has credentials for Sesamy, but for
+    /// those that have one.
     pub async fn reconcile(&self, deadline: Deadline) -> Reconciliation {
         let vendors = match self.platform.vendors().await {
             Ok(vendors) => vendors,
@@ -354,14 +355,14 @@ impl From<Refusal> for ErrorAnswer {
     fn from(refusal: Refusal) -> Self {
         let (code, message) = match refusal {
             Refusal::NotConfigured { secrets } => (
-                "not_configured",
+                NOT_CONFIGURED,
                 format!(
                     "nothing was done: these secrets are missing below the stack's prefix: {}; store them as the README describes",
                     secrets.join(", ")
                 ),
             ),
             Refusal::NoConnector => (
-                "not_configured",
+                NOT_CONFIGURED,
                 "nothing was done: the vendor has a secret for none of the connectors".to_owned(),
             ),
             Refusal::Contended => (

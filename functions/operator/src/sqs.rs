@@ -11,6 +11,7 @@ use aws_sdk_sqs::types::{
     SendMessageBatchRequestEntry,
 };
 use jiff::Timestamp;
+use shared::aws::batch::fitting;
 use shared::aws::reason;
 use shared::consumer::attribute;
 use tracing::warn;
@@ -23,10 +24,6 @@ use crate::letters::{
 /// How long a receive waits for a letter, in seconds. With any wait SQS asks all
 /// of its servers, so that "none" means none.
 const WAIT: i32 = 1;
-
-/// The most bytes of bodies in one call. SQS takes 256 KiB everywhere and more
-/// in some places; our own messages have less than 1 KiB.
-const MOST_BYTES: usize = 200 * 1024;
 
 /// The queues of one connector.
 #[derive(Debug, Clone)]
@@ -187,7 +184,7 @@ impl DeadLetters for Sqs {
         let mut rest = messages;
         let mut offset = 0;
         while !rest.is_empty() {
-            let (chunk, behind) = rest.split_at(fitting(rest));
+            let (chunk, behind) = rest.split_at(fitting(rest.iter().map(|one| one.body.len())));
             let refused = self.send_together(chunk).await;
             failed.extend(refused.into_iter().map(|one| Failed {
                 index: one.index + offset,
@@ -226,16 +223,6 @@ impl DeadLetters for Sqs {
             Err(error) => all_failed(receipts.len(), &reason(&error)),
         }
     }
-}
-
-/// How many of the messages, at least one, go into one call.
-fn fitting(messages: &[Outgoing]) -> usize {
-    let mut bytes = 0;
-    let fit = messages.iter().take_while(|message| {
-        bytes += message.body.len();
-        bytes <= MOST_BYTES
-    });
-    fit.take(MOST_AT_ONCE).count().max(1)
 }
 
 /// A name for one receive, of the 128 bits that make it unlike any other.
@@ -307,30 +294,6 @@ fn all_failed(of: usize, reason: &str) -> Vec<Failed> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn outgoing(bytes: usize) -> Outgoing {
-        Outgoing {
-            body: "x".repeat(bytes),
-            group: String::new(),
-            deduplication_id: String::new(),
-            trace: None,
-        }
-    }
-
-    #[test]
-    fn a_call_holds_no_more_than_sqs_takes_and_never_nothing() {
-        let cases = [
-            (vec![1; 10], 10),
-            (vec![1; 12], 10),
-            (vec![MOST_BYTES, 1], 1),
-            (vec![MOST_BYTES + 1, 1], 1),
-            (vec![MOST_BYTES / 2, MOST_BYTES / 2, 1], 2),
-        ];
-        for (sizes, expected) in cases {
-            let messages: Vec<_> = sizes.iter().copied().map(outgoing).collect();
-            assert_eq!(fitting(&messages), expected, "{sizes:?}");
-        }
-    }
 
     #[test]
     fn an_entry_that_cannot_be_told_makes_all_of_them_fail() {

@@ -99,8 +99,12 @@ fn the_operator_may_ask_which_connectors_a_vendor_has_and_open_none() {
             .flat_map(|name| [format!("{name}-??????"), name.clone()]);
         both.collect::<Vec<_>>()
     };
-    let opened = ["webhook".to_owned(), "*/sesamy".to_owned()];
-    assert_eq!(names("Credentials"), both(&opened));
+    // Not the tokens of webhooks: which vendors there are, names of secrets tell.
+    assert_eq!(names("Credentials"), both(&["*/sesamy".to_owned()]));
+    let vendors = ["Action: secretsmanager:ListSecrets", "Resource: \"*\""];
+    for line in vendors {
+        assert!(statement(&template, "Vendors").contains(&line), "{line}");
+    }
     let mut asked = vec!["*/sesamy".to_owned()];
     asked.extend(
         connectors(&template)

@@ -3,6 +3,8 @@
 //! Looked up first, so that none is created; then tag by tag, as a sync removes
 //! them; at last our fields, by a call that reaches only who is there.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 use shared::consumer::{Trail, Whom, is_ours};
 use shared::http::ApiError;
@@ -39,10 +41,26 @@ pub async fn forget(client: &Client<'_>, whom: Whom<'_>, trail: &Trail) -> Resul
             steps.removed(tag);
         }
         if !fields.is_empty() {
-            client.set_fields(id, &fields).await?;
+            clear(client, id, &fields).await?;
             steps.cleared_all();
         }
         Ok(())
     };
     done.await.inspect_err(|error| steps.failed(error))
+}
+
+/// Clears fields, which are all that a group of ours holds. An account that
+/// refuses an empty text has the groups taken away.
+async fn clear(client: &Client<'_>, id: Option<u64>, fields: &[Field]) -> Result<(), ApiError> {
+    let fields: Vec<&Field> = fields.iter().collect();
+    match client.set_fields(id, &fields).await {
+        Err(refusal) if !refusal.cleared.is_empty() => {
+            let groups: BTreeSet<_> = fields.iter().map(|field| field.group()).collect();
+            for group in groups {
+                client.clear_group(id, group).await?;
+            }
+            Ok(())
+        }
+        cleared => Ok(cleared?),
+    }
 }

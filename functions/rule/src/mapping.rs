@@ -8,7 +8,8 @@ use std::fmt;
 use jiff::civil::Date;
 use serde_json::Value;
 use shared::consumer::FieldChange;
-use shared::derivation::{BillingAddress, Payment, PrimarySubscription, Subscriber};
+use shared::derivation::{BillingAddress, PrimarySubscription, Subscriber};
+use shared::identity::{CheckoutId, ContractId};
 use shared::message::{Event, EventType};
 use shared::personal::Personal;
 
@@ -57,14 +58,26 @@ pub struct Field {
 }
 
 impl Field {
+    /// The group that the field is in.
+    pub fn group(&self) -> &'static str {
+        self.key
+            .split_once('.')
+            .map_or(self.key, |(group, _)| group)
+    }
+
+    /// Whether the field is to have no value.
+    pub fn is_cleared(&self) -> bool {
+        self.value == cleared()
+    }
+
     /// What becomes of the field where Rule holds `present`. `None` where it
     /// has the value already.
     pub fn change(&self, present: Option<&Value>) -> Option<FieldChange> {
         let cleared = cleared();
-        let present = present.unwrap_or(&cleared);
-        if *present == self.value {
+        let present = present.filter(|value| !is_blank(value));
+        if *present.unwrap_or(&cleared) == self.value {
             None
-        } else if self.value == cleared {
+        } else if self.is_cleared() {
             Some(FieldChange::cleared(self.key))
         } else {
             Some(FieldChange::set(
@@ -194,27 +207,23 @@ fn subscription(primary: Option<&PrimarySubscription>) -> [Field; 4] {
     ]
 }
 
-/// The fields that journeys and receipts are written from: the newest event,
-/// and the newest payment. A sync without events leaves the last event as it is.
+/// The fields that a message about an event is written from: the event itself,
+/// and the payment that belongs to it. What the event does not name is cleared,
+/// so that no flow finds the checkout or contract of another event.
 ///
 /// Decided. Known: receipts and "event streams" are promised, no field is
 /// named. Assumed: these say what a mail about an event or a payment needs.
-pub fn event_fields(events: &[Event], payment: Option<&Payment>) -> Vec<Field> {
-    let mut fields = Vec::with_capacity(8);
-    // Of several at the same moment the last that came.
-    if let Some(event) = events.iter().max_by_key(|event| event.occurred_at) {
-        let occurred_at = event.occurred_at.to_string();
-        let contract_id = event.contract_id.as_ref().map(|id| id.as_str());
-        let checkout_id = event.checkout_id.as_ref().map(|id| id.as_str());
-        fields.extend([
-            text(EVENT_TYPE, Some(event.event_type.name())),
-            text(EVENT_OCCURRED_AT, Some(&occurred_at)),
-            text(EVENT_CONTRACT_ID, contract_id),
-            text(EVENT_CHECKOUT_ID, checkout_id),
-        ]);
-    }
+pub fn event_fields(event: &Event, subscriber: &Subscriber) -> [Field; 8] {
+    let occurred_at = event.occurred_at.to_string();
+    let contract_id = event.contract_id.as_ref();
+    let checkout_id = event.checkout_id.as_ref();
+    let payment = subscriber.payment_for(contract_id);
     let receipt_url = payment.and_then(|payment| payment.receipt_url.as_ref());
-    fields.extend([
+    [
+        text(EVENT_TYPE, Some(event.event_type.name())),
+        text(EVENT_OCCURRED_AT, Some(&occurred_at)),
+        text(EVENT_CONTRACT_ID, contract_id.map(ContractId::as_str)),
+        text(EVENT_CHECKOUT_ID, checkout_id.map(CheckoutId::as_str)),
         text(PAYMENT_AMOUNT, payment.and_then(|p| p.amount.as_deref())),
         text(
             PAYMENT_CURRENCY,
@@ -222,14 +231,14 @@ pub fn event_fields(events: &[Event], payment: Option<&Payment>) -> Vec<Field> {
         ),
         date(PAYMENT_DATE, payment.and_then(|p| p.date)),
         personal(PAYMENT_RECEIPT_URL, receipt_url),
-    ]);
-    fields
+    ]
 }
 
-/// The tag whose addition starts the journeys of an event.
+/// The tag whose addition starts the flows of an event.
 ///
-/// Decided. Known: "event streams" start journeys, in what form is not said.
-/// Assumed: by a tag per type of event, which is what journeys at Rule start from.
+/// Decided. Known: "event streams" start flows, in what form is not said.
+/// Assumed: by a tag per type of event, which is what flows at Rule start
+/// from, and with the fields of the call that adds it.
 pub fn event_tag(event: EventType) -> &'static str {
     match event {
         EventType::UserVendorNew => "sesamy_event_uservendor-new",
@@ -263,12 +272,23 @@ fn field((key, kind): Key, value: Option<Value>) -> Field {
     }
 }
 
-/// What clears a field of any type.
+/// What clears a field of any type, unless the account refuses it (see
+/// [`crate::clearing`]).
 ///
 /// Assumed: an empty text. Rule's own client library sends it for "no value";
 /// no page says what becomes of it.
 fn cleared() -> Value {
     Value::from("")
+}
+
+/// Whether this is how Rule may show a field without a value.
+fn is_blank(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        _ => false,
+    }
 }
 
 fn text(key: Key, text: Option<&str>) -> Field {

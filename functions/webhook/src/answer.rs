@@ -14,6 +14,10 @@ use crate::webhook::Fault;
 /// recover from a hiccup, short enough for readers not to notice.
 const RETRY_AFTER_FAILURE: Duration = Duration::from_secs(30);
 
+/// When a sender may try again whose vendor is on hold. Decided: a person takes
+/// such a hold away again after minutes or hours, and until then each try costs.
+const RETRY_AFTER_HOLD: Duration = Duration::from_secs(300);
+
 /// An answer. Every one has a JSON body; those to a request that was not
 /// accepted all have the same form.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +30,8 @@ pub enum Answer<'a> {
     Invalid(&'a [Fault]),
     /// The token is missing or wrong, or the vendor unknown. Which, is not told.
     Unauthenticated,
+    /// The vendor's webhooks are not taken for now.
+    OnHold,
     /// The path does not exist.
     NotFound,
     /// The path does not have the method.
@@ -73,6 +79,7 @@ impl Answer<'_> {
             Self::Queued(_) | Self::Ignored => StatusCode::ACCEPTED,
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Self::OnHold => StatusCode::TOO_MANY_REQUESTS,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -97,6 +104,7 @@ impl Answer<'_> {
         match self {
             Self::Unauthenticated => Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
             Self::MethodNotAllowed => Some((ALLOW, HeaderValue::from_static("POST"))),
+            Self::OnHold => Some((RETRY_AFTER, HeaderValue::from(RETRY_AFTER_HOLD.as_secs()))),
             Self::Unavailable => Some((
                 RETRY_AFTER,
                 HeaderValue::from(RETRY_AFTER_FAILURE.as_secs()),
@@ -127,6 +135,11 @@ impl Answer<'_> {
             Self::Unauthenticated => refused(
                 "authentication_required",
                 "the header Authorization must hold a token of the vendor".to_owned(),
+                Vec::new(),
+            ),
+            Self::OnHold => refused(
+                "vendor_on_hold",
+                "events of this vendor are not taken for now; send it again later".to_owned(),
                 Vec::new(),
             ),
             Self::NotFound => refused("not_found", "there is nothing here".to_owned(), Vec::new()),

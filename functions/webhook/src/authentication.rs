@@ -12,6 +12,10 @@ use thiserror::Error;
 /// The scheme that a token may be preceded by, in any letter case.
 const SCHEME: &[u8] = b"bearer";
 
+/// The fewest characters of a token. Source: the contract. Of fewer, an attacker
+/// may guess the rest.
+const MIN_TOKEN: usize = 16;
+
 /// A token's SHA-256. Digests are kept and compared in the tokens' stead: they
 /// are all of one length, so that nothing can be learnt from how long comparing takes.
 ///
@@ -53,22 +57,32 @@ impl Presented {
 
 /// Every vendor's tokens, as the webhook's secret lists them.
 ///
-/// Blanks around a token are dropped, since no header can hold them, and with
-/// them empty tokens. A fault in one vendor's entry concerns that vendor alone.
+/// Blanks around a token are dropped, since no header can hold them. A fault in
+/// one vendor's entry concerns that vendor alone.
 pub struct Tokens(HashMap<String, Entry>);
 
 struct Entry {
     accepted: Vec<Fingerprint>,
+    /// What is wrong with the list of tokens.
     fault: Option<SecretFault>,
+    /// Whether the vendor's webhooks are taken at present.
+    accept: Result<bool, SecretFault>,
 }
 
 /// That a vendor's token was presented. Nothing but [`Tokens::prove`] makes one.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Proof {
     vendor_id: VendorId,
+    on_hold: bool,
 }
 
 impl Proof {
+    /// Whether the secret says that the vendor's webhooks are not to be taken
+    /// for now (`"accept": false`).
+    pub fn is_on_hold(&self) -> bool {
+        self.on_hold
+    }
+
     /// The vendor whose token it was.
     pub fn into_vendor_id(self) -> VendorId {
         self.vendor_id
@@ -84,12 +98,18 @@ pub enum Unproven {
     /// None of the vendor's tokens is the one presented.
     #[error("the token is none of the vendor's")]
     WrongToken,
-    /// As before, but the vendor's entry is malformed: the token may be meant to be there.
+    /// The vendor's entry is malformed: the token may be meant to be there, or
+    /// the vendor's webhooks may be meant to be held off.
     #[error("the vendor's entry is malformed: {0}")]
     Malformed(SecretFault),
 }
 
 impl Tokens {
+    /// Whether the secret lists the vendor.
+    pub fn list(&self, vendor_id: &VendorId) -> bool {
+        self.0.contains_key(vendor_id.as_str())
+    }
+
     /// Whether the presented token is one of the vendor's.
     ///
     /// Looks at every token of the vendor, in constant time each, whether or
@@ -106,9 +126,13 @@ impl Tokens {
             found | token.ct_eq(&presented.0)
         });
         match (bool::from(found), &entry.fault) {
-            (true, _) => Ok(Proof {
-                vendor_id: vendor_id.clone(),
-            }),
+            (true, _) => match &entry.accept {
+                Ok(accept) => Ok(Proof {
+                    vendor_id: vendor_id.clone(),
+                    on_hold: !accept,
+                }),
+                Err(fault) => Err(Unproven::Malformed(fault.clone())),
+            },
             (false, None) => Err(Unproven::WrongToken),
             (false, Some(fault)) => Err(Unproven::Malformed(fault.clone())),
         }
@@ -137,9 +161,13 @@ impl Entry {
     fn read(json: &Value) -> Self {
         const MALFORMED: SecretFault = SecretFault::Wrong {
             key: "tokens",
-            expected: "a list of texts",
+            expected: "a list of texts of at least 16 characters",
         };
-        let listed = Keys::of(json).and_then(|keys| {
+        let keys = Keys::of(json);
+        let accept = keys
+            .as_ref()
+            .map_or(Ok(true), |keys| keys.flag("accept", true));
+        let listed = keys.and_then(|keys| {
             keys.value("tokens")
                 .ok_or(SecretFault::Missing("tokens"))?
                 .as_array()
@@ -149,16 +177,18 @@ impl Entry {
             Ok(listed) => (listed.as_slice(), None),
             Err(fault) => (Default::default(), Some(fault)),
         };
-        let all_texts = listed.iter().all(Value::is_string);
+        let accepted: Vec<_> = listed
+            .iter()
+            .filter_map(Value::as_str)
+            .map(str::trim)
+            .filter(|token| token.chars().count() >= MIN_TOKEN)
+            .map(|token| Fingerprint::of(token.as_bytes()))
+            .collect();
+        let all_good = accepted.len() == listed.len();
         Self {
-            accepted: listed
-                .iter()
-                .filter_map(Value::as_str)
-                .map(str::trim)
-                .filter(|token| !token.is_empty())
-                .map(|token| Fingerprint::of(token.as_bytes()))
-                .collect(),
-            fault: fault.or((!all_texts).then_some(MALFORMED)),
+            accepted,
+            fault: fault.or((!all_good).then_some(MALFORMED)),
+            accept,
         }
     }
 }
@@ -182,29 +212,49 @@ mod tests {
     #[test]
     fn any_listed_token_of_the_vendor_is_accepted_and_no_other() {
         let secret = json!({ "vendors": {
-            "a": { "tokens": ["old", "new"] },
-            "b": { "tokens": ["b's"], "comment": "unknown keys are ignored" },
+            "a": { "tokens": ["the-old-token-of-a", "the-new-token-of-a"] },
+            "b": { "tokens": ["the-token-of-b's"], "comment": "unknown keys are ignored" },
             "none": { "tokens": [] },
         } });
         let cases = [
-            ("a", "Bearer old", Ok(())),
-            ("a", "Bearer new", Ok(())),
-            ("a", "bEARER new", Ok(())),
-            ("a", "Bearer \t new ", Ok(())),
-            ("a", "new", Ok(())),
-            ("a", " new", Ok(())),
-            ("b", "Bearer b's", Ok(())),
-            ("a", "Bearer b's", Err(Unproven::WrongToken)),
-            ("a", "Bearer New", Err(Unproven::WrongToken)),
-            ("a", "Bearer ne", Err(Unproven::WrongToken)),
-            ("a", "Bearer newer", Err(Unproven::WrongToken)),
-            ("a", "Bearernew", Err(Unproven::WrongToken)),
-            ("a", "Bearer Bearer new", Err(Unproven::WrongToken)),
-            ("a", "Basic new", Err(Unproven::WrongToken)),
-            ("a", "new, old", Err(Unproven::WrongToken)),
-            ("none", "Bearer new", Err(Unproven::WrongToken)),
-            ("A", "Bearer new", Err(Unproven::UnknownVendor)),
-            ("c", "Bearer new", Err(Unproven::UnknownVendor)),
+            ("a", "Bearer the-old-token-of-a", Ok(())),
+            ("a", "Bearer the-new-token-of-a", Ok(())),
+            ("a", "bEARER the-new-token-of-a", Ok(())),
+            ("a", "Bearer \t the-new-token-of-a ", Ok(())),
+            ("a", "the-new-token-of-a", Ok(())),
+            ("a", " the-new-token-of-a", Ok(())),
+            ("b", "Bearer the-token-of-b's", Ok(())),
+            ("a", "Bearer the-token-of-b's", Err(Unproven::WrongToken)),
+            ("a", "Bearer The-new-token-of-a", Err(Unproven::WrongToken)),
+            ("a", "Bearer the-new-token-of-", Err(Unproven::WrongToken)),
+            ("a", "Bearer the-new-token-of-a1", Err(Unproven::WrongToken)),
+            ("a", "Bearerthe-new-token-of-a", Err(Unproven::WrongToken)),
+            (
+                "a",
+                "Bearer Bearer the-new-token-of-a",
+                Err(Unproven::WrongToken),
+            ),
+            ("a", "Basic the-new-token-of-a", Err(Unproven::WrongToken)),
+            (
+                "a",
+                "the-new-token-of-a, the-old-token-of-a",
+                Err(Unproven::WrongToken),
+            ),
+            (
+                "none",
+                "Bearer the-new-token-of-a",
+                Err(Unproven::WrongToken),
+            ),
+            (
+                "A",
+                "Bearer the-new-token-of-a",
+                Err(Unproven::UnknownVendor),
+            ),
+            (
+                "c",
+                "Bearer the-new-token-of-a",
+                Err(Unproven::UnknownVendor),
+            ),
         ];
         for (vendor, header, expected) in cases {
             assert_eq!(
@@ -217,10 +267,10 @@ mod tests {
 
     #[test]
     fn a_bare_token_may_begin_like_the_scheme() {
-        let secret = json!({ "vendors": { "a": { "tokens": ["bearer-token", "Basic x"] } } });
-        assert_eq!(prove(&secret, "a", "bearer-token"), Ok(()));
-        assert_eq!(prove(&secret, "a", "Bearer bearer-token"), Ok(()));
-        assert_eq!(prove(&secret, "a", "Basic x"), Ok(()));
+        let secret = json!({ "vendors": { "a": { "tokens": ["bearer-token-of-a", "Basic x-token-of-a"] } } });
+        assert_eq!(prove(&secret, "a", "bearer-token-of-a"), Ok(()));
+        assert_eq!(prove(&secret, "a", "Bearer bearer-token-of-a"), Ok(()));
+        assert_eq!(prove(&secret, "a", "Basic x-token-of-a"), Ok(()));
     }
 
     #[test]
@@ -231,12 +281,19 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_token_in_the_secret_is_never_accepted() {
-        let secret = json!({ "vendors": { "a": { "tokens": ["", " ", "\n", "pasted\n"] } } });
-        for header in ["x", "\"\"", "Bearer null"] {
-            assert_eq!(prove(&secret, "a", header), Err(Unproven::WrongToken));
+    fn a_short_token_in_the_secret_is_its_fault_and_never_accepted() {
+        let short = "fifteen-letters";
+        let pasted = "pasted-into-here\n";
+        let secret = json!({ "vendors": { "a": { "tokens": ["", " ", short, pasted] } } });
+        let fault = SecretFault::Wrong {
+            key: "tokens",
+            expected: "a list of texts of at least 16 characters",
+        };
+        for header in ["x", "\"\"", "Bearer null", short, "Bearer fifteen-letters"] {
+            let refused = Err(Unproven::Malformed(fault.clone()));
+            assert_eq!(prove(&secret, "a", header), refused, "{header}");
         }
-        assert_eq!(prove(&secret, "a", "Bearer pasted"), Ok(()));
+        assert_eq!(prove(&secret, "a", "Bearer pasted-into-here"), Ok(()));
         let empty = Fingerprint::of(b"");
         let tokens = Tokens::from_secret(&secret).ok().unwrap();
         let vendor = VendorId::try_from("a").unwrap();
@@ -248,7 +305,7 @@ mod tests {
         let missing = Err(Unproven::Malformed(SecretFault::Missing("tokens")));
         let wrong = Err(Unproven::Malformed(SecretFault::Wrong {
             key: "tokens",
-            expected: "a list of texts",
+            expected: "a list of texts of at least 16 characters",
         }));
         let cases = [
             (
@@ -256,24 +313,64 @@ mod tests {
                 Err(Unproven::Malformed(SecretFault::NotAnObject)),
             ),
             (
-                json!("good"),
+                json!("the-good-token-of-a"),
                 Err(Unproven::Malformed(SecretFault::NotAnObject)),
             ),
             (
-                json!(["good"]),
+                json!(["the-good-token-of-a"]),
                 Err(Unproven::Malformed(SecretFault::NotAnObject)),
             ),
             (json!({}), missing.clone()),
             (json!({ "tokens": null }), missing),
-            (json!({ "tokens": "good" }), wrong.clone()),
+            (json!({ "tokens": "the-good-token-of-a" }), wrong.clone()),
             (json!({ "tokens": [7] }), wrong.clone()),
-            (json!({ "tokens": ["bad", ["good"]] }), wrong),
-            (json!({ "tokens": [null, "good"] }), Ok(())),
+            (
+                json!({ "tokens": ["the-bad-token-of-a", ["the-good-token-of-a"]] }),
+                wrong,
+            ),
+            (json!({ "tokens": [null, "the-good-token-of-a"] }), Ok(())),
         ];
         for (entry, expected) in cases {
-            let secret = json!({ "vendors": { "a": entry, "b": { "tokens": ["b's"] } } });
-            assert_eq!(prove(&secret, "a", "Bearer good"), expected, "{secret}");
-            assert_eq!(prove(&secret, "b", "Bearer b's"), Ok(()), "{secret}");
+            let secret =
+                json!({ "vendors": { "a": entry, "b": { "tokens": ["the-token-of-b's"] } } });
+            assert_eq!(
+                prove(&secret, "a", "Bearer the-good-token-of-a"),
+                expected,
+                "{secret}"
+            );
+            assert_eq!(
+                prove(&secret, "b", "Bearer the-token-of-b's"),
+                Ok(()),
+                "{secret}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_vendor_may_be_on_hold() {
+        let wrong = Err(Unproven::Malformed(SecretFault::Wrong {
+            key: "accept",
+            expected: "true or false",
+        }));
+        let cases = [
+            (json!(null), Ok(false)),
+            (json!(true), Ok(false)),
+            (json!(false), Ok(true)),
+            (json!("false"), wrong.clone()),
+            (json!(0), wrong),
+        ];
+        for (accept, expected) in cases {
+            let entry = json!({ "tokens": ["the-good-token-of-a"], "accept": accept });
+            let tokens = Tokens::from_secret(&json!({ "vendors": { "a": entry } }));
+            let vendor = VendorId::try_from("a").unwrap();
+            let prove = |header: &[u8]| {
+                let presented = Presented::read(header).unwrap();
+                let proof = tokens.as_ref().ok().unwrap().prove(&vendor, &presented);
+                proof.map(|proof| proof.is_on_hold())
+            };
+            assert_eq!(prove(b"the-good-token-of-a"), expected, "{accept}");
+            // Not even that is told to whoever has no token.
+            assert_eq!(prove(b"another-token-of-a"), Err(Unproven::WrongToken));
         }
     }
 
@@ -312,18 +409,17 @@ mod tests {
     proptest! {
         #[test]
         fn no_header_but_the_token_itself_proves_anything(header in any::<Vec<u8>>()) {
-            let secret = json!({ "vendors": { "a": { "tokens": ["the token"] } } });
+            let secret = json!({ "vendors": { "a": { "tokens": ["the token of a vendor"] } } });
             let tokens = Tokens::from_secret(&secret).ok().unwrap();
             let vendor = VendorId::try_from("a").unwrap();
             if let Some(presented) = Presented::read(&header) {
-                let is_token = header.trim_ascii().ends_with(b"the token");
+                let is_token = header.trim_ascii().ends_with(b"the token of a vendor");
                 prop_assert!(is_token || tokens.prove(&vendor, &presented).is_err());
             }
         }
 
         #[test]
-        fn every_token_a_header_can_hold_is_accepted_with_and_without_scheme(token in "[!-~]{1,200}") {
-            prop_assume!(!token.eq_ignore_ascii_case("bearer"));
+        fn every_token_a_header_can_hold_is_accepted_with_and_without_scheme(token in "[!-~]{16,200}") {
             let secret = json!({ "vendors": { "a": { "tokens": [token] } } });
             prop_assert_eq!(prove(&secret, "a", &token), Ok(()));
             prop_assert_eq!(prove(&secret, "a", &format!("Bearer {token}")), Ok(()));

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use lambda_http::{Body, Request, Response};
 use shared::message::Message;
 use tokio::time::Instant;
@@ -18,6 +18,13 @@ use crate::webhook::{Announced, Unverified, Webhook};
 /// The largest body accepted, in bytes. Source: the contract. A webhook has
 /// about 300.
 pub const MAX_BODY: usize = 64 * 1024;
+
+/// How old an event may be when its webhook comes and still start something in a
+/// CRM. Decided: what Sesamy retries comes within hours or days (it documents no
+/// longest time), and what comes after a week is a replay, or of no use as news.
+/// An older one is queued without the event, as a resync is: the user is synced,
+/// and no journey starts.
+const MAX_EVENT_AGE: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// When the sender is answered at the latest. Sesamy wants an answer "within a
 /// few seconds" (documented; it names no number).
@@ -63,7 +70,7 @@ impl<Q: QueueService> Intake<Q> {
     }
 
     /// The checks in the order of the contract: route, size, a vendor named in
-    /// JSON, the token, the rest of the body.
+    /// JSON, the token, whether the vendor is on hold, the rest of the body.
     async fn decide(&self, request: &Incoming<'_>) -> Outcome {
         match request.route {
             Route::Webhook => {}
@@ -76,7 +83,8 @@ impl<Q: QueueService> Intake<Q> {
                 most: MAX_BODY,
             };
         }
-        let unverified = match Unverified::read(request.body) {
+        let received_at = Timestamp::now();
+        let unverified = match Unverified::read(request.body, received_at) {
             Ok(unverified) => unverified,
             Err(invalid) => {
                 return Outcome::Invalid {
@@ -87,25 +95,35 @@ impl<Q: QueueService> Intake<Q> {
         };
         let vendor_id = unverified.vendor_id().clone();
         let Some(presented) = &request.presented else {
-            return Outcome::WithoutToken { vendor_id };
+            let known = self.keyring.knows(&vendor_id);
+            return Outcome::WithoutToken {
+                vendor_id: known.then_some(vendor_id),
+            };
         };
         let proof = match self.keyring.prove(&vendor_id, presented).await {
             Ok(proof) => proof,
-            Err(Refusal::Unproven(unproven)) => {
-                return Outcome::Unauthenticated {
-                    vendor_id,
-                    unproven,
-                };
-            }
-            Err(Refusal::Undecided(undecided)) => {
-                return Outcome::Undecided {
-                    vendor_id,
-                    undecided,
+            Err(refusal) => {
+                let vendor_id = refusal.is_of_known_vendor().then_some(vendor_id);
+                return match refusal {
+                    Refusal::Unproven(unproven) => Outcome::Unauthenticated {
+                        vendor_id,
+                        unproven,
+                    },
+                    Refusal::Undecided(undecided) => Outcome::Undecided {
+                        vendor_id,
+                        undecided,
+                    },
                 };
             }
         };
+        if proof.is_on_hold() {
+            return Outcome::OnHold { vendor_id };
+        }
         match unverified.verified(proof) {
-            Ok(webhook) => self.queue(webhook, request.trace.clone()).await,
+            Ok(webhook) => {
+                self.queue(webhook, received_at, request.trace.clone())
+                    .await
+            }
             Err(invalid) => Outcome::Invalid {
                 vendor_id: Some(vendor_id),
                 invalid,
@@ -114,7 +132,12 @@ impl<Q: QueueService> Intake<Q> {
     }
 
     /// Queues what a webhook announces, if it is known.
-    async fn queue(&self, webhook: Webhook, trace: Option<TraceHeader>) -> Outcome {
+    async fn queue(
+        &self,
+        webhook: Webhook,
+        received_at: Timestamp,
+        trace: Option<TraceHeader>,
+    ) -> Outcome {
         let Webhook { reader, announced } = webhook;
         let event = match announced {
             Announced::Known(event) => event,
@@ -122,11 +145,12 @@ impl<Q: QueueService> Intake<Q> {
         };
         let event_type = event.event_type;
         let event_id = event.id(&reader.vendor_id, &reader.user_id);
+        let is_old = received_at.duration_since(event.occurred_at) > MAX_EVENT_AGE;
         let message = Message {
             event_id,
             reader,
-            received_at: Timestamp::now(),
-            event: Some(event),
+            received_at,
+            event: (!is_old).then_some(event),
         };
         let queued = self.queues.send(Entry::new(&message, trace)).await;
         let Message {
@@ -137,6 +161,7 @@ impl<Q: QueueService> Intake<Q> {
                 reader,
                 event_type,
                 event_id,
+                is_old,
             },
             Err(not_queued) => Outcome::NotQueued {
                 reader,

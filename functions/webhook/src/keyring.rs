@@ -8,11 +8,16 @@ use shared::secrets::{Loaded, SecretError, SecretFault, Secrets, TIME_TO_LIVE};
 use thiserror::Error;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+use tracing::warn;
 
 use crate::authentication::{Presented, Proof, Tokens, Unproven};
 
 /// The secret of the tokens, below the stack's prefix. Source: the contract.
 const PATH: &str = "webhook";
+
+/// How long the tokens are used without being read again. Decided: shorter than
+/// other secrets are kept for, so that a vendor is cut off within a minute.
+const FRESH: Duration = Duration::from_secs(60);
 
 /// How long the secret is left alone by senders it does not know. They are
 /// strangers who must not be able to make it be read as often as they like.
@@ -28,6 +33,18 @@ pub enum Refusal {
     /// Whether the token is listed cannot be told.
     #[error(transparent)]
     Undecided(#[from] Undecided),
+}
+
+impl Refusal {
+    /// Whether the secret lists the vendor that the sender claims to be. A name
+    /// that anybody may make up has no place in a log.
+    pub fn is_of_known_vendor(&self) -> bool {
+        match self {
+            Self::Unproven(unproven) => *unproven != Unproven::UnknownVendor,
+            Self::Undecided(Undecided::Malformed { .. }) => true,
+            Self::Undecided(Undecided::Secret(_) | Undecided::NoSecret { .. }) => false,
+        }
+    }
 }
 
 /// Why it cannot be told whether a token is listed. It is for the operator to
@@ -88,6 +105,16 @@ impl Keyring {
         self.current().await.map(drop)
     }
 
+    /// Whether the tokens held list the vendor. Reads nothing, and waits for nothing.
+    pub fn knows(&self, vendor_id: &VendorId) -> bool {
+        let held = self.held.try_lock().ok();
+        let tokens = held.and_then(|held| held.tokens.clone());
+        tokens.is_some_and(|tokens| {
+            let listed = tokens.value.as_ref();
+            listed.is_some_and(|tokens| tokens.list(vendor_id))
+        })
+    }
+
     /// Whether the token presented is one of the vendor's.
     ///
     /// Where the tokens held do not prove it they are read again, unless that
@@ -129,21 +156,30 @@ impl Keyring {
             })
     }
 
-    /// The tokens held, while they are not too old.
+    /// The tokens, [`FRESH`] or, while they cannot be read again, not older than
+    /// any secret is kept for.
     async fn current(&self) -> Result<Arc<Loaded<Tokens>>, Undecided> {
         let mut held = self.held.lock().await;
-        match held.younger_than(TIME_TO_LIVE) {
-            Some(tokens) => Ok(tokens),
-            None => Ok(held.keep(self.secrets.get(PATH).await?)),
+        let Some(tokens) = held.younger_than(TIME_TO_LIVE) else {
+            return Ok(held.keep(self.secrets.get(PATH).await?));
+        };
+        if tokens.age() < FRESH {
+            return Ok(tokens);
         }
+        Ok(self.reread(&mut held).await.unwrap_or(tokens))
     }
 
     /// The tokens as they are now, give or take [`REREAD`].
     async fn renewed(&self) -> Result<Arc<Loaded<Tokens>>, Undecided> {
         let mut held = self.held.lock().await;
-        if let Some(tokens) = held.younger_than(REREAD) {
-            return Ok(tokens);
+        match held.younger_than(REREAD) {
+            Some(tokens) => Ok(tokens),
+            None => self.reread(&mut held).await,
         }
+    }
+
+    /// Reads the tokens again, unless that has just failed.
+    async fn reread(&self, held: &mut Held) -> Result<Arc<Loaded<Tokens>>, Undecided> {
         if let Some((at, error)) = &held.failed
             && at.elapsed() < REREAD
         {
@@ -152,6 +188,7 @@ impl Keyring {
         match self.secrets.get_within(PATH, REREAD).await {
             Ok(tokens) => Ok(held.keep(tokens)),
             Err(error) => {
+                warn!(%error, "The tokens could not be read again.");
                 held.failed = Some((Instant::now(), error.clone()));
                 Err(error.into())
             }
@@ -177,9 +214,11 @@ mod tests {
     use super::*;
     use crate::stand_in::SecretStandIn;
 
-    const OLD: &str = r#"{"vendors":{"v":{"tokens":["old"]}}}"#;
-    const BOTH: &str = r#"{"vendors":{"v":{"tokens":["old","new"]}}}"#;
-    const NEW: &str = r#"{"vendors":{"v":{"tokens":["new"]}}}"#;
+    const OLD: &str = r#"{"vendors":{"v":{"tokens":["the-old-token-of-v"]}}}"#;
+    const ON_HOLD: &str = r#"{"vendors":{"v":{"tokens":["the-old-token-of-v"],"accept":false}}}"#;
+    const BOTH: &str =
+        r#"{"vendors":{"v":{"tokens":["the-old-token-of-v","the-new-token-of-v"]}}}"#;
+    const NEW: &str = r#"{"vendors":{"v":{"tokens":["the-new-token-of-v"]}}}"#;
 
     fn keyring(store: &SecretStandIn) -> Keyring {
         Keyring::new(Secrets::new(store.clone(), "test"))
@@ -205,18 +244,58 @@ mod tests {
     async fn a_token_is_rotated_without_a_gap() {
         let store = SecretStandIn::holding(OLD);
         let keyring = keyring(&store);
-        assert_eq!(prove(&keyring, "v", "old").await, Ok(()));
+        assert_eq!(prove(&keyring, "v", "the-old-token-of-v").await, Ok(()));
         advance(Duration::from_secs(60)).await;
         store.hold(BOTH);
         // The old one is known, the new one found by reading again.
-        assert_eq!(prove(&keyring, "v", "old").await, Ok(()));
-        assert_eq!(prove(&keyring, "v", "new").await, Ok(()));
-        assert_eq!(prove(&keyring, "v", "old").await, Ok(()));
+        assert_eq!(prove(&keyring, "v", "the-old-token-of-v").await, Ok(()));
+        assert_eq!(prove(&keyring, "v", "the-new-token-of-v").await, Ok(()));
+        assert_eq!(prove(&keyring, "v", "the-old-token-of-v").await, Ok(()));
         store.hold(NEW);
         advance(TIME_TO_LIVE).await;
-        assert_eq!(prove(&keyring, "v", "new").await, Ok(()));
-        assert_eq!(prove(&keyring, "v", "old").await, Err(WRONG.to_owned()));
+        assert_eq!(prove(&keyring, "v", "the-new-token-of-v").await, Ok(()));
+        assert_eq!(
+            prove(&keyring, "v", "the-old-token-of-v").await,
+            Err(WRONG.to_owned())
+        );
         assert_eq!(store.reads(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_vendor_is_cut_off_within_a_minute_and_taken_again_within_another() {
+        let store = SecretStandIn::holding(OLD);
+        let keyring = keyring(&store);
+        let vendor = VendorId::try_from("v").unwrap();
+        let is_on_hold = async || {
+            let presented = Presented::read(b"the-old-token-of-v").unwrap();
+            let proof = keyring.prove(&vendor, &presented).await;
+            proof.map(|proof| proof.is_on_hold())
+        };
+        assert_eq!(is_on_hold().await, Ok(false));
+        for (secret, expected) in [(ON_HOLD, true), (OLD, false)] {
+            store.hold(secret);
+            advance(FRESH - Duration::from_millis(1)).await;
+            assert_eq!(is_on_hold().await, Ok(!expected));
+            advance(Duration::from_millis(1)).await;
+            assert_eq!(is_on_hold().await, Ok(expected));
+        }
+        // One whose tokens are all taken away is refused as fast.
+        store.hold(r#"{"vendors":{"v":{"tokens":[]}}}"#);
+        advance(FRESH).await;
+        let refused = Err(Refusal::Unproven(Unproven::WrongToken));
+        assert_eq!(is_on_hold().await, refused);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_vendor_is_known_by_the_tokens_held_alone() {
+        let store = SecretStandIn::holding(OLD);
+        let keyring = keyring(&store);
+        let knows = |id: &str| keyring.knows(&VendorId::try_from(id).unwrap());
+        assert!(!knows("v"));
+        assert_eq!(keyring.warm().await, Ok(()));
+        assert!(knows("v"));
+        assert!(!knows("w"));
+        assert_eq!(store.reads(), 1);
     }
 
     #[tokio::test(start_paused = true)]
@@ -224,10 +303,10 @@ mod tests {
         let store = SecretStandIn::holding(OLD);
         let keyring = keyring(&store);
         for second in 0..60 {
-            for (vendor, token) in [("v", "wrong"), ("unknown", "old")] {
+            for (vendor, token) in [("v", "wrong"), ("unknown", "the-old-token-of-v")] {
                 assert!(prove(&keyring, vendor, token).await.is_err());
             }
-            assert_eq!(prove(&keyring, "v", "old").await, Ok(()));
+            assert_eq!(prove(&keyring, "v", "the-old-token-of-v").await, Ok(()));
             assert_eq!(store.reads(), 1 + second / 10);
             advance(Duration::from_secs(1)).await;
         }
@@ -238,41 +317,50 @@ mod tests {
         let store = SecretStandIn::holding(r#"{"vendors":{}}"#);
         let keyring = keyring(&store);
         let unknown = Err("refused: the secret lists no such vendor".to_owned());
-        assert_eq!(prove(&keyring, "v", "old").await, unknown);
+        assert_eq!(prove(&keyring, "v", "the-old-token-of-v").await, unknown);
         store.hold(OLD);
         advance(REREAD - Duration::from_millis(1)).await;
-        assert_eq!(prove(&keyring, "v", "old").await, unknown);
+        assert_eq!(prove(&keyring, "v", "the-old-token-of-v").await, unknown);
         advance(Duration::from_millis(1)).await;
-        assert_eq!(prove(&keyring, "v", "old").await, Ok(()));
+        assert_eq!(prove(&keyring, "v", "the-old-token-of-v").await, Ok(()));
     }
 
     #[tokio::test(start_paused = true)]
     async fn nobody_is_turned_away_while_the_secret_cannot_be_read() {
         let store = SecretStandIn::down();
         let keyring = keyring(&store);
-        assert_eq!(prove(&keyring, "v", "old").await, Err(DOWN.to_owned()));
+        assert_eq!(
+            prove(&keyring, "v", "the-old-token-of-v").await,
+            Err(DOWN.to_owned())
+        );
         // It counts as soon as it can be read.
         store.hold(OLD);
-        assert_eq!(prove(&keyring, "v", "old").await, Ok(()));
+        assert_eq!(prove(&keyring, "v", "the-old-token-of-v").await, Ok(()));
     }
 
     #[tokio::test(start_paused = true)]
     async fn while_the_secret_cannot_be_read_again_known_tokens_stay_good() {
         let store = SecretStandIn::holding(OLD);
         let keyring = keyring(&store);
-        assert_eq!(prove(&keyring, "v", "old").await, Ok(()));
+        assert_eq!(prove(&keyring, "v", "the-old-token-of-v").await, Ok(()));
         store.fail();
         for second in 10..300 {
             advance(Duration::from_secs(if second == 10 { 10 } else { 1 })).await;
             // Nobody can tell whether this one has been added.
-            assert_eq!(prove(&keyring, "v", "new").await, Err(DOWN.to_owned()));
-            assert_eq!(prove(&keyring, "v", "old").await, Ok(()));
+            assert_eq!(
+                prove(&keyring, "v", "the-new-token-of-v").await,
+                Err(DOWN.to_owned())
+            );
+            assert_eq!(prove(&keyring, "v", "the-old-token-of-v").await, Ok(()));
             assert_eq!(store.reads(), 1 + second / 10);
         }
         advance(Duration::from_secs(1)).await;
-        assert_eq!(prove(&keyring, "v", "old").await, Err(DOWN.to_owned()));
+        assert_eq!(
+            prove(&keyring, "v", "the-old-token-of-v").await,
+            Err(DOWN.to_owned())
+        );
         store.hold(BOTH);
-        assert_eq!(prove(&keyring, "v", "new").await, Ok(()));
+        assert_eq!(prove(&keyring, "v", "the-new-token-of-v").await, Ok(()));
     }
 
     #[tokio::test(start_paused = true)]
@@ -291,17 +379,20 @@ mod tests {
                 "undecided: secret test/webhook is malformed: key \"vendors\" is missing; store it as the README describes",
             ),
             (
-                Some(r#"{"vendors":{"v":{"tokens":"old"}}}"#),
-                "undecided: secret test/webhook is malformed for vendor v: key \"tokens\" must be a list of texts; store it as the README describes",
+                Some(r#"{"vendors":{"v":{"tokens":"the-old-token-of-v"}}}"#),
+                "undecided: secret test/webhook is malformed for vendor v: key \"tokens\" must be a list of texts of at least 16 characters; store it as the README describes",
             ),
         ];
         for (secret, error) in cases {
             let store = SecretStandIn::new(secret);
             let keyring = keyring(&store);
-            assert_eq!(prove(&keyring, "v", "old").await, Err(error.to_owned()));
+            assert_eq!(
+                prove(&keyring, "v", "the-old-token-of-v").await,
+                Err(error.to_owned())
+            );
             store.hold(OLD);
             advance(REREAD).await;
-            assert_eq!(prove(&keyring, "v", "old").await, Ok(()));
+            assert_eq!(prove(&keyring, "v", "the-old-token-of-v").await, Ok(()));
         }
     }
 
@@ -312,7 +403,7 @@ mod tests {
         assert!(keyring.warm().await.is_err());
         store.hold(OLD);
         assert_eq!(keyring.warm().await, Ok(()));
-        assert_eq!(prove(&keyring, "v", "old").await, Ok(()));
+        assert_eq!(prove(&keyring, "v", "the-old-token-of-v").await, Ok(()));
         assert_eq!(store.reads(), 2);
     }
 }

@@ -24,6 +24,8 @@ pub enum Outcome {
         event_type: EventType,
         /// The event's id.
         event_id: EventId,
+        /// Whether it came too late to start anything: the message then has no event.
+        is_old: bool,
     },
     /// The webhook is valid, but of a type this system does not know.
     Ignored {
@@ -41,15 +43,20 @@ pub enum Outcome {
     },
     /// The sender presents no token.
     WithoutToken {
-        /// The vendor claimed.
-        vendor_id: VendorId,
+        /// The vendor claimed, if it is known: anybody may claim any name.
+        vendor_id: Option<VendorId>,
     },
     /// The sender's token is not the vendor's.
     Unauthenticated {
-        /// The vendor claimed.
-        vendor_id: VendorId,
+        /// The vendor claimed, if it is known.
+        vendor_id: Option<VendorId>,
         /// What the token lacks.
         unproven: Unproven,
+    },
+    /// The secret says that the vendor's webhooks are not to be taken for now.
+    OnHold {
+        /// The vendor who proved to be the sender.
+        vendor_id: VendorId,
     },
     /// The path does not exist.
     NotFound,
@@ -64,8 +71,8 @@ pub enum Outcome {
     },
     /// Whether the token is right cannot be told.
     Undecided {
-        /// The vendor claimed.
-        vendor_id: VendorId,
+        /// The vendor claimed, if it is known.
+        vendor_id: Option<VendorId>,
         /// Why.
         undecided: Undecided,
     },
@@ -115,6 +122,7 @@ impl Outcome {
             Self::Ignored { .. } => Answer::Ignored,
             Self::Invalid { invalid, .. } => Answer::Invalid(&invalid.0),
             Self::WithoutToken { .. } | Self::Unauthenticated { .. } => Answer::Unauthenticated,
+            Self::OnHold { .. } => Answer::OnHold,
             Self::NotFound => Answer::NotFound,
             Self::MethodNotAllowed => Answer::MethodNotAllowed,
             Self::TooLarge { most, .. } => Answer::TooLarge(*most),
@@ -132,6 +140,7 @@ impl Outcome {
             Answer::Ignored => "ignored",
             Answer::Invalid(_) => "invalid",
             Answer::Unauthenticated => "unauthenticated",
+            Answer::OnHold => "on_hold",
             Answer::NotFound => "not_found",
             Answer::MethodNotAllowed => "method_not_allowed",
             Answer::TooLarge(_) => "too_large",
@@ -170,12 +179,19 @@ impl Outcome {
         }
     }
 
-    /// Its metrics: `Webhooks`, a count, and `WebhookDuration`, both by `Outcome`.
+    /// Its metrics by `Outcome`: `Webhooks`, a count, and of what is accepted
+    /// `WebhookDuration`. Of the others nobody asks how long they took, and each
+    /// would be a metric to pay for; the log line says it.
     pub fn metrics(&self, took: Duration) -> Metrics {
-        Metrics::new()
+        let counted = Metrics::new()
             .dimension("Outcome", self.name())
-            .count("Webhooks", 1)
-            .value("WebhookDuration", Unit::Milliseconds, milliseconds(took))
+            .count("Webhooks", 1);
+        match self {
+            Self::Queued { .. } => {
+                counted.value("WebhookDuration", Unit::Milliseconds, milliseconds(took))
+            }
+            _ => counted,
+        }
     }
 
     fn told(&self) -> Told<'_> {
@@ -184,9 +200,12 @@ impl Outcome {
                 reader,
                 event_type,
                 event_id,
+                is_old,
             } => Told {
                 event_id: Some(event_id),
                 event_type: Some(event_type.name().to_owned()),
+                reason: is_old
+                    .then(|| "the event is old: the user is synced, no journey starts".to_owned()),
                 ..Told::of(reader)
             },
             Self::NotQueued {
@@ -211,7 +230,7 @@ impl Outcome {
                 ..Told::default()
             },
             Self::WithoutToken { vendor_id } => Told {
-                vendor_id: Some(vendor_id),
+                vendor_id: vendor_id.as_ref(),
                 reason: Some("no token is presented".to_owned()),
                 ..Told::default()
             },
@@ -219,7 +238,7 @@ impl Outcome {
                 vendor_id,
                 unproven,
             } => Told {
-                vendor_id: Some(vendor_id),
+                vendor_id: vendor_id.as_ref(),
                 reason: Some(unproven.to_string()),
                 ..Told::default()
             },
@@ -227,8 +246,13 @@ impl Outcome {
                 vendor_id,
                 undecided,
             } => Told {
-                vendor_id: Some(vendor_id),
+                vendor_id: vendor_id.as_ref(),
                 reason: Some(undecided.to_string()),
+                ..Told::default()
+            },
+            Self::OnHold { vendor_id } => Told {
+                vendor_id: Some(vendor_id),
+                reason: Some("the vendor is on hold".to_owned()),
                 ..Told::default()
             },
             Self::TooLarge { bytes, .. } => Told {

@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 
 use stand_in::{Aws, Function, Mishap};
 
-const TOKEN: &str = "s3cret-token";
-const SECRET: &str = r#"{"vendors":{"vendor_123":{"tokens":["s3cret-token"]}}}"#;
+const TOKEN: &str = "s3cret-token-of-123";
+const SECRET: &str = r#"{"vendors":{"vendor_123":{"tokens":["s3cret-token-of-123"]}}}"#;
 
 fn aws() -> Aws {
     let aws = Aws::default();
@@ -54,11 +54,19 @@ fn event(authorization: Option<&str>, body: &str) -> Value {
     event
 }
 
+/// What is no whole second of the event's time, so that it can be looked for.
+const FRACTION: &str = ".918273645";
+
 fn valid() -> Value {
-    event(
-        Some("Bearer s3cret-token"),
-        r#"{"eventType":"userVendor.1#new","vendorId":"vendor_123","userId":"user_456","occured_at":"2025-11-10T12:00:00Z","email":"anna@example.se"}"#,
-    )
+    let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S");
+    let body = json!({
+        "eventType": "userVendor.1#new",
+        "vendorId": "vendor_123",
+        "userId": "user_456",
+        "occured_at": format!("{now}{FRACTION}Z"),
+        "email": "anna@example.se",
+    });
+    event(Some("Bearer s3cret-token-of-123"), &body.to_string())
 }
 
 /// The log line and the metrics of one request.
@@ -66,7 +74,7 @@ fn told(function: &Function) -> (Value, Value) {
     let mut lines = function.lines(2);
     assert_eq!(lines.len(), 2, "{lines:?}");
     let text = format!("{lines:?}");
-    for secret in [TOKEN, "anna@example.se", "2025-11-10T12"] {
+    for secret in [TOKEN, "anna@example.se", FRACTION] {
         assert!(!text.contains(secret), "{text}");
     }
     let metrics = lines.pop().unwrap();
@@ -130,6 +138,7 @@ fn a_request_is_one_log_line_and_one_line_of_metrics() {
     assert_eq!(metrics["Outcome"], "accepted");
     assert_eq!(metrics["FunctionName"], "stack-webhook");
     assert_eq!(metrics["Webhooks"], 1.0);
+    assert!(metrics["WebhookDuration"].as_f64().unwrap() > 0.0);
     let directive = &metrics["_aws"]["CloudWatchMetrics"][0];
     assert_eq!(directive["Namespace"], "SesamyCrmSync");
     assert_eq!(
@@ -142,7 +151,7 @@ fn a_request_is_one_log_line_and_one_line_of_metrics() {
             r#"{{"eventType":"contract.1#update","vendorId":"vendor_123","userId":"user_456","occured_at":"2025-11-10T12:00:00Z"{changes}}}"#
         )
     };
-    let bearer = Some("Bearer s3cret-token");
+    let bearer = Some("Bearer s3cret-token-of-123");
     let cases = [
         (
             event(bearer, &body("").replace("contract.1#update", "bill.1#new")),
@@ -154,7 +163,7 @@ fn a_request_is_one_log_line_and_one_line_of_metrics() {
                 "WARN",
                 "invalid",
                 400,
-                "contractId must not contain blank or control characters",
+                "contractId must not contain blank, control or format characters",
             ),
         ),
         (
@@ -166,7 +175,7 @@ fn a_request_is_one_log_line_and_one_line_of_metrics() {
             ("WARN", "unauthenticated", 401, "no token is presented"),
         ),
         (
-            event(Some("Bearer s3cret-token2"), &body("")),
+            event(Some("Bearer s3cret-token-of-1232"), &body("")),
             (
                 "WARN",
                 "unauthenticated",
@@ -196,6 +205,7 @@ fn a_request_is_one_log_line_and_one_line_of_metrics() {
         assert_eq!(log["status"], status);
         assert_eq!(log["reason"], reason);
         assert_eq!(metrics["Outcome"], outcome);
+        assert_eq!(metrics.get("WebhookDuration"), None, "{outcome}");
     }
 }
 

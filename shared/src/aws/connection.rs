@@ -17,7 +17,7 @@ use aws_smithy_types::body::SdkBody;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Request};
 
-use crate::http::HttpSetupError;
+use crate::http::{HttpSetupError, IDLE_TIMEOUT};
 use crate::tls;
 
 /// Connections to AWS, kept open from call to call.
@@ -30,6 +30,7 @@ impl Connections {
         let client = Client::builder()
             .tls_backend_preconfigured(tls::config()?)
             .connect_timeout(connect)
+            .pool_idle_timeout(IDLE_TIMEOUT)
             .redirect(Policy::none())
             .retry(reqwest::retry::never())
             .build()?;
@@ -93,6 +94,7 @@ fn broken(error: reqwest::Error) -> ConnectorError {
 mod tests {
     use std::io::{Read as _, Write as _};
     use std::net::TcpListener;
+    use std::sync::mpsc;
     use std::thread;
 
     use super::*;
@@ -117,12 +119,15 @@ mod tests {
     }
 
     async fn call(url: &str) -> Result<HttpResponse, ConnectorError> {
+        call_by(&Connections::new(Duration::from_secs(1)).unwrap(), url).await
+    }
+
+    async fn call_by(connections: &Connections, url: &str) -> Result<HttpResponse, ConnectorError> {
         let request = http::Request::post(url)
             .header("x-amz-target", "AmazonSQS.SendMessage")
             .body(SdkBody::from("{\"a\":1}"))
             .unwrap();
-        let connections = Connections::new(Duration::from_secs(1)).unwrap();
-        HttpConnector::call(&connections, request.try_into().unwrap()).await
+        HttpConnector::call(connections, request.try_into().unwrap()).await
     }
 
     #[tokio::test]
@@ -140,6 +145,46 @@ mod tests {
             request.contains("x-amz-target: AmazonSQS.SendMessage\r\n"),
             "{request}"
         );
+    }
+
+    /// A server that answers every request on as many connections as are made,
+    /// and its address and the number of the connection of each request.
+    fn serving() -> (String, mpsc::Receiver<usize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let (sender, requests) = mpsc::channel();
+        thread::spawn(move || {
+            for (number, stream) in listener.incoming().enumerate() {
+                let (mut stream, sender) = (stream.unwrap(), sender.clone());
+                thread::spawn(move || {
+                    let mut bytes = [0; 1024];
+                    while stream.read(&mut bytes).is_ok_and(|count| count > 0) {
+                        sender.send(number).unwrap();
+                        stream
+                            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+                            .unwrap();
+                    }
+                });
+            }
+        });
+        (url, requests)
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_a_freeze_may_have_broken_is_not_used_again() {
+        for (idle, connection) in [(1, 0), (14, 0), (16, 1), (89, 1)] {
+            let (url, requests) = serving();
+            let connections = Connections::new(Duration::from_secs(1)).unwrap();
+            call_by(&connections, &url).await.unwrap();
+            assert_eq!(requests.recv().unwrap(), 0);
+            // Let the connection come back to the client, then only its clock move on.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::pause();
+            tokio::time::advance(Duration::from_secs(idle)).await;
+            tokio::time::resume();
+            call_by(&connections, &url).await.unwrap();
+            assert_eq!(requests.recv().unwrap(), connection, "{idle} s idle");
+        }
     }
 
     #[tokio::test]

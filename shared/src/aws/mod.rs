@@ -5,6 +5,7 @@
 //! role assumption. That keeps all of their code out of the binary and makes a
 //! missing variable an error at once instead of a search that times out.
 
+pub mod batch;
 mod connection;
 
 use std::error::Error;
@@ -98,6 +99,12 @@ fn configured(
     config.set_region(REGION.into_iter().find_map(set).map(Region::new));
     config.set_endpoint_url(set(ENDPOINT_URL));
     Ok(config.build())
+}
+
+/// The address that AWS is reached at instead of its own, in tests.
+pub(crate) fn endpoint_url() -> Option<String> {
+    let url = std::env::var(ENDPOINT_URL).ok();
+    url.filter(|url| !url.trim().is_empty())
 }
 
 /// Why a call to AWS failed, in a few words for a log: the code AWS answered

@@ -14,6 +14,7 @@ use super::forget::Forgotten;
 use super::handler::{Consumer, RESERVE};
 use super::preview::Preview;
 use super::queue::Queue;
+use super::scope::{Scope, Use};
 use crate::identity::{IdError, UserId, VendorId};
 use crate::message::Reader;
 use crate::personal::Email;
@@ -53,6 +54,14 @@ pub enum Answer {
 }
 
 impl Action {
+    /// What is wanted.
+    const fn wanted(&self) -> Use {
+        match self {
+            Self::Check(_) | Self::Preview(_) => Use::Ask,
+            Self::Forget(..) => Use::Forget,
+        }
+    }
+
     /// Reads a request.
     fn read(request: Value) -> Result<Self, Invalid> {
         let (action, mut fields) = Fields::of(request, ACTIONS)?;
@@ -97,10 +106,24 @@ fn told(error: IdError) -> String {
 }
 
 impl<C: Connector, Q: Queue> Consumer<C, Q> {
-    /// Does what a person asks for, and stops in time with an answer.
-    pub async fn answer(self: Arc<Self>, request: Value, time_left: Duration) -> Answer {
+    /// Does what a person asks for, if it is within the scope, and stops in time
+    /// with an answer.
+    pub async fn answer(
+        self: Arc<Self>,
+        request: Value,
+        scope: Scope,
+        time_left: Duration,
+    ) -> Answer {
         let end = Instant::now() + time_left.saturating_sub(RESERVE);
-        match Action::read(request) {
+        let action = Action::read(request);
+        let admitted = action.as_ref().map(|action| scope.admit(action.wanted()));
+        if let Ok(Err(refused)) = admitted {
+            warn!(connector = C::NAME, reason = %refused, "Refused a request.");
+            return Answer::Refused {
+                error: refused.into(),
+            };
+        }
+        match action {
             Ok(Action::Check(vendor)) => {
                 let check = self.check(vendor.clone(), end).await;
                 log::<C>("check", &vendor, None, check.outcome.name());

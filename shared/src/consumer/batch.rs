@@ -8,6 +8,12 @@ use jiff::Timestamp;
 
 use crate::message::{Event, Message, MessageError, Reader};
 
+/// After so many receives a message is handled beside others no more: it may be
+/// what the function died of each time, with all that it was working on. An API
+/// that is out brings any message there within minutes, which costs no more
+/// than that its readers are synced one after the other. Decided.
+const RECEIVES_BESIDE_OTHERS: u32 = 3;
+
 /// One record of the queue, whatever its body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Record {
@@ -73,15 +79,37 @@ impl ReaderBatch {
             .collect()
     }
 
+    /// When the newest of the messages was about the user: when its event
+    /// occurred, but not later than it was received, or when it was queued.
+    pub(super) fn announced(&self) -> Timestamp {
+        let moments = self.entries.iter().map(|(_, message)| {
+            let occurred = message.event.as_ref().map(|event| event.occurred_at);
+            occurred.map_or(message.received_at, |at| at.min(message.received_at))
+        });
+        moments.max().unwrap_or(Timestamp::MIN)
+    }
+
+    /// Whether any of the messages was received so often that it is to be
+    /// handled alone.
+    pub(super) fn is_suspect(&self) -> bool {
+        let mut records = self.entries.iter().map(|(record, _)| record);
+        records.any(|record| record.receive_count > RECEIVES_BESIDE_OTHERS)
+    }
+
+    /// The records, oldest first.
+    pub(super) fn into_records(self) -> impl Iterator<Item = Record> {
+        self.entries.into_iter().map(|(record, _)| record)
+    }
+
     /// Splits the records into those that are done once the first `delivered`
     /// distinct events are, and the rest.
-    pub(super) fn split_after(self, delivered: usize) -> (Vec<Record>, Vec<Record>) {
+    pub(super) fn split_after(self, delivered: usize) -> (Vec<Record>, Self) {
         let mut seen = HashSet::new();
         let mut done = Vec::new();
         let mut rest = Vec::new();
         for (record, message) in self.entries {
             if message.event.is_some() {
-                seen.insert(message.event_id);
+                seen.insert(message.event_id.clone());
             }
             // A record without an event asks for the state alone, which is synced
             // before the first event is delivered. In a FIFO queue whatever
@@ -89,9 +117,13 @@ impl ReaderBatch {
             if delivered > 0 && seen.len() <= delivered && rest.is_empty() {
                 done.push(record);
             } else {
-                rest.push(record);
+                rest.push((record, message));
             }
         }
+        let rest = Self {
+            reader: self.reader,
+            entries: rest,
+        };
         (done, rest)
     }
 }
@@ -201,6 +233,31 @@ mod tests {
     }
 
     #[test]
+    fn one_message_that_was_received_many_times_makes_its_reader_suspect() {
+        let received = |counts: &[&str]| {
+            let records = counts.iter().enumerate().map(|(n, count)| {
+                let mut record = message(&n.to_string(), "a", None);
+                let count = (*count).to_owned();
+                record
+                    .attributes
+                    .insert("ApproximateReceiveCount".into(), count);
+                record
+            });
+            Batch::sort(records.collect(), NOW).readers.remove(0)
+        };
+        let cases: [(&[&str], bool); 5] = [
+            (&["1"], false),
+            (&["3", "1"], false),
+            (&["4"], true),
+            (&["1", "900"], true),
+            (&["many"], false),
+        ];
+        for (counts, suspect) in cases {
+            assert_eq!(received(counts).is_suspect(), suspect, "{counts:?}");
+        }
+    }
+
+    #[test]
     fn an_event_that_came_twice_is_one_event() {
         let batch = Batch::sort(
             vec![message("1", "a", Some("e1")), message("2", "a", Some("e1"))],
@@ -246,6 +303,7 @@ mod tests {
                 .collect();
             let job = Batch::sort(messages, NOW).readers.remove(0);
             let (is_done, is_left) = job.split_after(delivered);
+            let is_left: Vec<_> = is_left.into_records().collect();
             assert_eq!(
                 (ids(&is_done), ids(&is_left)),
                 (done.to_vec(), left.to_vec()),

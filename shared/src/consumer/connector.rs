@@ -17,7 +17,7 @@ use crate::sesamy::Reads;
 
 /// How one CRM is made to agree with what Sesamy says of a reader.
 pub trait Connector: Send + Sync + 'static {
-    /// The connector's name: of its secret, its queue, its API in logs and metrics.
+    /// The connector's name: of its secret, its queue, its API in calls, logs and metrics.
     const NAME: &'static str;
 
     /// What opens a vendor's account: the secret `{prefix}/{vendorId}/{NAME}`.
@@ -127,6 +127,12 @@ impl EventStream {
     /// Every event of the sync, oldest first, delivered or not.
     pub fn all(&self) -> &[Event] {
         &self.events
+    }
+
+    /// Whether no event caused the sync, as with a resync: a CRM then starts
+    /// no automation.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
     }
 
     /// The events still to deliver, oldest first.

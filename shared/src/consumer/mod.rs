@@ -13,14 +13,14 @@ mod connector;
 mod forget;
 mod handler;
 mod invocation;
-#[cfg(test)]
-mod outage;
 mod outcome;
 mod preview;
 mod queue;
 mod report;
 mod retry;
 mod runtime;
+mod scope;
+mod slots;
 mod sync;
 mod tally;
 
@@ -32,6 +32,9 @@ pub use forget::{Forgotten, Progress, Steps, Taken, Trail, Whom, is_ours};
 pub use handler::Consumer;
 pub use outcome::{DeadLetter, DeadLetterKind, Outcome, SkipReason};
 pub use preview::{Contact, FieldPlan, FieldTo, Preview, TagPlan, TagReason};
-pub use queue::{Letter, Queue, QueueError, SqsQueue, attribute};
+pub use queue::{DeadLetterMessage, Queue, QueueError, SqsQueue, attribute};
 pub use runtime::run;
-pub use tally::{LAG_FROM_EVENT, LAG_FROM_RECEIPT, OUTCOME, SYNC_DURATION, SYNCS};
+pub use scope::Scope;
+pub use tally::{
+    LAG_FROM_EVENT, LAG_FROM_RECEIPT, OUTCOME, REASON, RETRIED_AGE, SKIPS, SYNC_DURATION, SYNCS,
+};

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::changes::Changes;
+use crate::derivation::Skip;
 use crate::http::{ApiError, Fault};
 use crate::request::ErrorAnswer;
 use crate::secrets::SecretError;
@@ -16,7 +17,8 @@ pub enum Outcome {
     Synced(Changes),
     /// The CRM agreed already.
     Unchanged,
-    /// There is nothing to sync: a guest, no e-mail address, unknown to Sesamy.
+    /// There is nothing to sync: a guest, an account that is not confirmed, no
+    /// e-mail address, unknown to Sesamy.
     Skipped(SkipReason),
     /// The vendor has this connector switched off.
     NotConfigured,
@@ -29,6 +31,8 @@ pub enum Outcome {
     },
     /// There was no time left for it in this invocation.
     NoTime,
+    /// There was no memory left for it beside other readers.
+    NoRoom,
     /// Credentials were refused, or what holds them is missing or malformed. It
     /// concerns every reader of the vendor, so a person must act.
     Refused {
@@ -45,6 +49,8 @@ pub enum Outcome {
 pub enum SkipReason {
     /// A temporary account of a checkout.
     Guest,
+    /// An account that is not confirmed.
+    Unconfirmed,
     /// No e-mail address.
     NoEmail,
     /// Sesamy answers 404 for the user.
@@ -96,6 +102,28 @@ impl DeadLetterKind {
     }
 }
 
+impl SkipReason {
+    /// The reason's name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Guest => "guest",
+            Self::Unconfirmed => "unconfirmed",
+            Self::NoEmail => "no_email",
+            Self::UnknownToSesamy => "unknown_to_sesamy",
+        }
+    }
+}
+
+impl From<Skip> for SkipReason {
+    fn from(skip: Skip) -> Self {
+        match skip {
+            Skip::Guest => Self::Guest,
+            Skip::NoEmail => Self::NoEmail,
+            Skip::Unconfirmed => Self::Unconfirmed,
+        }
+    }
+}
+
 impl Outcome {
     /// The outcome's name in logs and metrics.
     pub fn name(&self) -> &'static str {
@@ -104,7 +132,7 @@ impl Outcome {
             Self::Unchanged => "unchanged",
             Self::Skipped(_) => "skipped",
             Self::NotConfigured => "not_configured",
-            Self::Retry { .. } | Self::NoTime => "retry",
+            Self::Retry { .. } | Self::NoTime | Self::NoRoom => "retry",
             Self::Refused { .. } => "refused",
             Self::DeadLetter(_) => "dead_letter",
         }
@@ -115,8 +143,10 @@ impl Outcome {
         match self {
             Self::Retry { reason, .. } | Self::Refused { reason } => Some(reason),
             Self::NoTime => Some("no time left in this invocation"),
-            Self::DeadLetter(letter) => Some(&letter.message),
+            Self::NoRoom => Some("no memory left in this invocation"),
+            Self::DeadLetter(dead_letter) => Some(&dead_letter.message),
             Self::Skipped(SkipReason::Guest) => Some("guest"),
+            Self::Skipped(SkipReason::Unconfirmed) => Some("unconfirmed"),
             Self::Skipped(SkipReason::NoEmail) => Some("no e-mail address"),
             Self::Skipped(SkipReason::UnknownToSesamy) => Some("unknown to Sesamy"),
             Self::Synced(_) | Self::Unchanged | Self::NotConfigured => None,
@@ -126,7 +156,7 @@ impl Outcome {
     /// The outcome as the error that a person is answered with.
     pub(super) fn into_error(self) -> ErrorAnswer {
         let code = match &self {
-            Self::DeadLetter(letter) => letter.kind.name(),
+            Self::DeadLetter(dead_letter) => dead_letter.kind.name(),
             Self::Refused { .. } => "refused",
             _ => "unavailable",
         };
@@ -136,6 +166,9 @@ impl Outcome {
 
 impl From<ApiError> for Outcome {
     fn from(error: ApiError) -> Self {
+        if error.fault == Fault::NoRoom {
+            return Self::NoRoom;
+        }
         if error.is_passing() {
             return Self::Retry {
                 wait: error.wait(),
@@ -198,6 +231,7 @@ mod tests {
         let cases = [
             (api(Fault::Timeout), "retry"),
             (api(Fault::Connection), "retry"),
+            (api(Fault::NoRoom), "retry"),
             (
                 api(Fault::Paused {
                     wait: Duration::from_secs(9),
@@ -218,6 +252,7 @@ mod tests {
             (status(413), "dead_letter"),
             (status(422), "dead_letter"),
             (api(Fault::Malformed("it")), "dead_letter"),
+            (api(Fault::Credentials(SecretFault::NotAnObject)), "refused"),
             (
                 Outcome::from(SecretError::Unavailable {
                     name: "n".into(),

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -117,7 +118,9 @@ impl<C: Connector, Q: Queue> Consumer<C, Q> {
                 // A preview is of a sync without events, which none has caused.
                 let events = EventStream::new(Vec::new());
                 let mut findings = Findings::default();
-                let outcome = consumer.sync(&http, &reader, &events, &mut findings).await;
+                let outcome = consumer
+                    .sync(&http, &reader, Timestamp::MIN, &events, &mut findings)
+                    .await;
                 (outcome, findings, http.withheld())
             }
         });

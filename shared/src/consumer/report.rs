@@ -22,12 +22,13 @@ pub(super) fn trace(batch: &ReaderBatch) -> Option<String> {
     sent.or_else(|| std::env::var(TRACE_VARIABLE).ok())
 }
 
-/// Logs a sync that ended, and gives its times.
+/// Logs a sync that ended now, and gives its times.
 pub(super) fn sync<C: Connector>(
     batch: &ReaderBatch,
     outcome: &Outcome,
     findings: &Findings,
     took: Duration,
+    now: Timestamp,
 ) -> Times {
     let event_ids: Vec<_> = batch
         .entries
@@ -39,7 +40,6 @@ pub(super) fn sync<C: Connector>(
         Outcome::Synced(changes) => changes,
         _ => &nothing,
     };
-    let now = Timestamp::now();
     let received = batch.entries.iter().map(|(_, message)| message.received_at);
     let events = batch.entries.iter().filter_map(|(_, m)| m.event.as_ref());
     let occurred = events.map(|event| event.occurred_at);
@@ -59,9 +59,11 @@ pub(super) fn sync<C: Connector>(
         tags_added = changes.tags_added(),
         tags_removed = changes.tags_removed(),
         writes = changes.writes,
-        refused_writes = changes.refused_writes,
-        dropped_values = findings.dropped.count(),
-        dropped_at = %findings.dropped,
+        refused_writes = findings.refused_writes,
+        dropped_values = findings.dropped.values().total(),
+        dropped_at = %findings.dropped.values(),
+        unknown_values = findings.dropped.unknown().total(),
+        unknown_at = %findings.dropped.unknown(),
         took_ms = millis(took),
         since_receipt_ms = times.since_receipt.map(millis),
         since_event_ms = times.since_event.map(millis),
@@ -71,13 +73,25 @@ pub(super) fn sync<C: Connector>(
     times
 }
 
+/// Logs that a reader's sync begins of which the function may have died before:
+/// should it die again, this is the last line.
+pub(super) fn suspect<C: Connector>(batch: &ReaderBatch) {
+    info!(
+        connector = C::NAME,
+        vendor_id = batch.reader.vendor_id.as_str(),
+        user_id = batch.reader.user_id.as_str(),
+        receives = batch.entries.iter().map(|(r, _)| r.receive_count).max(),
+        "A message that was received often is handled alone."
+    );
+}
+
 /// Logs a record whose body is no message.
-pub(super) fn unreadable<C: Connector>(record: &Record, letter: &DeadLetter) {
+pub(super) fn unreadable<C: Connector>(record: &Record, dead_letter: &DeadLetter) {
     warn!(
         connector = C::NAME,
         message_id = record.message_id,
         outcome = "dead_letter",
-        reason = letter.message,
+        reason = dead_letter.message,
         "A message could not be read."
     );
 }

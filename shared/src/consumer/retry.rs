@@ -5,6 +5,9 @@ use std::time::Duration;
 /// The shortest wait.
 pub(super) const SHORTEST: Duration = Duration::from_secs(30);
 
+/// The shortest wait after credentials were refused.
+const SHORTEST_REFUSED: Duration = Duration::from_secs(60);
+
 /// The longest wait that nobody asked for.
 pub(super) const LONGEST: Duration = Duration::from_secs(15 * 60);
 
@@ -26,10 +29,13 @@ pub(super) enum Why {
     Passing,
     /// An API asked to be left alone for so long.
     AskedToWait(Duration),
-    /// Credentials were refused: a person must act, so there is no hurry.
+    /// Credentials were refused: a person must act, who may do so soon after
+    /// the vendor was set up.
     Refused,
-    /// There was no time left to begin; nothing is known against it.
+    /// There was no time left to begin.
     NoTime,
+    /// There was no time left to begin, since others had it all.
+    AfterOthers,
 }
 
 /// How long a message of this age waits before it is tried again. `jitter` is
@@ -37,17 +43,28 @@ pub(super) enum Why {
 ///
 /// The back-off goes by age, not by receive count: a message that is put back
 /// during a pause was received without being tried. To wait as long as it is
-/// old doubles a message's age with each try, which is exponential.
+/// old doubles a message's age with each try, which is exponential. It is a
+/// floor under what an API asks for: with a minute asked for each time, a
+/// message would use up its thousand receives in 17 hours.
 pub(super) fn delay(why: Why, age: Duration, jitter: f64) -> Duration {
     let jitter = jitter.clamp(0.0, 1.0);
-    let delay = match why {
-        Why::NoTime => Duration::ZERO,
-        Why::AskedToWait(wait) => wait.saturating_add(spread(wait).mul_f64(jitter)),
-        Why::Refused => LONGEST.mul_f64(1.0 - jitter / 4.0),
-        Why::Passing => age
-            .clamp(SHORTEST, LONGEST)
+    let by_age = |shortest: Duration| {
+        age.clamp(shortest, LONGEST)
             .mul_f64(1.0 - jitter / 2.0)
-            .max(SHORTEST),
+            .max(shortest)
+    };
+    let delay = match why {
+        Why::AfterOthers => Duration::ZERO,
+        Why::AskedToWait(wait) => {
+            let asked = wait.saturating_add(spread(wait).mul_f64(jitter));
+            // Spread upwards here: most who are sent away so were not even
+            // tried, and each time costs a receive, of which a long queue has
+            // none to spare.
+            let age = age.clamp(SHORTEST, LONGEST).mul_f64(1.0 + jitter);
+            asked.max(age.min(LONGEST.mul_f64(1.0 - jitter / 2.0)))
+        }
+        Why::Refused => by_age(SHORTEST_REFUSED),
+        Why::Passing | Why::NoTime => by_age(SHORTEST),
     };
     delay.min(SQS_LONGEST)
 }
@@ -71,9 +88,13 @@ mod tests {
             (Why::Passing, s(120), 1.0, s(60)),
             (Why::Passing, s(86_400), 0.0, s(900)),
             (Why::Passing, s(86_400), 1.0, s(450)),
-            (Why::Refused, s(0), 0.0, s(900)),
-            (Why::Refused, s(86_400), 1.0, s(675)),
-            (Why::NoTime, s(86_400), 1.0, s(0)),
+            (Why::Refused, s(0), 1.0, s(60)),
+            (Why::Refused, s(600), 0.0, s(600)),
+            (Why::Refused, s(86_400), 0.0, s(900)),
+            (Why::Refused, s(86_400), 1.0, s(450)),
+            (Why::NoTime, s(0), 0.0, s(30)),
+            (Why::NoTime, s(86_400), 1.0, s(450)),
+            (Why::AfterOthers, s(86_400), 1.0, s(0)),
         ];
         for (why, age, jitter, expected) in cases {
             assert_eq!(
@@ -85,17 +106,38 @@ mod tests {
     }
 
     #[test]
-    fn nobody_comes_back_before_an_api_said_and_all_within_half_as_long_again() {
+    fn a_message_waits_for_the_longer_of_what_an_api_asks_and_the_back_off_by_its_age() {
+        struct Case {
+            asked: Duration,
+            age: Duration,
+            jitter: f64,
+            expected: Duration,
+        }
+        let case = |asked, age, jitter, expected| Case {
+            asked,
+            age,
+            jitter,
+            expected,
+        };
         let cases = [
-            (s(600), 0.0, s(600)),
-            (s(600), 1.0, s(900)),
-            (s(7_200), 1.0, s(8_100)),
-            (s(0), 0.0, s(0)),
-            (s(1_000_000), 0.5, SQS_LONGEST),
-            (Duration::MAX, 1.0, SQS_LONGEST),
+            // What the API asks, spread by up to half, where the message is young.
+            case(s(600), s(5), 0.0, s(600)),
+            case(s(600), s(5), 1.0, s(900)),
+            case(s(7_200), s(5), 1.0, s(8_100)),
+            case(s(1_000_000), s(5), 0.5, SQS_LONGEST),
+            case(Duration::MAX, s(5), 1.0, SQS_LONGEST),
+            // The back-off, where the API asks for little.
+            case(s(0), s(0), 0.0, s(30)),
+            case(s(5), s(120), 0.0, s(120)),
+            case(s(5), s(120), 1.0, s(240)),
+            case(s(5), s(400), 0.5, s(600)),
+            case(s(5), s(600), 0.5, s(675)),
+            case(s(60), s(86_400), 0.0, s(900)),
+            case(s(60), s(86_400), 1.0, s(450)),
         ];
-        for (wait, jitter, expected) in cases {
-            assert_eq!(delay(Why::AskedToWait(wait), s(5), jitter), expected);
+        for case in cases {
+            let wait = delay(Why::AskedToWait(case.asked), case.age, case.jitter);
+            assert_eq!(wait, case.expected, "{:?} {:?}", case.asked, case.age);
         }
     }
 

@@ -10,6 +10,7 @@ use super::connector::Connector;
 use super::handler::Consumer;
 use super::invocation::{Invocation, Reply};
 use super::queue::SqsQueue;
+use super::scope::{Scope, Use};
 use crate::http::Http;
 use crate::secrets::{Secrets, SecretsManager};
 use crate::telemetry::Metrics;
@@ -40,12 +41,16 @@ pub async fn run<C: Connector>(connector: C) -> Result<(), Error> {
         let consumer = consumer.clone();
         async move {
             let time_left = time_left(event.context.deadline);
+            let scope = Scope::of(&event.context.invoked_function_arn);
             let reply = match event.payload {
                 Invocation::Batch(batch) => {
+                    // An error, since an answer would tell SQS that all is done.
+                    scope.admit(Use::Sync)?;
                     Reply::Batch(consumer.clone().handle(batch, time_left).await)
                 }
                 Invocation::Request(request) => {
-                    Reply::Answer(Box::new(consumer.clone().answer(request, time_left).await))
+                    let answer = consumer.clone().answer(request, scope, time_left).await;
+                    Reply::Answer(Box::new(answer))
                 }
             };
             consumer.metrics().iter().for_each(Metrics::emit);

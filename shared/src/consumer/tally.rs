@@ -13,6 +13,12 @@ pub const SYNCS: &str = "Syncs";
 /// The dimension that names what became of a sync (see [`Outcome::name`]).
 pub const OUTCOME: &str = "Outcome";
 
+/// The metric that counts skipped users, by [`REASON`].
+pub const SKIPS: &str = "Skips";
+
+/// The dimension that names why a user was skipped (see [`SkipReason::name`](super::SkipReason::name)).
+pub const REASON: &str = "Reason";
+
 /// The metric of how long syncs took, in milliseconds.
 pub const SYNC_DURATION: &str = "SyncDuration";
 
@@ -23,6 +29,14 @@ pub const LAG_FROM_EVENT: &str = "LagFromEvent";
 /// The metric of how long after its webhook was received a change was in the
 /// CRM, in milliseconds.
 pub const LAG_FROM_RECEIPT: &str = "LagFromReceipt";
+
+/// The metric of how old a message was that was put back, in seconds since it
+/// was queued. Of each batch the oldest is told.
+///
+/// SQS's own age of the oldest message may leave out what was received more than
+/// three times (documented for standard queues, not clearly for FIFO), and so be
+/// silent about just what waits for the end of an outage.
+pub const RETRIED_AGE: &str = "RetriedAge";
 
 /// The times of one sync.
 #[derive(Debug, Clone, Copy)]
@@ -42,8 +56,12 @@ pub(super) struct Tally(Mutex<Syncs>);
 #[derive(Debug, Default)]
 struct Syncs {
     by_outcome: BTreeMap<&'static str, u32>,
+    /// Those of them that were skipped, by reason.
+    by_reason: BTreeMap<&'static str, u32>,
     /// In milliseconds, by metric.
     times: BTreeMap<&'static str, Vec<f64>>,
+    /// Of the oldest message that was put back.
+    retried_age: Option<Duration>,
 }
 
 impl Tally {
@@ -52,6 +70,9 @@ impl Tally {
         self.count(outcome.name());
         // A poisoned lock holds sums that are whole: nothing below panics half-way.
         let mut syncs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Outcome::Skipped(reason) = outcome {
+            *syncs.by_reason.entry(reason.name()).or_default() += 1;
+        }
         let mut time = |metric, duration: Duration| {
             let milliseconds = duration.as_secs_f64() * 1_000.0;
             syncs.times.entry(metric).or_default().push(milliseconds);
@@ -74,12 +95,22 @@ impl Tally {
         *syncs.by_outcome.entry(outcome).or_default() += 1;
     }
 
+    /// Notes that a message of this age was put back.
+    pub(super) fn retried(&self, age: Duration) {
+        let mut syncs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        syncs.retried_age = syncs.retried_age.max(Some(age));
+    }
+
     /// The metrics of the syncs since they were last taken.
     pub(super) fn take(&self) -> Vec<Metrics> {
         let syncs = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         let counts = syncs.by_outcome.into_iter().map(|(outcome, count)| {
             let counted = Metrics::new().dimension(OUTCOME, outcome);
             counted.count(SYNCS, count)
+        });
+        let skips = syncs.by_reason.into_iter().map(|(reason, count)| {
+            let counted = Metrics::new().dimension(REASON, reason);
+            counted.count(SKIPS, count)
         });
         let times = syncs.times.into_iter().flat_map(|(metric, times)| {
             let of_metric = move |time| (metric, time);
@@ -88,7 +119,11 @@ impl Tally {
         let timed = times.fold(Metrics::new(), |metrics, (metric, time)| {
             metrics.value(metric, Unit::Milliseconds, time)
         });
-        counts.chain([timed]).collect()
+        let timed = match syncs.retried_age {
+            Some(age) => timed.value(RETRIED_AGE, Unit::Seconds, age.as_secs_f64()),
+            None => timed,
+        };
+        counts.chain(skips).chain([timed]).collect()
     }
 }
 
@@ -117,17 +152,36 @@ mod tests {
         tally.note(&Outcome::Synced(Changes::default()), times(1));
         tally.note(&Outcome::Unchanged, times(2));
         tally.note(&Outcome::Skipped(SkipReason::Guest), times(3));
+        tally.note(&Outcome::Skipped(SkipReason::Unconfirmed), times(3));
+        tally.note(&Outcome::Skipped(SkipReason::Unconfirmed), times(3));
         tally.note(&Outcome::NoTime, times(4));
         tally.count("dead_letter");
         let expected = [
             json!({"Outcome": "dead_letter", "Syncs": 1.0}),
             json!({"Outcome": "retry", "Syncs": 1.0}),
-            json!({"Outcome": "skipped", "Syncs": 1.0}),
+            json!({"Outcome": "skipped", "Syncs": 3.0}),
             json!({"Outcome": "synced", "Syncs": 1.0}),
             json!({"Outcome": "unchanged", "Syncs": 1.0}),
-            json!({"SyncDuration": [1.0, 2.0, 3.0, 4.0], "LagFromReceipt": [7000.0, 7000.0]}),
+            json!({"Reason": "guest", "Skips": 1.0}),
+            json!({"Reason": "unconfirmed", "Skips": 2.0}),
+            json!({"SyncDuration": [1.0, 2.0, 3.0, 3.0, 3.0, 4.0], "LagFromReceipt": [7000.0, 7000.0]}),
         ];
         assert_eq!(told(&tally), expected);
         assert_eq!(told(&tally), [] as [Value; 0]);
+    }
+
+    #[test]
+    fn of_what_is_put_back_the_oldest_is_told_and_nothing_of_nothing() {
+        let tally = Tally::default();
+        for (ages, expected) in [
+            (&[5, 1_000, 901][..], &[json!({"RetriedAge": 1_000.0})][..]),
+            (&[0], &[json!({"RetriedAge": 0.0})]),
+            (&[], &[]),
+        ] {
+            for age in ages {
+                tally.retried(Duration::from_secs(*age));
+            }
+            assert_eq!(told(&tally), expected, "{ages:?}");
+        }
     }
 }

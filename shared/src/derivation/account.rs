@@ -1,12 +1,15 @@
 //! Counts and dates over all contracts, entitlements and bills.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::contracts::{self, Contracts};
 use super::dates;
 use super::entitlements::Entitlements;
 use super::subscriber::{Account, Payment};
-use crate::sesamy::model::{Contract, ContractStatus};
+use crate::identity::ContractId;
+use crate::sesamy::model::{Contract, ContractDuration, ContractStatus};
 
 /// All counts and dates at the time `now`.
 pub(super) fn summary(
@@ -27,7 +30,7 @@ pub(super) fn summary(
         expired_subscriptions: expired,
         ended_subscriptions: canceled.saturating_add(expired),
         issues_remaining: issues_remaining(active),
-        subscription_expires_at: primary.and_then(|c| c.expires_at).map(dates::utc),
+        subscription_expires_at: expires_at(active).map(dates::utc),
         contract_duration: primary
             .and_then(|c| c.duration.as_ref())
             .map(|duration| duration.as_str().to_lowercase()),
@@ -37,23 +40,57 @@ pub(super) fn summary(
     }
 }
 
-/// How many articles the reader bought.
+/// How many articles the user bought.
 ///
-/// Decided. Known: "number of articles the user has purchased". Assumed:
-/// different `article` entitlements whose origin is PAYMENTS; where there are
-/// none, single purchases, so that buyers of something else than articles are
-/// not taken for readers who never bought anything.
+/// Decided. Known: "number of articles the user has purchased". Assumed: bought
+/// `article` entitlements and the items of single purchases together, each SKU
+/// once, since buying an article may give both. So the count never falls when
+/// one more is bought.
 fn articles_purchased(contracts: &Contracts<'_>, entitlements: &Entitlements<'_>) -> u64 {
-    let single_purchases = || {
-        let purchases = contracts.all.iter();
-        purchases
-            .filter(|contract| contracts::is_single_purchase(contract))
-            .count() as u64
-    };
-    match entitlements.count_bought_articles() {
-        0 => single_purchases(),
-        articles => articles,
-    }
+    let articles = entitlements.bought_articles().map(|article| {
+        let name = article.id.as_deref().or(article.title.as_deref());
+        let sku = article.sku.as_deref().map(Purchase::Sku);
+        sku.unwrap_or(Purchase::Entitlement(name))
+    });
+    let single_purchases = contracts.all.iter().copied();
+    let items = single_purchases
+        .filter(|contract| contracts::is_single_purchase(contract))
+        .flat_map(|contract| {
+            let bare = Purchase::Contract(&contract.id);
+            let of_items = contract.items.iter().map(move |item| {
+                let sku = item.sku.as_deref().map(Purchase::Sku);
+                sku.unwrap_or(bare)
+            });
+            of_items.chain(contract.items.is_empty().then_some(bare))
+        });
+    articles.chain(items).collect::<BTreeSet<_>>().len() as u64
+}
+
+/// What tells one purchase from another: the SKU, else the id of what gave it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Purchase<'a> {
+    Sku(&'a str),
+    /// By id, else by title.
+    Entitlement(Option<&'a str>),
+    Contract(&'a ContractId),
+}
+
+/// When the user's access by subscription expires.
+///
+/// Decided. Known: "when the primary active renewable contract expires".
+/// Assumed: of several RENEWABLE ones the last counts; where none tells, the
+/// last of the other active subscriptions that do.
+fn expires_at(active: &[&Contract]) -> Option<Timestamp> {
+    let renewable = active
+        .iter()
+        .filter(|contract| contract.duration == Some(ContractDuration::Renewable));
+    let latest = renewable.filter_map(|contract| contract.expires_at).max();
+    latest.or_else(|| {
+        active
+            .iter()
+            .filter_map(|contract| contract.expires_at)
+            .max()
+    })
 }
 
 /// How many subscriptions ended with a status.

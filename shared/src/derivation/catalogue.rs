@@ -11,8 +11,8 @@ use crate::sesamy::model::{Contract, ContractStatus, Item};
 /// The items of every active contract, unique by external id.
 ///
 /// Decided. Known: "active products" go to the catalogue. Assumed: those of
-/// every contract that is active, single purchases and overdue ones included,
-/// since the catalogue says what exists, not who subscribes. Of two names
+/// every contract that is active, single purchases and overdue ones included
+/// (those that never came about are no contracts to begin with), since the catalogue says what exists, not who subscribes. Of two names
 /// under one id the one of the older contract stands.
 pub(super) fn products(contracts: &Contracts<'_>) -> Vec<CatalogueProduct> {
     let mut seen = BTreeSet::new();

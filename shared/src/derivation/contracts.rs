@@ -8,8 +8,7 @@ use super::subscriber::PrimarySubscription;
 use crate::identity::UserId;
 use crate::sesamy::model::{Contract, ContractDuration, ContractStatus, PurchaseType};
 
-/// A reader's contracts, each once, in groups that never overlap, the oldest
-/// first in each.
+/// A user's contracts that came about, each once, the oldest first.
 pub(super) struct Contracts<'a> {
     /// All of them, single purchases included.
     pub(super) all: Vec<&'a Contract>,
@@ -21,7 +20,8 @@ pub(super) struct Contracts<'a> {
 
 impl<'a> Contracts<'a> {
     pub(super) fn new(all: &'a [Contract]) -> Self {
-        let all = canonical::contracts(all);
+        let mut all = canonical::contracts(all);
+        all.retain(|contract| came_about(contract));
         // *Ended* is nothing else than not active (decided with `is_active`).
         let (active_subscriptions, ended_subscriptions) = all
             .iter()
@@ -69,17 +69,28 @@ impl<'a> Contracts<'a> {
     }
 }
 
+/// Whether a contract came about, or was undone as if it never had.
+///
+/// Decided. Known: bills may be DRAFT, PENDING, DELETED or VOIDED; contracts
+/// have no list of statuses. Assumed: a contract of such a status was never
+/// bought, whatever `isActive` says. It is neither a subscription nor a single
+/// purchase, and no record in a catalogue.
+fn came_about(contract: &Contract) -> bool {
+    use ContractStatus::{Deleted, Draft, Pending, Voided};
+    !matches!(contract.status, Some(Draft | Pending | Deleted | Voided))
+}
+
 /// Whether a contract is a subscription.
 ///
 /// Decided. Known: `contractDuration` is one of three, and contracts may have
 /// a `recurringInterval`. Assumed: RECURRING and RENEWABLE are subscriptions;
-/// where the duration is absent, an interval makes one. A duration not known
-/// here is neither a subscription nor a single purchase.
+/// where the duration is absent or not known here, an interval makes one. A new
+/// word at Sesamy must not take `sesamy_active_subscriber` off everybody.
 pub(super) fn is_subscription(contract: &Contract) -> bool {
     match contract.duration {
         Some(ContractDuration::Recurring | ContractDuration::Renewable) => true,
-        Some(ContractDuration::Perpetual | ContractDuration::Other(_)) => false,
-        None => contract.has_recurring_interval,
+        Some(ContractDuration::Perpetual) => false,
+        Some(ContractDuration::Other(_)) | None => contract.recurring_interval.is_some(),
     }
 }
 
@@ -93,7 +104,7 @@ pub(super) fn is_single_purchase(contract: &Contract) -> bool {
         Some(ContractDuration::Perpetual) => true,
         Some(_) => false,
         None => {
-            !contract.has_recurring_interval
+            contract.recurring_interval.is_none()
                 && contract.items.iter().any(|item| {
                     matches!(
                         item.purchase_type,
@@ -119,20 +130,23 @@ pub(super) fn is_active(contract: &Contract) -> bool {
 }
 
 /// Whether a payment for a contract failed and Sesamy still tries again.
+///
+/// Decided. Known: the tag is for those "still in grace period". Assumed: the
+/// status stays OVERDUE after that period, and `isActive` false tells its end.
 pub(super) fn is_overdue(contract: &Contract) -> bool {
-    contract.status == Some(ContractStatus::Overdue)
+    contract.status == Some(ContractStatus::Overdue) && contract.is_active != Some(false)
 }
 
-/// How a contract was given to the reader, where somebody else pays for it.
+/// How a contract was given to the user, where somebody else pays for it.
 ///
 /// Decided. Known: checkouts have a payer and a gift mode; contracts show
 /// neither. Assumed: where a contract names a payer, it is the same as on
-/// checkouts, and a payer other than the reader makes a gift; so does a mark.
+/// checkouts, and that alone decides: a user who pays is given nothing, whatever
+/// is marked. Where it names none, a mark makes a gift.
 pub(super) fn gift(contract: &Contract, user_id: &UserId) -> Option<Gift> {
     match &contract.payer_id {
-        Some(payer) if payer != user_id.as_str() => Some(Gift::PaidBySomeoneElse),
-        _ if contract.is_marked_gift => Some(Gift::Marked),
-        _ => None,
+        Some(payer) => (payer != user_id.as_str()).then_some(Gift::PaidBySomeoneElse),
+        None => contract.is_marked_gift.then_some(Gift::Marked),
     }
 }
 

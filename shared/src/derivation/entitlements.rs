@@ -1,7 +1,5 @@
 //! What a reader has access to.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 
 use super::canonical;
@@ -40,16 +38,6 @@ impl<'a> Entitlements<'a> {
             .iter()
             .copied()
             .filter(|e| is_article(e) && e.origin == Some(OriginType::Payments))
-    }
-
-    /// How many different articles were bought. Told apart by the
-    /// entitlement's id, where that is absent by SKU, else by title.
-    pub(super) fn count_bought_articles(&self) -> u64 {
-        let articles: BTreeSet<_> = self
-            .bought_articles()
-            .map(|e| e.id.as_ref().or(e.sku.as_ref()).or(e.title.as_ref()))
-            .collect();
-        articles.len() as u64
     }
 }
 

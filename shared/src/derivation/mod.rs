@@ -57,26 +57,39 @@ pub enum Derivation {
     Skipped(Skip),
 }
 
-/// Why a reader is not synced.
+/// Why a user is not synced.
 ///
-/// Decided. Known: Sesamy's own integrations leave out guests, and, as far as
-/// they say, readers without an address. Assumed: so do all.
+/// Decided. Known: Sesamy's own integrations leave out guests and, as far as
+/// they say, accounts that are not confirmed and users without an address.
+/// Assumed: so do all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Skip {
     /// A temporary account made during a checkout.
     Guest,
     /// No e-mail address, by which every CRM knows its contacts.
     NoEmail,
+    /// An account that is not confirmed, unless [`Policy`] lets it in.
+    Unconfirmed,
 }
 
-/// Derives what every CRM should hold of a reader at the time `now`.
-pub fn derive(user_id: &UserId, state: &UserState, now: Timestamp) -> Derivation {
+/// What a vendor may want otherwise.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// Whether users whose account is not confirmed are synced too.
+    pub sync_unconfirmed: bool,
+}
+
+/// Derives what every CRM should hold of a user at the time `now`.
+pub fn derive(user_id: &UserId, state: &UserState, policy: Policy, now: Timestamp) -> Derivation {
     if profile::is_guest(user_id, &state.profile) {
         return Derivation::Skipped(Skip::Guest);
     }
     let Some(email) = state.profile.email.clone() else {
         return Derivation::Skipped(Skip::NoEmail);
     };
+    if profile::is_unconfirmed(&state.profile) && !policy.sync_unconfirmed {
+        return Derivation::Skipped(Skip::Unconfirmed);
+    }
     let contracts = Contracts::new(&state.contracts);
     let entitlements = Entitlements::new(&state.entitlements, now);
     let last_payment = payment::newest_paid(&state.bills);
@@ -94,6 +107,7 @@ pub fn derive(user_id: &UserId, state: &UserState, now: Timestamp) -> Derivation
         primary_subscription: contracts.primary().map(contracts::summary),
         account: account::summary(&contracts, &entitlements, last_payment.as_ref(), now),
         last_payment,
+        contract_payments: payment::newest_paid_by_contract(&state.bills),
         catalogue: catalogue::products(&contracts),
         subscriptions: catalogue::subscriptions(&contracts),
     }))

@@ -14,6 +14,15 @@ pub(super) fn is_guest(user_id: &UserId, profile: &Profile) -> bool {
     profile.is_guest || user_id.connection() == Some("guest")
 }
 
+/// Whether a user's account is not confirmed.
+///
+/// Decided. Known: "only users with confirmed accounts are included"; what marks
+/// one is not documented. Assumed: `emailVerified` false marks one that is not.
+/// A vendor may say otherwise by [`Policy`](super::Policy).
+pub(super) fn is_unconfirmed(profile: &Profile) -> bool {
+    profile.email_verified == Some(false)
+}
+
 /// `firstName`, else `given_name`.
 ///
 /// Decided. Known: both pairs of fields, and a full `name`. Assumed: Sesamy's

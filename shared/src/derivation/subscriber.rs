@@ -38,10 +38,22 @@ pub struct Subscriber {
     pub account: Account,
     /// The newest paid bill. `None` also where bills were not read.
     pub last_payment: Option<Payment>,
+    /// The newest paid bill of each contract that has one.
+    pub contract_payments: BTreeMap<ContractId, Payment>,
     /// Products of all active contracts, unique by external id.
     pub catalogue: Vec<CatalogueProduct>,
     /// One record per contract that has an item.
     pub subscriptions: Vec<SubscriptionRecord>,
+}
+
+impl Subscriber {
+    /// The payment that a message about an event shows: the newest of the
+    /// event's contract, else the newest of all.
+    pub fn payment_for(&self, contract: Option<&ContractId>) -> Option<&Payment> {
+        contract
+            .and_then(|contract| self.contract_payments.get(contract))
+            .or(self.last_payment.as_ref())
+    }
 }
 
 /// The wanted tags in alphabetical order, each with every reason that gave it.
@@ -118,7 +130,7 @@ pub struct PrimarySubscription {
 pub struct Account {
     /// Whether any subscription is active.
     pub has_active_subscription: bool,
-    /// Articles bought one by one.
+    /// Articles and other items bought one by one.
     pub articles_purchased: u64,
     /// Subscriptions active now.
     pub active_subscriptions: u64,
@@ -130,7 +142,8 @@ pub struct Account {
     pub ended_subscriptions: u64,
     /// Issues left over all active subscriptions. `None` where none counts issues.
     pub issues_remaining: Option<f64>,
-    /// When the primary active contract expires.
+    /// When the last active RENEWABLE contract expires, else the last active
+    /// subscription that tells.
     pub subscription_expires_at: Option<Date>,
     /// Duration type of the primary active contract, in lower case.
     pub contract_duration: Option<String>,

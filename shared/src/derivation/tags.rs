@@ -26,9 +26,9 @@ pub(super) fn wanted(
 
 /// `sesamy_active_subscriber`: at least one active subscription.
 ///
-/// `sesamy_overdue_contract`: at least one contract, of whatever kind, with
-/// status OVERDUE. A reader may have both: access continues while a payment is
-/// overdue.
+/// `sesamy_overdue_contract`: at least one contract, of whatever kind, that is
+/// overdue and in its grace period. A user may have both: access continues
+/// while a payment is overdue.
 ///
 /// `sesamy_has_gifted_subscription`: at least one active subscription that
 /// somebody else pays for.
@@ -43,7 +43,7 @@ fn subscription_tags(wanted: &mut Wanted, user_id: &UserId, contracts: &Contract
     for contract in contracts.all.iter().filter(|c| contracts::is_overdue(c)) {
         wanted.give(
             Tag::named("sesamy_overdue_contract"),
-            "has a contract whose status is OVERDUE",
+            "has an overdue contract in its grace period",
             contract_source(contract),
         );
     }

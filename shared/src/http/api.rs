@@ -1,21 +1,25 @@
 //! One API of one vendor, and calls to it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::header::{ACCEPT, HeaderMap};
-use reqwest::{Method, Response, StatusCode, Url};
+use reqwest::header::ACCEPT;
+use reqwest::{Method, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 use tracing::debug;
 
-use super::error::{ApiError, Fault, code_in};
+use super::error::{ApiError, Fault};
+use super::memory::{Memory, Share, weigh};
+use super::pause::Passage;
+use super::told::Told;
 use super::withheld::Withheld;
-use super::{Http, MAX_ANSWER_BYTES, retry_after};
+use super::{Http, retry_after};
 use crate::identity::VendorId;
 
 /// How long an API is left alone that answers 429 without saying how long.
@@ -158,9 +162,32 @@ pub struct Reply {
     api: &'static str,
     endpoint: &'static str,
     body: Vec<u8>,
+    weight: usize,
+    memory: Arc<Memory>,
+    /// The memory for the body, and for what it is parsed into.
+    _shares: [Share; 2],
 }
 
 impl Reply {
+    /// How many bytes of memory what it says takes at most.
+    pub fn weight(&self) -> usize {
+        self.weight
+    }
+
+    /// Makes sure that what this and other answers for the same reader say can
+    /// be kept together, which weighs so much.
+    ///
+    /// # Errors
+    /// [`Fault::NoRoom`] where the reader would have to be alone for that,
+    /// [`Fault::Malformed`] where it is more than an instance has.
+    pub fn check_sum(&self, weight: usize) -> Result<(), ApiError> {
+        self.memory.check(weight).map_err(|fault| ApiError {
+            api: self.api,
+            endpoint: self.endpoint,
+            fault,
+        })
+    }
+
     /// The body as JSON.
     ///
     /// # Errors
@@ -177,6 +204,35 @@ impl Reply {
             endpoint: self.endpoint,
             fault: Fault::Malformed(what),
         }
+    }
+}
+
+/// A call that did not succeed, with the answer's body for a caller that knows
+/// what the API names in it. The body may hold personal data, so it is never
+/// printed and ends with this.
+pub struct Refused {
+    /// What went wrong.
+    pub error: ApiError,
+    body: Vec<u8>,
+}
+
+impl Refused {
+    /// The answer's body, where it is JSON.
+    pub fn json(&self) -> Option<Value> {
+        serde_json::from_slice(&self.body).ok()
+    }
+}
+
+impl From<ApiError> for Refused {
+    fn from(error: ApiError) -> Self {
+        let body = Vec::new();
+        Self { error, body }
+    }
+}
+
+impl From<Refused> for ApiError {
+    fn from(refused: Refused) -> Self {
+        refused.error
     }
 }
 
@@ -205,7 +261,7 @@ impl<'a> Api<'a> {
     /// # Errors
     /// [`ApiError`] for everything but an answer of success.
     pub async fn read(&self, call: Call<'_>) -> Result<Reply, ApiError> {
-        self.send(&call).await
+        Ok(self.send(&call).await?)
     }
 
     /// Makes a call that may change something at the API. `None` where the
@@ -216,11 +272,19 @@ impl<'a> Api<'a> {
     /// [`ApiError`] for everything but an answer of success; where nothing is
     /// sent, for a call that could not be.
     pub async fn write(&self, call: Call<'_>) -> Result<Option<Reply>, ApiError> {
+        Ok(self.try_write(call).await?)
+    }
+
+    /// The same for a caller that reads what a refusal names.
+    ///
+    /// # Errors
+    /// As [`Api::write`].
+    pub async fn try_write(&self, call: Call<'_>) -> Result<Option<Reply>, Refused> {
         let Some(journal) = &self.http.journal else {
             return self.send(&call).await.map(Some);
         };
         let failed = |fault| self.failed(call.template, fault);
-        self.check_pause().map_err(failed)?;
+        drop(self.admit().map_err(failed)?);
         // A path may wait for the answer of a write that was withheld, too.
         if call.path.is_some() {
             self.request(&call).map_err(failed)?;
@@ -243,25 +307,27 @@ impl<'a> Api<'a> {
         }
     }
 
-    fn check_pause(&self) -> Result<(), Fault> {
+    /// Lets a call through, unless the API is left alone now.
+    fn admit(&self) -> Result<Passage<'_>, Fault> {
         let pauses = &self.http.pauses;
-        match pauses.remaining(self.vendor, self.description.name) {
-            Some(wait) => Err(Fault::Paused { wait }),
-            None => Ok(()),
-        }
+        let passage = pauses.admit(self.vendor, self.description.name);
+        passage.map_err(|wait| Fault::Paused { wait })
     }
 
-    async fn send(&self, call: &Call<'_>) -> Result<Reply, ApiError> {
+    async fn send(&self, call: &Call<'_>) -> Result<Reply, Refused> {
         let endpoint = call.template;
         let failed = |fault| self.failed(endpoint, fault);
-        self.check_pause().map_err(failed)?;
+        let mut share = self.http.memory.for_body().await.map_err(failed)?;
+        let passage = self.admit().map_err(failed)?;
         let request = self.request(call).map_err(failed)?;
         let began = Instant::now();
-        let answer = read(self.http.client.execute(request).await).await;
-        let ended = answer.as_ref().map(|(status, ..)| *status);
+        let answer = self.http.exchange(request).await;
+        let ended = answer.as_ref().map(http::Response::status);
         let (api, took) = (self.description.name, began.elapsed());
         self.http.calls.note(api, ended, took);
-        let (status, headers, body) = answer.map_err(failed)?;
+        passage.ended(!matches!(answer, Err(Fault::Timeout | Fault::Connection)));
+        let (head, body) = answer.map_err(failed)?.into_parts();
+        let (status, headers) = (head.status, head.headers);
         debug!(
             api = self.description.name,
             endpoint,
@@ -269,15 +335,23 @@ impl<'a> Api<'a> {
             took_ms = took.as_millis(),
             "An API answered."
         );
+        share.shrink_to(body.len());
         if status.is_success() {
+            let weight = weigh(&body);
+            let values = self.http.memory.for_values(weight).await;
             return Ok(Reply {
                 api: self.description.name,
                 endpoint,
                 body,
+                weight,
+                memory: self.http.memory.clone(),
+                _shares: [share, values.map_err(failed)?],
             });
         }
+        let told = Told::read(&body);
         let mut wait = retry_after::wait(
             &headers,
+            told.retry_after,
             &body,
             self.description.wall_clock,
             Timestamp::now(),
@@ -294,11 +368,12 @@ impl<'a> Api<'a> {
                 .pauses
                 .begin(self.vendor, self.description.name, wait);
         }
-        Err(failed(Fault::Status {
+        let error = failed(Fault::Status {
             status: status.as_u16(),
-            code: code_in(&body),
+            code: told.code,
             wait: wait.filter(|_| asks_to_wait),
-        }))
+        });
+        Err(Refused { error, body })
     }
 
     fn request(&self, call: &Call<'_>) -> Result<reqwest::Request, Fault> {
@@ -332,28 +407,6 @@ impl<'a> Api<'a> {
         };
         request.build().map_err(|_| IMPOSSIBLE)
     }
-}
-
-/// Reads an answer to its end, up to the size allowed.
-async fn read(
-    answer: reqwest::Result<Response>,
-) -> Result<(StatusCode, HeaderMap, Vec<u8>), Fault> {
-    let broken = |error: reqwest::Error| {
-        if error.is_timeout() {
-            Fault::Timeout
-        } else {
-            Fault::Connection
-        }
-    };
-    let mut answer = answer.map_err(broken)?;
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(broken)? {
-        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-            return Err(Fault::Malformed("the body is larger than 8 MiB"));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok((answer.status(), answer.headers().clone(), body))
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::secrets::SecretFault;
+
 /// A call that did not succeed. Holds no personal data and no credential.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{api} {endpoint}: {fault}")]
@@ -24,9 +26,10 @@ pub enum Fault {
     Timeout,
     /// No connection, or one that broke before the answer was whole.
     Connection,
-    /// The API asked to be left alone and was; nothing was sent.
+    /// The API is left alone, since it asked for it or failed to answer in time
+    /// again and again; nothing was sent.
     Paused {
-        /// How long it still wants to be left alone.
+        /// How long it is still left alone.
         wait: Duration,
     },
     /// An answer of a status that is no success.
@@ -40,6 +43,12 @@ pub enum Fault {
     },
     /// A success whose body is not what it must be.
     Malformed(&'static str),
+    /// There was no memory for the answer beside those of other readers.
+    NoRoom,
+    /// A 404 that is not the API's own: something else answers at its address.
+    WrongAddress,
+    /// The credentials for the call cannot be read; nothing was sent.
+    Credentials(SecretFault),
 }
 
 impl ApiError {
@@ -51,20 +60,22 @@ impl ApiError {
         }
     }
 
-    /// Whether the credentials were refused.
+    /// Whether the credentials were refused, are none, or open another API:
+    /// the vendor's secret must change.
     pub fn is_refusal(&self) -> bool {
-        matches!(self.status(), Some(401 | 403))
+        matches!(self.fault, Fault::Credentials(_) | Fault::WrongAddress)
+            || matches!(self.status(), Some(401 | 403))
     }
 
     /// Whether the same call may succeed later: a broken connection, a wait
-    /// asked for, or a status that says so (408, 429, 5xx but 501).
+    /// asked for, memory that others took, or a status that says so (408, 429, 5xx but 501).
     pub fn is_passing(&self) -> bool {
         match self.fault {
-            Fault::Timeout | Fault::Connection | Fault::Paused { .. } => true,
+            Fault::Timeout | Fault::Connection | Fault::Paused { .. } | Fault::NoRoom => true,
             Fault::Status { status, .. } => {
                 matches!(status, 408 | 429) || (status >= 500 && status != 501)
             }
-            Fault::Malformed(_) => false,
+            Fault::Malformed(_) | Fault::WrongAddress | Fault::Credentials(_) => false,
         }
     }
 
@@ -97,23 +108,13 @@ impl fmt::Display for Fault {
                 Ok(())
             }
             Self::Malformed(what) => write!(formatter, "the answer is malformed: {what}"),
+            Self::NoRoom => formatter.write_str("there was no memory left for the answer"),
+            Self::WrongAddress => {
+                formatter.write_str("answered 404 in a form that is not this API's; check apiUrl")
+            }
+            Self::Credentials(fault) => write!(formatter, "the secret is malformed: {fault}"),
         }
     }
-}
-
-/// The API's own word for an error, from the places where the APIs put it:
-/// `error`, `error.code`, `code`. Only a plain identifier is taken, since free
-/// text may name a person.
-pub(super) fn code_in(body: &[u8]) -> Option<String> {
-    let json: serde_json::Value = serde_json::from_slice(body).ok()?;
-    let error = json.get("error");
-    let code = error
-        .and_then(|error| error.get("code"))
-        .or(error)
-        .or_else(|| json.get("code"))?
-        .as_str()?;
-    let plain = |c: char| c.is_ascii_alphabetic() || matches!(c, '_' | '-');
-    (code.len() <= 64 && !code.is_empty() && code.chars().all(plain)).then(|| code.to_owned())
 }
 
 #[cfg(test)]
@@ -146,24 +147,5 @@ mod tests {
     fn only_401_and_403_refuse_the_credentials() {
         let refusals: Vec<u16> = (100..600).filter(|s| status(*s).is_refusal()).collect();
         assert_eq!(refusals, [401, 403]);
-    }
-
-    #[test]
-    fn only_plain_identifiers_are_taken_from_an_error_body() {
-        let cases = [
-            (r#"{"error":"NotAuthorized"}"#, Some("NotAuthorized")),
-            (
-                r#"{"error":{"code":"rate_limit_exceeded"}}"#,
-                Some("rate_limit_exceeded"),
-            ),
-            (r#"{"code":"conflict"}"#, Some("conflict")),
-            (r#"{"error":"anna@example.se is unknown"}"#, None),
-            (r#"{"error":"46701234567"}"#, None),
-            (r#"{"message":"Anna"}"#, None),
-            ("<html>", None),
-        ];
-        for (body, code) in cases {
-            assert_eq!(code_in(body.as_bytes()).as_deref(), code, "{body}");
-        }
     }
 }

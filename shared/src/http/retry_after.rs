@@ -7,19 +7,21 @@ use jiff::civil::DateTime;
 use jiff::fmt::rfc2822;
 use jiff::tz::TimeZone;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
-use serde_json::Value;
+
+use super::told::seconds;
 
 /// How a wall-clock time is written, in a header as in a text.
 const WALL_CLOCK: &str = "%Y-%m-%d %H:%M:%S";
 const WALL_CLOCK_CHARACTERS: usize = "2026-05-14 14:22:16".len();
 
 /// How long the answer asks to be left alone: the `Retry-After` header as
-/// seconds, HTTP date or wall clock of `zone`, else `retry_after` in a JSON
-/// body, else a wall-clock time at the end of a text ("… continue at …").
+/// seconds, HTTP date or wall clock of `zone`, else what its JSON body `told`,
+/// else a wall-clock time at the end of a text ("… continue at …").
 /// Moments are compared with the answer's own `Date`, where it has one, so
 /// that clocks that differ do no harm. `None` where nothing readable is said.
 pub(super) fn wait(
     headers: &HeaderMap,
+    told: Option<Duration>,
     body: &[u8],
     zone: Option<&TimeZone>,
     now: Timestamp,
@@ -34,20 +36,13 @@ pub(super) fn wait(
                 .or_else(|| http_date(text).and_then(until))
                 .or_else(|| wall_clock(text, zone?).and_then(until))
         })
-        .or_else(|| seconds_in_json(body))
+        .or(told)
         .or_else(|| {
             let text = std::str::from_utf8(body).ok()?;
             let text = text.trim_end().trim_end_matches('.');
             let at = text.len().checked_sub(WALL_CLOCK_CHARACTERS)?;
             wall_clock(text.get(at..)?, zone?).and_then(until)
         })
-}
-
-fn seconds(text: &str) -> Option<Duration> {
-    text.trim()
-        .parse()
-        .ok()
-        .and_then(|seconds: f64| Duration::try_from_secs_f64(seconds).ok())
 }
 
 fn http_date(text: &str) -> Option<Timestamp> {
@@ -59,21 +54,9 @@ fn wall_clock(text: &str, zone: &TimeZone) -> Option<Timestamp> {
     zone.to_timestamp(at).ok()
 }
 
-fn seconds_in_json(body: &[u8]) -> Option<Duration> {
-    let json: Value = serde_json::from_slice(body).ok()?;
-    let stated = json
-        .get("error")
-        .and_then(|error| error.get("retry_after"))
-        .or_else(|| json.get("retry_after"))?;
-    match stated {
-        Value::Number(number) => Duration::try_from_secs_f64(number.as_f64()?).ok(),
-        Value::String(text) => seconds(text),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::told::Told;
     use super::*;
 
     const STOCKHOLM: TimeZone = jiff::tz::get!("Europe/Stockholm");
@@ -151,6 +134,18 @@ mod tests {
             "ååååååååååååååååååååååå",
             None,
         ),
+        (
+            "more seconds than there are",
+            &[("retry-after", "1e300")],
+            r#"{"retry_after":7}"#,
+            Some(7),
+        ),
+        (
+            "a thousand years",
+            &[("retry-after", "31557600000")],
+            "",
+            Some(31_557_600_000),
+        ),
         ("nothing", &[], "", None),
     ];
 
@@ -165,7 +160,9 @@ mod tests {
     fn every_form_of_asking_to_wait_is_understood() {
         let now = "2026-05-14T12:12:16Z".parse().unwrap();
         for (name, pairs, body, seconds) in CASES {
-            let wait = wait(&headers(pairs), body.as_bytes(), Some(&STOCKHOLM), now);
+            let body = body.as_bytes();
+            let told = Told::read(body).retry_after;
+            let wait = wait(&headers(pairs), told, body, Some(&STOCKHOLM), now);
             assert_eq!(wait, seconds.map(Duration::from_secs), "{name}");
         }
     }
@@ -174,7 +171,7 @@ mod tests {
     fn a_wall_clock_means_nothing_where_no_zone_is_known() {
         let now = "2026-05-14T12:12:16Z".parse().unwrap();
         let headers = headers(&[("retry-after", "2026-05-14 14:22:16")]);
-        assert_eq!(wait(&headers, b"", None, now), None);
+        assert_eq!(wait(&headers, None, b"", None, now), None);
     }
 
     #[test]
@@ -182,7 +179,7 @@ mod tests {
         let now = "2026-01-14T12:12:16Z".parse().unwrap();
         let headers = headers(&[("retry-after", "2026-01-14 13:22:16")]);
         assert_eq!(
-            wait(&headers, b"", Some(&STOCKHOLM), now),
+            wait(&headers, None, b"", Some(&STOCKHOLM), now),
             Some(Duration::from_secs(600))
         );
     }

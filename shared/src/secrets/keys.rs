@@ -7,6 +7,8 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use crate::aws;
+
 /// What is wrong with a secret's content. Never holds a value.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SecretFault {
@@ -24,6 +26,14 @@ pub enum SecretFault {
     WrongNumber {
         /// The longest list allowed.
         max: usize,
+    },
+    /// One of several sets of credentials is malformed.
+    #[error("set {number} of it: {fault}")]
+    InSet {
+        /// Which set, counted from 1.
+        number: usize,
+        /// What is wrong with it.
+        fault: Box<SecretFault>,
     },
     /// A key is there but its value is of the wrong form.
     #[error("key \"{key}\" must be {expected}")]
@@ -96,8 +106,8 @@ impl<'a> Keys<'a> {
 
     /// The address at `key`, or `default` where there is none.
     ///
-    /// https only, or http to a loopback address, which serves tests: credentials
-    /// and readers' data go there.
+    /// https only, since credentials and users' data go there; http to a loopback
+    /// address where AWS is a local one too, which no deployed function has.
     ///
     /// # Errors
     /// [`SecretFault::Wrong`] where it is no such address.
@@ -105,10 +115,10 @@ impl<'a> Keys<'a> {
         let text = self.optional_text(key)?.unwrap_or(default);
         Url::parse(text)
             .ok()
-            .filter(is_safe)
+            .filter(|url| is_safe(url, is_local()))
             .ok_or(SecretFault::Wrong {
                 key,
-                expected: "an https address (http only to a loopback address) without user name, query or fragment",
+                expected: "an https address (http only in tests, to a loopback address) without user name, query or fragment",
             })
     }
 
@@ -133,15 +143,30 @@ fn wrong_text(key: &'static str) -> SecretFault {
     }
 }
 
-fn is_safe(url: &Url) -> bool {
+/// Whether this is no deployed function: AWS's own address is one of this machine
+/// (the deployed tests, `sam local invoke`), or this is a build for development.
+/// What is deployed is always a release build, and the template leaves the
+/// address empty.
+fn is_local() -> bool {
+    cfg!(debug_assertions) || aws::endpoint_url().is_some_and(|url| is_loopback_address(&url))
+}
+
+fn is_loopback_address(url: &str) -> bool {
+    Url::parse(url).is_ok_and(|url| is_loopback(&url))
+}
+
+fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
-    let loopback = host == "localhost"
+    host == "localhost"
         || host
             .trim_matches(['[', ']'])
             .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback());
-    let encrypted = url.scheme() == "https" || (url.scheme() == "http" && loopback);
-    encrypted
+            .is_ok_and(|address| address.is_loopback())
+}
+
+fn is_safe(url: &Url, local: bool) -> bool {
+    let sheltered = local && url.scheme() == "http" && is_loopback(url);
+    (url.scheme() == "https" || sheltered)
         && url.username().is_empty()
         && url.password().is_none()
         && url.query().is_none()
@@ -177,6 +202,36 @@ mod tests {
                 .unwrap()
                 .url("apiUrl", "https://default.example");
             assert_eq!(url.is_ok(), accepted, "{address}");
+        }
+    }
+
+    #[test]
+    fn a_deployed_function_takes_no_http_address_at_all() {
+        let cases = [
+            ("https://api.example.com/v1", true),
+            ("https://127.0.0.1/v1", true),
+            ("http://127.0.0.1:8080/x", false),
+            ("http://[::1]:8080", false),
+            ("http://localhost:1", false),
+        ];
+        for (address, accepted) in cases {
+            let url = Url::parse(address).unwrap();
+            assert_eq!(is_safe(&url, false), accepted, "{address}");
+            assert!(is_safe(&url, true), "{address}");
+        }
+    }
+
+    #[test]
+    fn aws_is_local_at_a_loopback_address() {
+        let cases = [
+            ("http://localhost:4570", true),
+            ("http://127.0.0.1:4566", true),
+            ("https://vpce-1.sqs.eu-north-1.vpce.amazonaws.com", false),
+            ("http://127.0.0.1.example.com", false),
+            ("", false),
+        ];
+        for (address, local) in cases {
+            assert_eq!(is_loopback_address(address), local, "{address}");
         }
     }
 

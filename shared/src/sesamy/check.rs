@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use super::client::MANAGEMENT_API;
-use super::pages::{PAGE_ITEMS, Page, SHORT_PAGE};
+use super::pages::{self, Page, SHORT_PAGE};
 use super::token;
 use super::{Reads, SesamyCredentials};
 use crate::check::{Code, Finding};
@@ -76,13 +76,17 @@ pub async fn check(
         )),
     }
     let lists = [
-        ("contracts", Some(&contracts)),
-        ("entitlements", Some(&entitlements)),
-        ("bills", bills.as_ref()),
+        ("/contracts", "contracts", Some(&contracts)),
+        ("/entitlements", "entitlements", Some(&entitlements)),
+        ("/bills", "bills", bills.as_ref()),
     ];
-    for (name, list) in lists {
+    for (endpoint, name, list) in lists {
         let what = format!("Sesamy: list {name}");
         match list {
+            Some(Ok(first)) if is_unpaged(&api, endpoint, name, user, first).await => {
+                let say = "works; unpaged: whatever page is asked for, the whole list comes";
+                findings.push(Finding::new(what, Code::Works, say));
+            }
             Some(Ok(_)) => findings.push(Finding::works(what)),
             Some(Err(error)) => {
                 findings.push(Finding::failed(what, error, &format!("read {name}")));
@@ -90,8 +94,13 @@ pub async fn check(
             None => {}
         }
     }
-    let seen = profile.into_iter().flatten();
-    findings.push(guest_mark(users.iter().chain(&seen.collect::<Vec<_>>())));
+    let seen = profile.and_then(Result::ok);
+    findings.push(guest_mark(users.iter().chain(&seen)));
+    findings.push(unconfirmed(
+        &users,
+        seen.as_ref(),
+        credentials.sync_unconfirmed,
+    ));
     findings.push(user_filter(user, contracts.as_ref().ok()));
     findings
 }
@@ -112,15 +121,29 @@ async fn page(
     user: Option<&str>,
     offset: usize,
 ) -> Result<Page, ApiError> {
-    let mut call = Call::new(Method::GET, endpoint, &[])
-        .query("limit", PAGE_ITEMS.to_string())
-        .query("offset", offset.to_string());
+    let mut call = pages::call(endpoint, offset);
     if let Some(user) = user {
         call = call.query("userId", user);
     }
     let reply = api.read(call).await?;
     Page::read(reply.json()?, name)
         .ok_or_else(|| reply.malformed("it is no list in any known envelope"))
+}
+
+/// Whether the API repeats the first page of a user's list when it is asked for
+/// what follows. No paging is documented for some lists.
+async fn is_unpaged(
+    api: &Api<'_>,
+    endpoint: &'static str,
+    name: &'static str,
+    user: Option<&str>,
+    first: &Page,
+) -> bool {
+    if first.tells() || first.items.is_empty() {
+        return false;
+    }
+    let next = page(api, endpoint, name, user, first.items.len()).await;
+    next.is_ok_and(|next| next.identities() == first.identities())
 }
 
 async fn profile(api: &Api<'_>, user: Option<&str>) -> Option<Result<Value, ApiError>> {
@@ -149,6 +172,10 @@ async fn page_size(api: &Api<'_>, first: &Page) -> Finding {
             let say = format!("nothing follows a page of {length} items");
             Finding::assumption(WHAT, Some(true), say)
         }
+        Ok(next) if next.identities() == first.identities() => {
+            let say = "unpaged: whatever page is asked for, the whole list comes";
+            Finding::assumption(WHAT, Some(true), say)
+        }
         Ok(_) => {
             let say = format!("a page of {length} items is followed by more");
             Finding::assumption(WHAT, Some(false), say)
@@ -170,6 +197,49 @@ fn guest_mark<'a>(mut users: impl Iterator<Item = &'a Value>) -> Finding {
     } else {
         let say = "no profile that was read has such a field; guests are known by their id alone";
         Finding::assumption(WHAT, None, say)
+    }
+}
+
+/// How many users a sync leaves out because their address is not verified.
+/// Sesamy's list of users may not say; then the one profile that was read does.
+fn unconfirmed(users: &[Value], read: Option<&Value>, are_synced: bool) -> Finding {
+    const WHAT: &str = "assumption: emailVerified false marks an account that is not confirmed";
+    let verified = |user: &Value| user.get("emailVerified")?.as_bool();
+    let listed: Vec<bool> = users.iter().filter_map(verified).collect();
+    if listed.is_empty() {
+        let say = match read.and_then(verified) {
+            None => {
+                "no profile that was read says whether its address is verified; all count as confirmed"
+            }
+            Some(true) => {
+                "the list of users does not say; the address of the one user that was read is verified"
+            }
+            Some(false) => {
+                "the list of users does not say; the address of the one user that was read is not verified"
+            }
+        };
+        return Finding::assumption(WHAT, None, say);
+    }
+    // One who does not say counts as confirmed.
+    let unverified = listed.iter().filter(|verified| !**verified).count();
+    let percent = unverified * 100 / users.len();
+    let (have, are) = match unverified {
+        1 => ("has", "is"),
+        _ => ("have", "are"),
+    };
+    let share = format!(
+        "{unverified} of {} users on the first page ({percent} %) {have} an unverified address",
+        users.len(),
+    );
+    if unverified == 0 {
+        Finding::assumption(WHAT, Some(true), share)
+    } else if are_synced {
+        let say = format!("{share} and {are} synced all the same, as \"syncUnconfirmed\" says");
+        Finding::new(WHAT, Code::Works, say)
+    } else {
+        Finding::assumption(WHAT, None, format!("{share} and {are} not synced")).with_remedy(
+            "if these accounts are confirmed, store \"syncUnconfirmed\": true in the Sesamy secret",
+        )
     }
 }
 

@@ -24,6 +24,8 @@ pub struct SesamyCredentials {
     pub(super) token_url: Url,
     /// `None` where none is to be sent.
     pub(super) audience: Option<String>,
+    /// Whether the vendor wants users synced whose account is not confirmed.
+    pub(crate) sync_unconfirmed: bool,
 }
 
 impl FromSecret for SesamyCredentials {
@@ -36,6 +38,7 @@ impl FromSecret for SesamyCredentials {
             api_url: keys.url("apiUrl", API_URL)?,
             token_url: keys.url("tokenUrl", TOKEN_URL)?,
             audience: (!audience.is_empty()).then(|| audience.to_owned()),
+            sync_unconfirmed: keys.flag("syncUnconfirmed", false)?,
         })
     }
 }
@@ -58,6 +61,27 @@ mod tests {
         let secret = json!({ "clientId": "id", "clientSecret": "s", "audience": "" });
         let credentials = SesamyCredentials::from_secret(&secret).unwrap();
         assert_eq!(credentials.audience, None);
+    }
+
+    #[test]
+    fn unconfirmed_users_are_synced_only_where_the_secret_says_so() {
+        struct Case {
+            flag: serde_json::Value,
+            synced: Option<bool>,
+        }
+        let cases = [
+            (json!(null), Some(false)),
+            (json!(false), Some(false)),
+            (json!(true), Some(true)),
+            (json!("true"), None),
+        ]
+        .map(|(flag, synced)| Case { flag, synced });
+        for Case { flag, synced } in cases {
+            let secret = json!({ "clientId": "id", "clientSecret": "s", "syncUnconfirmed": flag });
+            let credentials = SesamyCredentials::from_secret(&secret);
+            let read = credentials.ok().map(|c| c.sync_unconfirmed);
+            assert_eq!(read, synced, "{flag}");
+        }
     }
 
     #[test]

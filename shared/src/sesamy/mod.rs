@@ -12,3 +12,6 @@ pub use check::check;
 pub use client::{Reads, Sesamy};
 pub use credentials::SesamyCredentials;
 pub use users::{PAGE_USERS, UsersPage};
+
+/// The names of the APIs that reading a reader's state calls.
+pub(crate) const API_NAMES: [&str; 2] = [token::TOKEN_API.name, client::MANAGEMENT_API.name];

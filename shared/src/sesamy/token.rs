@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -15,7 +16,7 @@ use crate::cache::Cache;
 use crate::http::{Api, ApiDescription, ApiError, Authorization, Call, Http};
 use crate::identity::VendorId;
 
-const TOKEN_API: ApiDescription = ApiDescription {
+pub(super) const TOKEN_API: ApiDescription = ApiDescription {
     name: "sesamy-token",
     wall_clock: None,
 };
@@ -103,18 +104,24 @@ pub(super) async fn mint(
     let reply = api
         .read(Call::new(Method::POST, "", &[]).form(form))
         .await?;
-    let json: Value = reply.json()?;
-    let value = json
-        .get("access_token")
-        .and_then(Value::as_str)
+    let granted: Granted = reply.json()?;
+    let value = granted
+        .access_token
         .filter(|token| !token.is_empty())
         .ok_or_else(|| reply.malformed("it holds no access token"))?;
     Ok(Token {
         value: value.into(),
         credentials: fingerprint.to_owned(),
         minted_at,
-        ends_at: minted_at + lifetime(json.get("expires_in")),
+        ends_at: minted_at + lifetime(granted.expires_in.as_ref()),
     })
+}
+
+/// What the token endpoint answers, as far as it is read.
+#[derive(Deserialize)]
+struct Granted {
+    access_token: Option<String>,
+    expires_in: Option<Value>,
 }
 
 /// How long a token is kept: its stated lifetime less a margin, or half of it

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::pages::{Next, PAGE_ITEMS, Page};
+use super::pages::{Next, PAGE_ITEMS, Page, names_another};
 use crate::identity::UserId;
 
 /// How many users are asked for at once. Sesamy may send fewer.
@@ -52,10 +52,12 @@ impl UsersPage {
     }
 }
 
-/// `id` as in Sesamy's list of users, or `userId` as in a profile.
+/// `id` as in Sesamy's list of users, or `userId` as in a profile. An item that
+/// names two users by them names none.
 fn id(item: &Value) -> Option<UserId> {
     let read = |key: &str| UserId::try_from(item.get(key)?.as_str()?).ok();
-    read("id").or_else(|| read("userId"))
+    let id = read("id").or_else(|| read("userId"))?;
+    (!names_another(item, &["userId"], &id)).then_some(id)
 }
 
 #[cfg(test)]
@@ -72,6 +74,7 @@ mod tests {
             { "id": "", "userId": "email|c" },
             { "email": "d@example.com" },
             { "id": "has blanks" },
+            { "id": "email|e", "userId": "email|f" },
             null,
         ]);
         let page = UsersPage::new(&Page::read(json, "users").unwrap());
@@ -84,6 +87,7 @@ mod tests {
             Some("email|a"),
             Some("email|b"),
             Some("email|c"),
+            None,
             None,
             None,
             None,

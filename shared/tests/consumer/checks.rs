@@ -1,12 +1,13 @@
 //! What a check finds of secrets and of Sesamy.
 
 use bench::{Bench, VENDOR, secret_name};
-use serde_json::json;
+use serde_json::{Value, json};
 use shared::check::{Code, Verdict};
-use stand_ins::sesamy::{Contract, Envelope, User};
+use stand_ins::sesamy::{Contract, Entitlement, Envelope, ListFault, User};
 use stand_ins::{Api, Fault, RetryAfter};
 
 use crate::scripted::{Scripted, USER, start};
+use crate::unconfirmed::sync_unconfirmed;
 
 /// A name, what is wrong, and what is found.
 type Case = (
@@ -152,11 +153,7 @@ async fn each_thing_that_is_wrong_is_found_and_named() {
     for (name, spoil, expected) in CASES {
         let (bench, _) = start().await;
         spoil(&bench);
-        let expected: Vec<_> = expected
-            .iter()
-            .map(|(what, code)| ((*what).to_owned(), *code))
-            .collect();
-        assert_eq!(bench.troubles().await, expected, "{name}");
+        bench.finds(name, expected).await;
     }
 }
 
@@ -182,14 +179,131 @@ async fn what_reading_shows_of_the_assumptions_is_told() {
         Code::AssumptionHolds,
         Code::CannotBeTold,
         Code::CannotBeTold,
+        Code::CannotBeTold,
     ];
-    assert_eq!(codes().await, untold, "pages, guests, the filter");
+    let what = "pages, guests, unconfirmed users, the filter";
+    assert_eq!(codes().await, untold, "{what}");
     bench.sesamy.put_user(
         User::new(USER)
             .guest()
             .contract(Contract::active("c1").set("userId", USER)),
     );
-    assert_eq!(codes().await, [Code::AssumptionHolds; 3]);
+    let told = [
+        Code::AssumptionHolds,
+        Code::AssumptionHolds,
+        // The list of users does not say whose address is verified.
+        Code::CannotBeTold,
+        Code::AssumptionHolds,
+    ];
+    assert_eq!(codes().await, told, "{what}");
+}
+
+#[tokio::test]
+async fn the_share_of_unverified_addresses_is_told() {
+    struct Case {
+        name: &'static str,
+        users: Value,
+        sync_unconfirmed: bool,
+        code: Code,
+        say: &'static str,
+    }
+    let cases = [
+        Case {
+            name: "some are unverified; one who does not say counts as confirmed",
+            users: json!([
+                { "id": USER, "emailVerified": true },
+                { "id": "email|2", "emailVerified": false },
+                { "id": "email|3" },
+                { "id": "email|4", "emailVerified": true },
+            ]),
+            sync_unconfirmed: false,
+            code: Code::CannotBeTold,
+            say: "1 of 4 users on the first page (25 %) has an unverified address and is not synced",
+        },
+        Case {
+            name: "all are unverified",
+            users: json!([{ "id": USER, "emailVerified": false }, { "id": "email|2", "emailVerified": false }]),
+            sync_unconfirmed: false,
+            code: Code::CannotBeTold,
+            say: "2 of 2 users on the first page (100 %) have an unverified address and are not synced",
+        },
+        Case {
+            name: "all are unverified and synced all the same",
+            users: json!([{ "id": USER, "emailVerified": false }, { "id": "email|2", "emailVerified": false }]),
+            sync_unconfirmed: true,
+            code: Code::Works,
+            say: "2 of 2 users on the first page (100 %) have an unverified address and are synced all the same, as \"syncUnconfirmed\" says",
+        },
+        Case {
+            name: "none is unverified",
+            users: json!([{ "id": USER, "emailVerified": true }, { "id": "email|2" }]),
+            sync_unconfirmed: false,
+            code: Code::AssumptionHolds,
+            say: "0 of 2 users on the first page (0 %) have an unverified address",
+        },
+        Case {
+            name: "the list does not say",
+            users: json!([{ "id": USER }, { "id": "email|2", "emailVerified": "false" }]),
+            sync_unconfirmed: false,
+            code: Code::CannotBeTold,
+            say: "the list of users does not say; the address of the one user that was read is verified",
+        },
+        Case {
+            name: "there is nobody",
+            users: json!([]),
+            sync_unconfirmed: false,
+            code: Code::CannotBeTold,
+            say: "no profile that was read says whether its address is verified; all count as confirmed",
+        },
+    ];
+    for case in cases {
+        let (bench, _) = start().await;
+        if case.sync_unconfirmed {
+            sync_unconfirmed(&bench);
+        }
+        fault(
+            &bench,
+            Fault::json(200, case.users).on(Api::Sesamy).path("/users"),
+        );
+        let findings = bench.check().await.findings;
+        let finding = findings
+            .into_iter()
+            .find(|f| f.what.contains("emailVerified"));
+        let finding = finding.unwrap_or_else(|| panic!("{}", case.name));
+        assert_eq!(
+            (finding.code, finding.say.as_str()),
+            (case.code, case.say),
+            "{}",
+            case.name
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_comes_whole_whatever_page_is_asked_for_is_told_as_unpaged() {
+    let cases = [
+        (ListFault::IgnoresPaging, Envelope::Bare, true),
+        (ListFault::None, Envelope::Bare, false),
+        // The envelope tells, so that nothing more is asked.
+        (ListFault::IgnoresPaging, Envelope::Data, false),
+    ];
+    for (fault, envelope, unpaged) in cases {
+        let (bench, _) = start().await;
+        let user = User::new(USER).entitlement(Entitlement::new("e", "sid:1", "Dagens Nytt"));
+        bench.sesamy.put_user(user);
+        bench.sesamy.set_list_fault(fault);
+        bench.sesamy.set_envelope(envelope);
+        let check = bench.check().await;
+        assert_ne!(check.outcome, Verdict::Problem, "{check:?}");
+        let of = |name: &str| check.findings.iter().find(|f| f.what == name).unwrap();
+        let (told, empty) = (
+            of("Sesamy: list entitlements"),
+            of("Sesamy: list contracts"),
+        );
+        assert_eq!(told.say.contains("unpaged"), unpaged, "{told:?}");
+        assert_eq!(told.code, Code::Works);
+        assert_eq!(empty.say, "works", "an empty list cannot tell");
+    }
 }
 
 #[tokio::test]

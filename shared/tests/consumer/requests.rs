@@ -2,6 +2,7 @@
 
 use bench::VENDOR;
 use serde_json::{Value, json};
+use shared::consumer::Scope;
 use shared::http::Fault;
 
 use crate::scripted::{Step, USER, error, start};
@@ -94,7 +95,7 @@ async fn a_preview_that_fails_is_an_answer_that_says_how() {
 async fn a_preview_ends_before_its_invocation_does() {
     let (bench, connector) = start().await;
     connector.script(USER, [Step::Hang]);
-    let time_left = std::time::Duration::from_millis(4_200);
+    let time_left = std::time::Duration::from_millis(5_200);
     let answer = bench.ask_within(preview(), time_left).await;
     let answer = serde_json::to_value(answer).unwrap();
     assert_eq!(answer["error"]["code"], "unavailable", "{answer}");
@@ -134,7 +135,7 @@ async fn a_forgetting_that_ends_early_tells_what_is_done_and_what_is_left() {
         let (bench, connector) = start().await;
         connector.script(USER, [step]);
         let request = json!({ "action": "forget", "vendorId": VENDOR, "userId": USER });
-        let time_left = std::time::Duration::from_millis(5_000);
+        let time_left = std::time::Duration::from_millis(6_000);
         let answer = bench.ask_within(request, time_left).await;
         let answer = serde_json::to_value(answer).unwrap();
         assert_eq!(answer["outcome"], "incomplete", "{answer}");
@@ -143,6 +144,37 @@ async fn a_forgetting_that_ends_early_tells_what_is_done_and_what_is_left() {
         assert_eq!(contact["fields"]["left"], json!(["Sesamy_X"]), "{answer}");
         let told = [&answer["error"]["code"], &contact["error"]["code"]];
         assert!(told.contains(&&json!(code)), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn what_an_alias_is_not_for_is_refused_before_anything_is_done() {
+    let minute = std::time::Duration::from_secs(60);
+    for (scope, allowed) in [
+        (Scope::Everything, &["check", "preview", "forget"][..]),
+        (Scope::Ask, &["check", "preview"]),
+        (Scope::Forget, &["forget"]),
+        (Scope::Nothing, &[]),
+    ] {
+        for action in ["check", "preview", "forget"] {
+            let (bench, connector) = start().await;
+            let mut request = json!({ "action": action, "vendorId": VENDOR });
+            if action != "check" {
+                request["userId"] = json!(USER);
+            }
+            let answer = bench.ask_through(scope, request, minute).await;
+            let answer = serde_json::to_value(answer).unwrap();
+            if allowed.contains(&action) {
+                assert_eq!(answer["action"], action, "{scope:?}: {answer}");
+            } else {
+                assert_eq!(
+                    answer["error"]["code"], "not_allowed",
+                    "{scope:?}: {answer}"
+                );
+                assert_eq!(bench.stand_ins.request_count(), 0, "{scope:?} {action}");
+                assert_eq!(connector.syncs(), [], "{scope:?} {action}");
+            }
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use bench::{Bench, Store};
 use serde_json::{Value, json};
 use shared::check::Finding;
 use shared::consumer::{Account, Changes, Connector, Job, Trail, Whom};
-use shared::http::{ApiError, Fault};
+use shared::http::{Api, ApiDescription, ApiError, Authorization, Call, Fault, Method, Url};
 use shared::secrets::{FromSecret, Keys, SecretFault};
 use shared::sesamy::Reads;
 use stand_ins::sesamy::User;
@@ -32,20 +32,30 @@ pub async fn start() -> (Bench<Scripted>, Scripted) {
 pub enum Step {
     /// Writes something, delivers every event.
     Do,
+    /// Writes nothing but what the CRM refuses.
+    Refused(u32),
     Fail(ApiError),
     /// Fails, and the connector's secret is another from now on.
     FailAndRotate(ApiError),
     DeliverThenFail(usize, ApiError),
     Panic,
     Hang,
+    /// Calls the CRM at this address.
+    Call(Url),
 }
 
 #[derive(Debug)]
-pub struct Key(String);
+pub struct Key {
+    text: String,
+    reads_bills: bool,
+}
 
 impl FromSecret for Key {
     fn from_secret(json: &Value) -> Result<Self, SecretFault> {
-        Ok(Self(Keys::of(json)?.text("key")?.to_owned()))
+        Ok(Self {
+            text: Keys::of(json)?.text("key")?.to_owned(),
+            reads_bills: json.get("bills") == Some(&Value::Bool(true)),
+        })
     }
 }
 
@@ -92,8 +102,9 @@ impl Connector for Scripted {
 
     type Credentials = Key;
 
-    fn reads(_: &Key) -> Reads {
-        Reads::default()
+    fn reads(key: &Key) -> Reads {
+        let bills = key.reads_bills;
+        Reads { bills }
     }
 
     async fn sync(&self, job: Job<'_, Self>) -> Result<Changes, ApiError> {
@@ -103,7 +114,7 @@ impl Connector for Scripted {
             let sync = (
                 user.clone(),
                 job.events.all().len(),
-                job.credentials.0.clone(),
+                job.credentials.text.clone(),
             );
             script.syncs.push(sync);
             let steps = script.steps.get_mut(&user).and_then(VecDeque::pop_front);
@@ -119,6 +130,10 @@ impl Connector for Scripted {
                     ..Changes::default()
                 })
             }
+            Step::Refused(refused_writes) => Ok(Changes {
+                refused_writes,
+                ..Changes::default()
+            }),
             Step::Fail(error) => Err(error),
             Step::FailAndRotate(error) => {
                 secrets
@@ -132,6 +147,16 @@ impl Connector for Scripted {
             }
             Step::Panic => panic!("scripted"),
             Step::Hang => std::future::pending().await,
+            Step::Call(base) => {
+                let description = ApiDescription {
+                    name: Self::NAME,
+                    wall_clock: None,
+                };
+                let credentials = Authorization::InBody;
+                let api = Api::new(job.http, job.vendor, description, &base, credentials);
+                api.write(Call::new(Method::POST, "/contacts", &[])).await?;
+                Ok(Changes::default())
+            }
         }
     }
 
@@ -157,7 +182,7 @@ impl Connector for Scripted {
                 .and_then(VecDeque::pop_front)
         };
         match step {
-            None | Some(Step::Do) => steps.cleared_all(),
+            None | Some(Step::Do | Step::Refused(_) | Step::Call(_)) => steps.cleared_all(),
             Some(Step::Panic) => panic!("scripted"),
             Some(Step::Hang) => std::future::pending().await,
             Some(

@@ -18,15 +18,24 @@ impl<C: Connector> Bench<C> {
         }
     }
 
-    /// The problems that a check of the vendor finds: what, and its code. What
-    /// cannot be told about an assumption is left out.
-    pub async fn troubles(&self) -> Vec<(String, Code)> {
-        let findings = self.check().await.findings.into_iter();
+    /// Asserts that a check of the vendor finds exactly these troubles: what,
+    /// and its code. What cannot be told about an assumption is left out.
+    pub async fn finds(&self, case: &str, expected: &[(&str, Code)]) {
+        let findings = self.check().await.findings;
         let troubles = findings
+            .iter()
             .filter(|finding| finding.result != Verdict::Ok && finding.code != Code::CannotBeTold);
-        troubles
-            .map(|finding| (finding.what, finding.code))
-            .collect()
+        let troubles: Vec<_> = troubles
+            .map(|finding| (finding.what.as_str(), finding.code))
+            .collect();
+        assert_eq!(troubles, expected, "{case}");
+    }
+
+    /// The code of what a check of the vendor finds about one thing.
+    pub async fn found_of(&self, what: &str) -> Option<Code> {
+        let findings = self.check().await.findings;
+        let finding = findings.iter().find(|finding| finding.what == what);
+        finding.map(|finding| finding.code)
     }
 
     /// Forgets a user, whose address is Sesamy's or the one given.

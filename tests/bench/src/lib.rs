@@ -24,18 +24,18 @@ use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use serde_json::{Value, json};
-use shared::consumer::{Answer, Connector, Consumer};
+use shared::consumer::{Answer, Connector, Consumer, Scope};
 use shared::http::Http;
 use shared::secrets::Secrets;
 use stand_ins::sesamy::Vendor;
 use stand_ins::{Api, StandIns};
 
-pub use previews::Differences;
+pub use previews::Held;
 pub use queue::Memory;
 pub use readers::{EMAIL, readers};
-pub use records::{event, raw, record, resync};
+pub use records::{event, event_of, raw, record, resync};
 pub use seeded::seeded;
-pub use states::{any_state, derived, our_tags, split_tags};
+pub use states::{any_state, any_tags, derived, our_tags, split_tags};
 pub use store::Store;
 
 /// The vendor every bench has.
@@ -130,13 +130,18 @@ impl<C: Connector> Bench<C> {
     pub async fn synced(&self, user: &str, event_id: &str) {
         let failures = self.handle([record("1", user, event_id)]).await;
         assert_eq!(failures, [""; 0]);
-        assert_eq!(self.queue.buried(), []);
+        assert_eq!(self.queue.dead_letters(), []);
         assert_eq!(self.stand_ins.violations(), []);
     }
 
     /// Handles a batch with plenty of time; the ids of the records that are not done.
     pub async fn handle(&self, records: impl IntoIterator<Item = SqsMessage>) -> Vec<String> {
         self.handle_within(records, Duration::from_secs(60)).await
+    }
+
+    /// The metrics since they were last taken, as text.
+    pub fn metrics(&self) -> String {
+        format!("{:?}", self.consumer.metrics())
     }
 
     /// Handles a batch within a time; the ids of the records that are not done.
@@ -163,7 +168,14 @@ impl<C: Connector> Bench<C> {
 
     /// Asks the connector's function for something, within a time.
     pub async fn ask_within(&self, request: Value, time_left: Duration) -> Answer {
-        self.consumer.clone().answer(request, time_left).await
+        self.ask_through(Scope::Everything, request, time_left)
+            .await
+    }
+
+    /// Asks the connector's function for something, through one of its aliases.
+    pub async fn ask_through(&self, scope: Scope, request: Value, time_left: Duration) -> Answer {
+        let consumer = self.consumer.clone();
+        consumer.answer(request, scope, time_left).await
     }
 }
 

@@ -5,29 +5,29 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use shared::consumer::{Answer, Connector, Contact, FieldTo, Preview};
 use shared::http::{Url, Withheld};
-use stand_ins::{Api, RecordedRequest};
+use stand_ins::{Api, RecordedRequest, User};
 
 use crate::{Bench, VENDOR, resync};
 
+/// What a CRM holds of a reader: tags, and the fields that have a value.
+pub type Held = (Vec<String>, BTreeMap<String, Value>);
+
 /// How a contact differs from what it was.
 #[derive(Debug, Default, PartialEq)]
-pub struct Differences {
+struct Differences {
     /// Tags it has now.
-    pub added: BTreeSet<String>,
+    added: BTreeSet<String>,
     /// Tags it had.
-    pub removed: BTreeSet<String>,
+    removed: BTreeSet<String>,
     /// Fields that have another value, `None` for those that have none any more.
-    pub fields: BTreeMap<String, Option<Value>>,
+    fields: BTreeMap<String, Option<Value>>,
 }
 
 impl Differences {
-    /// Between two states of a contact: its tags, and its fields that have a value.
-    pub fn between(
-        before: (&[String], &BTreeMap<String, Value>),
-        after: (&[String], &BTreeMap<String, Value>),
-    ) -> Self {
-        let tags = |tags: &[String]| tags.iter().cloned().collect::<BTreeSet<_>>();
-        let (had, has) = (tags(before.0), tags(after.0));
+    /// Between two states of a contact.
+    fn between(before: &Held, after: &Held) -> Self {
+        let tags = |held: &Held| held.0.iter().cloned().collect::<BTreeSet<_>>();
+        let (had, has) = (tags(before), tags(after));
         let names = before.1.keys().chain(after.1.keys());
         let differing = names.filter(|name| before.1.get(*name) != after.1.get(*name));
         Self {
@@ -40,7 +40,7 @@ impl Differences {
     }
 
     /// Asserts that a preview announced exactly these for a contact.
-    pub fn were_announced(&self, contact: &Contact) {
+    fn were_announced(&self, contact: &Contact) {
         let names = |tags: &[shared::consumer::TagReason]| {
             tags.iter()
                 .map(|tag| tag.tag.clone())
@@ -69,6 +69,36 @@ impl<C: Connector> Bench<C> {
         match self.ask(request).await {
             Answer::Preview(preview) => preview,
             other => panic!("no preview: {other:?}"),
+        }
+    }
+
+    /// The law for one contact: previews each of a user's states, then syncs
+    /// it (see [`Bench::previewed_and_synced`]). What was announced must be
+    /// how the CRM `held` the contact afterwards differs from before.
+    pub async fn previews_tell_the_truth(
+        &self,
+        states: Vec<User>,
+        api: Api,
+        is_read: fn(&RecordedRequest) -> bool,
+        personal: &[&str],
+        held: impl Fn() -> Held,
+    ) {
+        for state in states {
+            let user = state.id.clone();
+            self.sesamy.put_user(state);
+            let before = held();
+            let preview = self.previewed_and_synced(&user, api, is_read, personal);
+            let preview = preview.await;
+            let differences = Differences::between(&before, &held());
+            match preview.contacts.as_slice() {
+                [] => assert_eq!(differences, Differences::default()),
+                [contact] => {
+                    differences.were_announced(contact);
+                    let left = contact.tags.kept + differences.removed.len();
+                    assert_eq!(left, before.0.len(), "tags kept");
+                }
+                more => panic!("one contact became {more:?}"),
+            }
         }
     }
 

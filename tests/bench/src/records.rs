@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use aws_lambda_events::sqs::SqsMessage;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::VENDOR;
 
@@ -14,13 +14,19 @@ pub fn record(id: &str, user: &str, event_id: &str) -> SqsMessage {
 
 /// The same of another type.
 pub fn event(id: &str, user: &str, event_id: &str, event_type: &str) -> SqsMessage {
+    let event = json!({ "eventType": event_type, "occurredAt": "2026-01-01T00:00:00Z" });
+    event_of(id, user, event_id, &event)
+}
+
+/// The same of any event.
+pub fn event_of(id: &str, user: &str, event_id: &str, event: &Value) -> SqsMessage {
     let body = json!({
         "version": "1",
         "eventId": event_id,
         "vendorId": VENDOR,
         "userId": user,
         "receivedAt": "2026-01-01T00:00:01Z",
-        "event": { "eventType": event_type, "occurredAt": "2026-01-01T00:00:00Z" },
+        "event": event,
     });
     raw(id, &body.to_string())
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::Value;
-use shared::derivation::{Derivation, Subscriber, derive};
+use shared::derivation::{Derivation, Policy, Subscriber, derive};
 use shared::identity::UserId;
 use shared::sesamy::model::{Bill, Contract, Dropped, Entitlement, Profile, UserState};
 use stand_ins::sesamy as made;
@@ -102,7 +102,7 @@ pub fn derived(user: &made::User) -> Subscriber {
         bills: all(&user.bills, Bill::read),
     };
     let id = UserId::try_from(user.id.as_str()).unwrap();
-    match derive(&id, &state, Timestamp::now()) {
+    match derive(&id, &state, Policy::default(), Timestamp::now()) {
         Derivation::Subscriber(subscriber) => *subscriber,
         Derivation::Skipped(skip) => panic!("skipped: {skip:?}"),
     }
@@ -122,4 +122,21 @@ pub fn split_tags(tags: &[String]) -> (BTreeSet<String>, BTreeSet<String>) {
     tags.iter()
         .cloned()
         .partition(|tag| tag.starts_with("sesamy_"))
+}
+
+/// Tags that the publisher, an earlier sync or another system may have left on
+/// a contact.
+pub fn any_tags() -> impl Strategy<Value = Vec<&'static str>> {
+    let tags = [
+        "vip",
+        "SESAMY_x",
+        "sesamy",
+        "sesamy_stale",
+        "sesamy_active_subscriber",
+        "sesamy_Overdue_Contract",
+        "sesamy_tag_vip",
+        "sesamy_made_single_purchase",
+        "sesamy_event_checkout-confirm",
+    ];
+    proptest::sample::subsequence(tags.to_vec(), 0..=tags.len())
 }

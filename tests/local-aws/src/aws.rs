@@ -10,6 +10,7 @@ use aws_sigv4::{
     http_request::{SignableBody, SignableRequest, SigningSettings, sign},
     sign::v4,
 };
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Client, Method};
 use serde_json::Value;
 
@@ -165,13 +166,14 @@ impl Aws {
             .map(json)
     }
 
-    /// Calls IAM, which takes a form and answers in XML. No value may need escaping.
+    /// Calls IAM, which takes a form and answers in XML.
     ///
     /// # Errors
     /// When the call is refused or the local AWS does not answer.
     pub(crate) async fn iam(&self, action: &str, input: &[(&str, &str)]) -> Result<String> {
         let mut form = format!("Action={action}&Version=2010-05-08");
         for (name, value) in input {
+            let value = utf8_percent_encode(value, NON_ALPHANUMERIC);
             form.push_str(&format!("&{name}={value}"));
         }
         let content_type = "application/x-www-form-urlencoded".to_owned();
@@ -184,6 +186,29 @@ impl Aws {
     /// # Errors
     /// When the call is refused or the local AWS does not answer.
     pub async fn lambda(&self, method: Method, path: &str, input: &Value) -> Result<Value> {
+        Ok(self.try_lambda(method, path, input).await?)
+    }
+
+    /// Invokes a function, by its name or that and an alias's behind a colon.
+    /// `None` where that is not permitted.
+    ///
+    /// # Errors
+    /// When the call fails otherwise. An error of the function is an answer.
+    pub async fn invoke(&self, function: &str, event: &Value) -> Result<Option<Value>> {
+        let path = format!("/functions/{function}/invocations");
+        match self.try_lambda(Method::POST, &path, event).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(refusal) if refusal.kind.starts_with("AccessDenied") => Ok(None),
+            Err(refusal) => Err(refusal.into()),
+        }
+    }
+
+    async fn try_lambda(
+        &self,
+        method: Method,
+        path: &str,
+        input: &Value,
+    ) -> std::result::Result<Value, Refusal> {
         let body = if method == Method::GET {
             String::new()
         } else {

@@ -50,12 +50,16 @@ impl Deployment {
     }
 
     /// As [`Deployment::new`], with everything that is off by default.
+    ///
+    /// But for `WebhookRateLimit`: the local AWS has no association of a firewall.
     pub fn with_every_option(name: &str) -> Self {
         let options = [
             "AccessLogs=on-and-set-account-role",
             "AlarmEmail=somebody@example.com",
             "WebhookConcurrency=5",
             "ReconcileSchedule=\"cron(0 3 ? * SUN *)\"",
+            "SecretsKeyArn=arn:aws:kms:eu-north-1:000000000000:key/of-ones-own",
+            "Tracing=on",
         ];
         Self {
             options: options.map(str::to_owned).to_vec(),

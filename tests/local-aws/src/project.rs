@@ -1,6 +1,7 @@
 //! This project's folder: its tools and its build.
 
 use std::{
+    env,
     ffi::OsString,
     path::{Path, PathBuf},
     process,
@@ -41,16 +42,24 @@ impl Project {
         &self.root
     }
 
-    /// Builds the functions as they are deployed.
+    /// Builds the functions as they are deployed, unless the environment says by
+    /// `FUNCTIONS_BUILT` that this was just done: two builds at once would spoil
+    /// each other's.
     ///
     /// # Errors
     /// When `sam` is not installed or fails.
     pub async fn build(&self, on_line: impl Fn(&str) + Clone + Send + 'static) -> Result<Built> {
+        let built = Built {
+            template: self.root.join(".aws-sam/build/template.yaml"),
+        };
+        if env::var_os("FUNCTIONS_BUILT").is_some() {
+            return Ok(built);
+        }
         let cargo_lambda = self.tool(".venv/sam/bin/cargo-lambda")?;
         // `sam build` links one function after the other; this does it for all
         // of them at once, on all processors, and leaves it only the copying.
         let compile = Program::new("cargo lambda", cargo_lambda)
-            .args(["lambda", "build", "--release"])
+            .args(["lambda", "build", "--locked", "--release"])
             .current_dir(&self.root);
         for step in [compile, self.sam(["build"])?] {
             step.env(outer_environment())
@@ -60,9 +69,7 @@ impl Project {
                 .await
                 .map_err(|error| error.advice("`make build` shows all of it."))?;
         }
-        Ok(Built {
-            template: self.root.join(".aws-sam/build/template.yaml"),
-        })
+        Ok(built)
     }
 
     /// The SAM CLI. Its environment is still to be given.

@@ -2,12 +2,13 @@
 
 use std::{collections::BTreeSet, fmt};
 
+use aws_credential_types::Credentials;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use crate::{
-    Error, Function, Result, Stack,
-    aws::{Service, list, text},
+    Error, Function, LocalAws, Result, Stack,
+    aws::{Aws, Service, list, text},
 };
 
 /// The most calls that are told at once.
@@ -46,6 +47,29 @@ pub struct Call {
     /// The last part of the ARN of what it was made on: a queue's, a secret's
     /// or a table's name.
     pub resource: String,
+}
+
+impl LocalAws {
+    /// A client that acts as a new person of this name who has this policy and
+    /// no other.
+    ///
+    /// # Errors
+    /// When the local AWS refuses.
+    pub async fn person(&self, name: &str, policy: &Value) -> Result<Aws> {
+        let user = ("UserName", name);
+        self.aws().iam("CreateUser", &[user]).await?;
+        let document = policy.to_string();
+        let policy = [user, ("PolicyName", name), ("PolicyDocument", &document)];
+        self.aws().iam("PutUserPolicy", &policy).await?;
+        let key = self.aws().iam("CreateAccessKey", &[user]).await?;
+        let part = |part| elements(&key, part).first().copied();
+        let credentials = || {
+            let (id, secret) = (part("AccessKeyId")?, part("SecretAccessKey")?);
+            Some(Credentials::from_keys(id, secret, None))
+        };
+        let credentials = credentials().ok_or_else(|| Error::new(format!("no key: {key}")))?;
+        Ok(self.aws().with_credentials(credentials))
+    }
 }
 
 impl Stack<'_> {
@@ -157,9 +181,12 @@ fn call(event: &Value, is_there: impl Fn(&str) -> bool) -> Option<Call> {
     let queue = queue.and_then(|url| url.rsplit('/').next());
     let table = text(&details, "/requestParameters/TableName");
     let table = table.map(|name| format!("table/{name}"));
+    // It is about no secret in particular.
+    let anything = (name == "ListSecrets").then(|| "*".to_owned());
+    let resource = secret.or_else(|| queue.map(str::to_owned)).or(table);
     Some(Call {
         action: format!("{service}:{name}"),
-        resource: secret.or_else(|| queue.map(str::to_owned)).or(table)?,
+        resource: resource.or(anything)?,
     })
 }
 

@@ -9,7 +9,7 @@ use crate::{Error, Project, Result};
 pub const VENDOR: &str = "nordposten";
 
 /// The token its webhooks carry.
-pub const TOKEN: &str = "sample-token";
+pub const TOKEN: &str = "sample-token-of-webhooks";
 
 /// What Sesamy and the CRMs hold to begin with, from `events/stand-ins.json`.
 ///
@@ -55,6 +55,13 @@ pub fn secrets(urls: &Urls) -> Vec<(String, Value)> {
             }]),
         ),
     ]
+}
+
+/// The present second, as Sesamy writes the time of an event. One that is older
+/// than a week would be queued without its event.
+pub fn just_now() -> String {
+    let now = jiff::Timestamp::now();
+    now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 /// A webhook's body, with the ids of a contract, entitlement or checkout where there are any.

@@ -383,8 +383,8 @@ impl<'a> Stack<'a> {
     /// When the local AWS refuses. An error of the function is an answer.
     pub async fn invoke(&self, function: Function, event: &Value) -> Result<Value> {
         let name = self.function_name(function).await?;
-        let path = format!("/functions/{name}/invocations");
-        self.local.aws().lambda(Method::POST, &path, event).await
+        let answer = self.local.aws().invoke(&name, event).await?;
+        answer.ok_or_else(|| Error::new(format!("nobody may invoke {function}")))
     }
 
     /// The stack's dashboard.

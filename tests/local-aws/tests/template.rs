@@ -144,6 +144,192 @@ fn a_row_of_the_dashboard_is_json() {
     }
 }
 
+/// The lines of a resource.
+fn resource<'a>(template: &'a str, name: &str) -> Vec<&'a str> {
+    let head = format!("  {name}:");
+    let mut lines = template.lines().skip_while(|line| **line != head);
+    assert!(lines.next().is_some(), "{name} is missing");
+    lines
+        .take_while(|line| line.is_empty() || line.starts_with("    "))
+        .map(str::trim)
+        .collect()
+}
+
+/// An alarm on what was counted.
+struct Alarm {
+    metric: String,
+    period: u32,
+    periods: u32,
+    needed: u32,
+    threshold: u32,
+}
+
+impl Alarm {
+    fn of(template: &str, name: &str) -> Self {
+        let lines = resource(template, name);
+        let given = |key: &str| {
+            let key = format!("{key}: ");
+            lines.iter().find_map(|line| line.strip_prefix(&key))
+        };
+        let number = |key: &str| given(key).map(|value| value.parse().unwrap());
+        let periods = number("EvaluationPeriods").unwrap();
+        assert_eq!(given("ComparisonOperator"), Some("GreaterThanThreshold"));
+        Self {
+            metric: given("MetricName").unwrap().to_owned(),
+            period: number("Period").unwrap(),
+            periods,
+            needed: number("DatapointsToAlarm").unwrap_or(periods),
+            threshold: number("Threshold").unwrap(),
+        }
+    }
+
+    /// Whether it can ring of so many, however they fall into its periods.
+    fn can_ring_of(&self, count: u32) -> bool {
+        count / (self.threshold + 1) >= self.needed
+    }
+
+    /// Whether it rings in the end of one each so many seconds.
+    fn rings_of_one_each(&self, seconds: u32) -> bool {
+        self.period * self.periods <= 86_400 && self.period / seconds > self.threshold
+    }
+}
+
+#[test]
+fn what_is_refused_rings_when_sustained_and_not_for_three_stray_posts() {
+    const HOUR: u32 = 3_600;
+    let template = template();
+    let cases = [
+        ("WebhookUnauthenticatedAlarm", "Webhooks", HOUR),
+        ("WebhookInvalidAlarm", "Webhooks", HOUR),
+        ("WebhookTooLargeAlarm", "Webhooks", HOUR),
+        ("WebhookClientErrorAlarm", "4XXError", HOUR / 2),
+    ];
+    for (name, metric, low_traffic) in cases {
+        let alarm = Alarm::of(&template, name);
+        assert_eq!(alarm.metric, metric, "{name}");
+        assert!(!alarm.can_ring_of(3), "{name}");
+        assert!(alarm.rings_of_one_each(low_traffic), "{name}");
+    }
+}
+
+#[test]
+fn a_long_queue_rings_well_before_sqs_stops_looking() {
+    let template = template();
+    for name in blocks(&template).keys() {
+        let alarms = [
+            ("Waiting", "ApproximateNumberOfMessagesVisible"),
+            ("InFlight", "ApproximateNumberOfMessagesNotVisible"),
+        ];
+        let silent: u32 = alarms
+            .iter()
+            .map(|(kind, metric)| {
+                let alarm = Alarm::of(&template, &format!("{name}{kind}Alarm"));
+                assert_eq!(alarm.metric, *metric);
+                alarm.threshold
+            })
+            .sum();
+        assert!(silent <= 100_000, "{name}: {silent}");
+    }
+}
+
+/// A scheduled invocation and a step of a resync have nobody who reads an answer.
+#[test]
+fn what_nobody_waits_for_rings_when_it_fails() {
+    let template = template();
+    for (name, metric) in [
+        ("OperatorErrorAlarm", "Errors"),
+        ("ResyncFailedAlarm", "Resyncs"),
+    ] {
+        let alarm = Alarm::of(&template, name);
+        assert_eq!(alarm.metric, metric);
+        assert!(alarm.can_ring_of(1), "{name}");
+        let lines = resource(&template, name);
+        assert!(lines.contains(&"- {Name: FunctionName, Value: !Ref OperatorFunction}"));
+        assert!(lines.contains(&"AlarmActions: [!Ref AlarmTopic]"));
+    }
+}
+
+/// SQS's age of the oldest message may leave out messages that were received
+/// more than three times: in an outage that is all of them.
+#[test]
+fn what_is_tried_again_for_a_quarter_of_an_hour_rings_and_keeps_ringing() {
+    /// The longest from one try of a message to the next, unless an API asks for more.
+    const LONGEST_WAIT: u32 = 900;
+    let template = template();
+    for name in blocks(&template).keys() {
+        let of = format!("{name}RetriedAlarm");
+        let alarm = Alarm::of(&template, &of);
+        assert_eq!(alarm.metric, "RetriedAge", "{name}");
+        assert_eq!(alarm.threshold, 900, "{name}");
+        // One message tells of itself now and then only.
+        assert_eq!(alarm.needed, 1, "{name}");
+        assert!(
+            alarm.period * alarm.periods > LONGEST_WAIT + alarm.period,
+            "{name}"
+        );
+        let lines = resource(&template, &of);
+        for line in ["Statistic: Maximum", "TreatMissingData: notBreaching"] {
+            assert!(lines.contains(&line), "{name}: {line}");
+        }
+        // Nothing else is in its dimensions, so that it is one metric.
+        let dimensions = lines.iter().filter(|line| line.starts_with("- {Name: "));
+        assert_eq!(dimensions.count(), 1, "{name}");
+    }
+}
+
+/// The guide deletes the queues that stay by their URLs, from the outputs.
+#[test]
+fn every_queue_that_outlives_the_stack_is_an_output_and_no_other() {
+    let template = template();
+    let (resources, outputs) = template.split_once("\nOutputs:\n").unwrap();
+    let ids = resources.lines().filter_map(|line| {
+        let id = line.strip_prefix("  ")?.strip_suffix(':')?;
+        (id.ends_with("Queue") && !id.starts_with(' ')).then_some(id)
+    });
+    let mut queues = 0;
+    for id in ids {
+        let queue = resource(resources, id);
+        assert_eq!(queue.first(), Some(&"Type: AWS::SQS::Queue"), "{id}");
+        let goes = queue.contains(&"DeletionPolicy: Delete");
+        let stays = queue.contains(&"DeletionPolicy: RetainExceptOnCreate");
+        assert_ne!(goes, stays, "{id}");
+        let output = format!("  {id}Url:\n");
+        assert_eq!(outputs.contains(&output), stays, "{id}");
+        queues += 1;
+    }
+    assert!(queues >= 8, "{queues} queues found");
+}
+
+/// Through which a person may be allowed a kind of request alone.
+#[test]
+fn each_connector_has_an_alias_for_each_kind_of_request() {
+    let template = template();
+    for name in blocks(&template).keys() {
+        for (alias, kind) in [("ask", "Ask"), ("forget", "Forget")] {
+            let lines = resource(&template, &format!("{name}{kind}Alias"));
+            let lines: Vec<_> = lines.into_iter().filter(|line| !line.is_empty()).collect();
+            let expected = [
+                "Type: AWS::Lambda::Alias".to_owned(),
+                format!("FunctionName: !Ref {name}Function"),
+                // The code that the queue's batches meet: nothing publishes versions.
+                "FunctionVersion: $LATEST".to_owned(),
+                format!("Name: {alias}"),
+            ];
+            for line in &expected {
+                assert!(lines.contains(&line.as_str()), "{name} {alias}: {line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn whom_the_firewall_refuses_is_asked_to_come_again() {
+    let template = template();
+    let firewall = resource(&template, "WebhookFirewall").concat();
+    assert!(firewall.contains("ResponseCode: 429"), "{firewall}");
+    assert!(firewall.contains("Name: Retry-After"), "{firewall}");
+}
+
 /// What alarms and dashboard read of the metrics this system counts itself:
 /// names of metrics and dimensions, and values of dimensions.
 fn watched(template: &str) -> BTreeSet<String> {
@@ -204,7 +390,16 @@ fn what_is_watched_is_what_is_counted() {
     let (watched, sources) = (watched(&template()), sources());
     // That the template is read at all.
     let some = [
-        "Webhooks", "Syncs", "ApiCalls", "Outcome", "refused", "429", "sesamy",
+        "Webhooks",
+        "Syncs",
+        "RetriedAge",
+        "Resyncs",
+        "failed",
+        "ApiCalls",
+        "Outcome",
+        "refused",
+        "429",
+        "sesamy",
     ];
     for word in some {
         assert!(watched.contains(word), "{word}: {watched:?}");
@@ -215,4 +410,123 @@ fn what_is_watched_is_what_is_counted() {
             "nothing is counted as {word}"
         );
     }
+}
+
+/// Lambda ends a loop of Lambda → SQS → the same Lambda after about 16 turns,
+/// which no local AWS shows.
+#[test]
+fn a_function_that_can_invoke_itself_through_a_queue_says_that_it_means_to() {
+    let template = template();
+    let heads = template.lines().filter_map(|line| {
+        let id = line.strip_prefix("  ")?.strip_suffix(':')?;
+        (id.ends_with("Function") && id != "Function").then_some(id)
+    });
+    let mut seen = 0;
+    for id in heads {
+        let function = resource(&template, id);
+        let queue = function.iter().find_map(|line| {
+            let queue = line.trim().strip_prefix("Queue: !GetAtt ")?;
+            queue.strip_suffix(".Arn")
+        });
+        let role = resource(&template, &id.replace("Function", "Role")).join("\n");
+        let invokes_itself = queue.is_some_and(|queue| {
+            let arn = format!("!GetAtt {queue}.Arn");
+            role.split("- Sid:")
+                .any(|statement| statement.contains("sqs:SendMessage") && statement.contains(&arn))
+        });
+        let allows = function
+            .iter()
+            .any(|line| line.trim() == "RecursiveLoop: Allow");
+        assert_eq!(allows, invokes_itself, "{id}");
+        seen += 1;
+    }
+    assert!(seen >= 5, "{seen} functions found");
+}
+
+/// The ids of the resources of a type.
+fn of_type<'a>(template: &'a str, kind: &str) -> Vec<&'a str> {
+    let ids = template
+        .lines()
+        .filter_map(|line| line.strip_prefix("  ")?.strip_suffix(':'))
+        .filter(|id| id.chars().all(|c| c.is_ascii_alphanumeric()));
+    let kind = format!("Type: {kind}");
+    ids.filter(|id| resource(template, id).first() == Some(&kind.as_str()))
+        .collect()
+}
+
+/// What a role allows on one condition alone.
+fn allowed_if(role: &[&str], condition: &str) -> String {
+    let head = format!("- {condition}");
+    let lines = role.iter().skip_while(|line| **line != head).skip(1);
+    lines
+        .take_while(|line| **line != "- !Ref AWS::NoValue")
+        .copied()
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+#[test]
+fn secrets_under_a_key_of_ones_own_are_read_through_secrets_manager_alone() {
+    let template = template();
+    let mut readers = 0;
+    for id in of_type(&template, "AWS::IAM::Role") {
+        let role = resource(&template, id);
+        let reads = role
+            .iter()
+            .any(|line| line.ends_with("secretsmanager:GetSecretValue"));
+        let key = allowed_if(&role, "HasSecretsKey");
+        let expected = "- Sid: SecretsKey\nEffect: Allow\nAction: kms:Decrypt\n\
+            Resource: !Ref SecretsKeyArn\nCondition:\nStringEquals:\n\
+            kms:ViaService: !Sub secretsmanager.${AWS::Region}.${AWS::URLSuffix}";
+        assert_eq!(key, if reads { expected } else { "" }, "{id}");
+        assert_eq!(
+            role.iter().filter(|line| line.contains("kms:")).count(),
+            key.lines().filter(|line| line.contains("kms:")).count(),
+            "{id}"
+        );
+        readers += u32::from(reads);
+    }
+    assert!(readers >= 5, "{readers}");
+}
+
+/// X-Ray takes the first request of each second, which is nearly every one where
+/// few come, and charges for each.
+#[test]
+fn nothing_is_traced_unless_it_is_asked_for() {
+    let template = template();
+    let lines: Vec<_> = template.lines().map(str::trim).collect();
+    let parameter = resource(&template, "Tracing");
+    assert!(parameter.contains(&r#"Default: "off""#), "{parameter:?}");
+    let condition = r#"HasTracing: !Equals [!Ref Tracing, "on"]"#;
+    assert!(lines.contains(&condition));
+    let modes = ["Tracing: ", "TracingEnabled: "].map(|key| {
+        let given = lines.iter().filter_map(|line| line.strip_prefix(key));
+        given.collect::<Vec<_>>()
+    });
+    assert_eq!(
+        modes,
+        [
+            ["!If [HasTracing, Active, PassThrough]"],
+            ["!If [HasTracing, true, false]"]
+        ]
+    );
+    let functions = of_type(&template, "AWS::Serverless::Function").len();
+    let mut writers = 0;
+    for id in of_type(&template, "AWS::IAM::Role") {
+        let role = resource(&template, id);
+        let all = role.iter().filter(|line| line.contains("xray:")).count();
+        let asked = allowed_if(&role, "HasTracing");
+        assert_eq!(all, asked.matches("Action: [xray:").count(), "{id}");
+        writers += all;
+    }
+    assert_eq!(writers, functions);
+}
+
+/// Documented: API Gateway refuses the settings of an account that has never had
+/// an API. No local AWS shows it.
+#[test]
+fn the_role_for_access_logs_is_set_once_there_is_an_api() {
+    let template = template();
+    let account = resource(&template, "AccessLogAccount");
+    assert!(account.contains(&"DependsOn: WebhookApi"), "{account:?}");
 }

@@ -100,6 +100,18 @@ async fn call(
                 "SequenceNumber": "18850000000000000001",
             }),
         ),
+        Some(
+            "AmazonSQS.ChangeMessageVisibilityBatch"
+            | "AmazonSQS.DeleteMessageBatch"
+            | "AmazonSQS.SendMessageBatch",
+        ) => {
+            let entries = input.get("Entries").and_then(Value::as_array).into_iter();
+            // Only what is sent is answered with an id of the message.
+            let taken = |entry: &Value| json!({ "Id": entry.get("Id"), "MessageId": "1" });
+            let ids = entries.flatten().map(taken);
+            let output = json!({ "Successful": ids.collect::<Vec<_>>(), "Failed": [] });
+            (StatusCode::OK, "application/x-amz-json-1.0", output)
+        }
         Some("AmazonSQS.GetQueueAttributes") => (
             StatusCode::OK,
             "application/x-amz-json-1.0",

@@ -11,6 +11,7 @@
 mod aws;
 mod error;
 mod function;
+pub mod hostile;
 mod instance;
 pub mod measure;
 mod reader;

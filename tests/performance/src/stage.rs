@@ -1,10 +1,11 @@
 //! Everything around the functions.
 
+use std::path::Path;
 use std::time::Duration;
 
 use axum::body::Bytes;
 use serde_json::{Value, json};
-use stand_ins::{Api, StandIns};
+use stand_ins::{Api, Fault, StandIns};
 
 use crate::reader::{Payment, reader};
 use crate::{Aws, Connector, Error, Function, Instance, Result};
@@ -53,7 +54,8 @@ impl Stage {
         make.add_list(77, "Readers");
 
         let urls = stand_ins.urls();
-        let vendors = json!({ "vendors": { "nordposten": { "tokens": ["sample-token"] } } });
+        let vendors =
+            json!({ "vendors": { "nordposten": { "tokens": ["sample-token-of-webhooks"] } } });
         aws.put_secret(&format!("{PREFIX}/webhook"), &vendors);
         let of_vendor = [
             (
@@ -84,6 +86,18 @@ impl Stage {
     /// # Errors
     /// Those of [`Instance::start`].
     pub fn start(&self, function: Function) -> Result<(Instance, crate::Cost)> {
+        self.start_binary(function, &function.binary())
+    }
+
+    /// The same of another binary of the function.
+    ///
+    /// # Errors
+    /// Those of [`Instance::start`].
+    pub fn start_binary(
+        &self,
+        function: Function,
+        binary: &Path,
+    ) -> Result<(Instance, crate::Cost)> {
         let queue = |name: &str| format!("{}/123456789012/{name}.fifo", self.aws.url());
         let mut environment = vec![
             ("AWS_LAMBDA_FUNCTION_NAME", function.name().to_owned()),
@@ -120,7 +134,7 @@ impl Stage {
                 environment.push(("SESAMY_REQUESTS_PER_MINUTE", "100".to_owned()));
             }
         }
-        Instance::start(function.name(), &function.binary(), &environment)
+        Instance::start(function.name(), binary, &environment)
     }
 
     /// Puts a reader with so many contracts into Sesamy.
@@ -184,6 +198,14 @@ impl Stage {
             tokens: count(|api| api == Api::SesamyToken),
             reads: count(|api| api == Api::Sesamy),
             crm: count(|api| !matches!(api, Api::SesamyToken | Api::Sesamy)),
+        }
+    }
+
+    /// From now on these faults strike, and no others.
+    pub fn set_faults(&self, faults: Vec<Fault>) {
+        self.stand_ins.clear_faults();
+        for fault in faults {
+            self.stand_ins.fault(fault);
         }
     }
 

@@ -13,8 +13,7 @@ use crate::{Crm, Deployed, publisher::Publisher};
 /// The faults of every API with their probabilities, an eighth of all calls together.
 ///
 /// None of them may bury a message. 401 and 403 are not among them: they say
-/// that a person must act, and what they concern waits for a quarter of an
-/// hour. Waits are short, since one concerns all readers of a publisher.
+/// that a person must act, and what they concern waits for minutes. Waits are short, since one concerns all readers of a publisher.
 pub fn inject(stand_ins: &StandIns) -> Vec<u64> {
     let mut ids = Vec::new();
     for api in Api::ALL {

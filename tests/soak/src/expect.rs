@@ -52,7 +52,7 @@ impl Findings {
     }
 
     /// What the CRMs hold of one reader.
-    pub fn of_reader(&mut self, story: &Story<'_>, forced: &BTreeMap<(String, String), usize>) {
+    pub fn of_reader(&mut self, story: &Story<'_>, started: &BTreeMap<(String, String), usize>) {
         let Story {
             reader, publisher, ..
         } = story;
@@ -69,7 +69,7 @@ impl Findings {
         for crm in Crm::ALL {
             if !reader.kind.is_poison_for(crm) {
                 match crm {
-                    Crm::Rule => self.of_rule(story, &wanted, forced),
+                    Crm::Rule => self.of_rule(story, &wanted, started),
                     Crm::Mailmojo => self.of_mailmojo(story, &wanted),
                     Crm::Make => self.of_make(story, &wanted),
                 }
@@ -81,7 +81,7 @@ impl Findings {
         &mut self,
         story: &Story<'_>,
         wanted: &Subscriber,
-        forced: &BTreeMap<(String, String), usize>,
+        started: &BTreeMap<(String, String), usize>,
     ) {
         let id = story.reader.id;
         let Some(held) = story.publisher.rule.subscriber(story.reader.email) else {
@@ -107,10 +107,17 @@ impl Findings {
         for event in story.events.values() {
             *counts.entry(*event).or_default() += 1;
         }
+        let left_out = story.reader.kind == Kind::Unsubscribed;
+        if left_out {
+            self.check(event_tags.is_empty(), || {
+                format!("{id} has left and has {event_tags:?} in Rule")
+            });
+            counts.clear();
+        }
         for (event, count) in counts {
             let tag = rule::mapping::event_tag(event);
             let key = (story.reader.email.to_owned(), tag.to_owned());
-            let got = forced.get(&key).copied().unwrap_or_default();
+            let got = started.get(&key).copied().unwrap_or_default();
             self.check(
                 got >= count && event_tags.iter().any(|held| held == tag),
                 || {
@@ -122,7 +129,6 @@ impl Findings {
             );
             self.repeated_tags += got.saturating_sub(count);
         }
-        let left_out = story.reader.kind == Kind::Unsubscribed;
         self.check(held.opted_in != left_out, || {
             format!("{id} has changed their mind in Rule")
         });

@@ -27,7 +27,8 @@ pub enum Kind {
     Guest,
     /// One CRM answers 422 for them for ever.
     RefusedBy(Crm),
-    /// Their address is none, which every CRM refuses.
+    /// Their address is none, which every CRM refuses. Mailmojo says of it what
+    /// it says of an address that it keeps out, which is no dead letter.
     WithoutAddress,
 }
 
@@ -49,7 +50,7 @@ impl Kind {
     pub fn is_poison_for(self, crm: Crm) -> bool {
         match self {
             Self::RefusedBy(by) => by == crm,
-            Self::WithoutAddress => true,
+            Self::WithoutAddress => crm != Crm::Mailmojo,
             _ => false,
         }
     }

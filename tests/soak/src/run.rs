@@ -3,16 +3,17 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
+    sync::LazyLock,
     time::Duration,
 };
 
 use fastrand::Rng;
 use futures_util::stream::{self, StreamExt as _};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use local_aws::{Error, Result};
 use serde_json::{Value, json};
 use shared::message::EventType;
-use stand_ins::{StandIns, rule::FlowCause};
+use stand_ins::StandIns;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
@@ -93,6 +94,9 @@ pub async fn soak(deployed: &Deployed, seed: u64, size: Size) -> Result<Report> 
     report.drain = start.elapsed().saturating_sub(size.chaos);
     Ok(report)
 }
+
+/// When the first event occurs. Old ones would be queued without their events.
+static BEGINNING: LazyLock<Timestamp> = LazyLock::new(Timestamp::now);
 
 /// How often something happened.
 #[derive(Clone, Copy, Default)]
@@ -234,9 +238,8 @@ impl Soak<'_> {
             let mut counts = self.counts.borrow_mut();
             counts.moment += 1;
             counts.repeated += usize::from(twice);
-            Timestamp::from_millisecond(1_767_225_600_000 + counts.moment)
+            *BEGINNING + SignedDuration::from_millis(counts.moment)
         };
-        let moment = moment.map_err(|error| Error::new(error.to_string()))?;
         let body = json!({
             "eventType": event.name(),
             "vendorId": publisher.id,
@@ -343,16 +346,15 @@ impl Soak<'_> {
             });
         }
         for (place, publisher) in self.publishers.iter().enumerate() {
-            let mut forced: BTreeMap<(String, String), usize> = BTreeMap::new();
-            let flows = publisher.rule.flows().into_iter();
-            for flow in flows.filter(|flow| flow.cause == FlowCause::Force) {
-                *forced.entry((flow.email, flow.tag)).or_default() += 1;
+            let mut started: BTreeMap<(String, String), usize> = BTreeMap::new();
+            for flow in publisher.rule.flows() {
+                *started.entry((flow.email, flow.tag)).or_default() += 1;
             }
             for story in stories
                 .iter()
                 .filter(|story| story.reader.publisher == place)
             {
-                findings.of_reader(story, &forced);
+                findings.of_reader(story, &started);
             }
         }
         let dead_letters = findings.of_letters(self.deployed, &stories).await?;

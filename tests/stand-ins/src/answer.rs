@@ -13,6 +13,7 @@ pub(crate) enum Content {
     Empty,
     Json(Value),
     Text(&'static str, String),
+    Bytes(&'static str, Vec<u8>),
 }
 
 /// Status, headers and body, before they become a response.
@@ -55,6 +56,7 @@ impl Answer {
             Content::Empty => Vec::new(),
             Content::Json(value) => value.to_string().into_bytes(),
             Content::Text(_, text) => text.clone().into_bytes(),
+            Content::Bytes(_, bytes) => bytes.clone(),
         }
     }
 
@@ -63,7 +65,7 @@ impl Answer {
         let content_type = match &self.content {
             Content::Empty => None,
             Content::Json(_) => Some("application/json"),
-            Content::Text(kind, _) => Some(*kind),
+            Content::Text(kind, _) | Content::Bytes(kind, _) => Some(*kind),
         };
         let mut response = (self.status, body).into_response();
         let headers = response.headers_mut();

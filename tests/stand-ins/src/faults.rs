@@ -1,8 +1,14 @@
 //! Faults that tests inject, and the choice of the one that strikes a request.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io::Write as _,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use axum::http::{Method, StatusCode};
+use flate2::{Compression, write::GzEncoder};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -79,6 +85,31 @@ pub enum FaultKind {
     Reset,
     /// The head announces a longer body than is sent; then the connection ends.
     Truncated,
+    /// The head announces a longer body than is sent; then nothing more comes,
+    /// and the connection stays.
+    Silent,
+    /// The right answer under so many headers more.
+    Headers {
+        /// How many.
+        count: usize,
+    },
+    /// The right answer, compressed whether or not the client can read that.
+    Compressed,
+    /// A body of any length that says it is JSON: `start`, then `unit` over and
+    /// over up to `bytes`, then `end`. Each `%` in a unit is a number that no
+    /// other has. The end loses a comma before it.
+    Flood {
+        /// The status.
+        status: u16,
+        /// What comes first.
+        start: String,
+        /// What comes over and over.
+        unit: String,
+        /// What comes last.
+        end: String,
+        /// How many bytes there are at most.
+        bytes: usize,
+    },
     /// 200 with a body that is no JSON although it says so.
     MalformedJson,
     /// 200 with the right answer's shape but wrong types in it.
@@ -94,6 +125,10 @@ impl FaultKind {
             Self::Slow => "slow".into(),
             Self::Reset => "reset".into(),
             Self::Truncated => "truncated".into(),
+            Self::Silent => "silent".into(),
+            Self::Headers { count } => format!("{count} headers"),
+            Self::Compressed => "compressed".into(),
+            Self::Flood { status, bytes, .. } => format!("{status} with {bytes} bytes"),
             Self::MalformedJson => "malformed JSON".into(),
             Self::WrongTypes => "wrong types".into(),
         }
@@ -222,6 +257,36 @@ impl Fault {
     #[must_use]
     pub const fn truncated() -> Self {
         Self::new(FaultKind::Truncated).after_effect()
+    }
+
+    /// Half a body, then silence. The request is carried out unless told otherwise.
+    #[must_use]
+    pub const fn silent() -> Self {
+        Self::new(FaultKind::Silent).after_effect()
+    }
+
+    /// The right answer under so many headers more.
+    #[must_use]
+    pub const fn headers(count: usize) -> Self {
+        Self::new(FaultKind::Headers { count }).after_effect()
+    }
+
+    /// The right answer, compressed.
+    #[must_use]
+    pub const fn compressed() -> Self {
+        Self::new(FaultKind::Compressed).after_effect()
+    }
+
+    /// A long body; see [`FaultKind::Flood`].
+    #[must_use]
+    pub fn flood(status: u16, [start, unit, end]: [&str; 3], bytes: usize) -> Self {
+        Self::new(FaultKind::Flood {
+            status,
+            start: start.to_owned(),
+            unit: unit.to_owned(),
+            end: end.to_owned(),
+            bytes,
+        })
     }
 
     /// A body that is no JSON.
@@ -364,6 +429,7 @@ pub(crate) enum Finish {
     Send(Answer),
     Reset,
     Truncate(Answer),
+    Silence(Answer),
 }
 
 impl Strike {
@@ -413,6 +479,28 @@ impl Strike {
             FaultKind::Slow => answer.unwrap_or_else(blank),
             FaultKind::Reset => return Finish::Reset,
             FaultKind::Truncated => return Finish::Truncate(answer.unwrap_or_else(blank)),
+            FaultKind::Silent => return Finish::Silence(answer.unwrap_or_else(blank)),
+            FaultKind::Headers { count } => {
+                let answer = answer.unwrap_or_else(blank);
+                let headers = (0..count).map(|n| (format!("x-filler-{n}"), "0".to_owned()));
+                headers.fold(answer, |answer, (name, value)| answer.with(&name, value))
+            }
+            FaultKind::Compressed => {
+                let mut answer = answer.unwrap_or_else(blank);
+                answer.content = Content::Bytes("application/json", compressed(&answer.bytes()));
+                answer.with("content-encoding", "gzip")
+            }
+            FaultKind::Flood {
+                status,
+                start,
+                unit,
+                end,
+                bytes,
+            } => {
+                let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+                let body = flood(&start, &unit, &end, bytes);
+                Answer::new(status, Content::Bytes("application/json", body))
+            }
             FaultKind::MalformedJson => Answer::text(
                 StatusCode::OK,
                 "application/json",
@@ -427,6 +515,43 @@ impl Strike {
             }
         })
     }
+}
+
+fn compressed(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    // Writing to memory cannot fail.
+    let _ = encoder.write_all(bytes);
+    encoder.finish().unwrap_or_default()
+}
+
+/// The body of a [`FaultKind::Flood`].
+fn flood(start: &str, unit: &str, end: &str, bytes: usize) -> Vec<u8> {
+    /// The next number. One for all floods, so that no two pages are alike.
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let mut body = start.as_bytes().to_vec();
+    if !unit.is_empty() && !unit.contains('%') {
+        let room = bytes.saturating_sub(start.len() + end.len());
+        body.extend_from_slice(unit.repeat(room / unit.len()).as_bytes());
+    }
+    while unit.contains('%') {
+        let before = body.len();
+        for (place, part) in unit.split('%').enumerate() {
+            if place > 0 {
+                let number = NEXT.fetch_add(1, Ordering::Relaxed);
+                body.extend_from_slice(number.to_string().as_bytes());
+            }
+            body.extend_from_slice(part.as_bytes());
+        }
+        if body.len() + end.len() > bytes {
+            body.truncate(before);
+            break;
+        }
+    }
+    if body.last() == Some(&b',') {
+        body.pop();
+    }
+    body.extend_from_slice(end.as_bytes());
+    body
 }
 
 fn too_many_requests(now: Timestamp, retry_after: RetryAfter, own: Content) -> Answer {
@@ -586,6 +711,17 @@ mod tests {
         ] {
             assert_eq!(glob(pattern, text), matches, "{pattern} on {text}");
         }
+    }
+
+    #[test]
+    fn a_flood_is_json_of_at_most_so_many_bytes_with_numbers_of_its_own() {
+        let body = flood("[", r#"{"id":"%"},"#, "]", 200);
+        assert!((180..=200).contains(&body.len()), "{}", body.len());
+        let json: Value = serde_json::from_slice(&body).unwrap();
+        let mut ids: Vec<_> = json.as_array().unwrap().iter().map(|i| &i["id"]).collect();
+        let all = ids.len();
+        ids.dedup();
+        assert!(all > 10 && ids.len() == all, "{json}");
     }
 
     #[test]

@@ -187,7 +187,8 @@ async fn handle(
             cut.cut();
             StatusCode::NO_CONTENT.into_response()
         }
-        Finish::Truncate(answer) => truncated(answer),
+        Finish::Truncate(answer) => half(answer, HalfBody::Start),
+        Finish::Silence(answer) => half(answer, HalfBody::StartOfSilence),
     }
 }
 
@@ -215,7 +216,9 @@ fn carry_out(shared: &Shared, api: Api, call: &Call<'_>) -> (Finish, Duration) {
         }
     };
     let status = match &finish {
-        Finish::Send(answer) | Finish::Truncate(answer) => Some(answer.status.as_u16()),
+        Finish::Send(answer) | Finish::Truncate(answer) | Finish::Silence(answer) => {
+            Some(answer.status.as_u16())
+        }
         Finish::Reset => None,
     };
     world.requests.push(RecordedRequest {
@@ -235,21 +238,23 @@ fn carry_out(shared: &Shared, api: Api, call: &Call<'_>) -> (Finish, Duration) {
 }
 
 /// The answer with its whole length announced and half of it sent.
-fn truncated(answer: Answer) -> Response {
+fn half(answer: Answer, begin: fn(Bytes) -> HalfBody) -> Response {
     let bytes = answer.bytes();
     let kept = Bytes::copy_from_slice(bytes.get(..bytes.len() / 2).unwrap_or_default());
     // An empty body cannot be cut short, so at least one byte is announced.
     let announced = bytes.len().max(1);
-    let mut response = answer.into_response_with(Body::new(HalfBody::Start(kept)));
+    let mut response = answer.into_response_with(Body::new(begin(kept)));
     response
         .headers_mut()
         .insert(header::CONTENT_LENGTH, announced.into());
     response
 }
 
-/// A body that breaks off.
+/// A body that breaks off, or after which nothing comes.
 enum HalfBody {
     Start(Bytes),
+    StartOfSilence(Bytes),
+    Silent,
     /// The part sent needs a moment to leave before the connection is given up.
     Sent(Pin<Box<Sleep>>),
 }
@@ -269,6 +274,13 @@ impl HttpBody for HalfBody {
                 *self = Self::Sent(Box::pin(pause));
                 Poll::Ready(Some(Ok(frame)))
             }
+            Self::StartOfSilence(bytes) => {
+                let frame = Frame::data(std::mem::take(bytes));
+                *self = Self::Silent;
+                Poll::Ready(Some(Ok(frame)))
+            }
+            // Until the client gives up, which drops this.
+            Self::Silent => Poll::Pending,
             Self::Sent(pause) => pause
                 .as_mut()
                 .poll(context)

@@ -20,7 +20,7 @@ pub enum Harm {
     ForeignTagDropped,
     /// A value of the publisher's would be overwritten or cleared.
     ForeignDataChanged,
-    /// Automations were started again by a call that is no event.
+    /// Automations were started whether or not anything was new.
     AutomationRestarted,
     /// A contact, tag or membership would be deleted.
     Deleted,

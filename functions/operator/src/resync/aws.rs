@@ -1,19 +1,27 @@
 //! [`Platform`] of AWS and of Sesamy.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
 use jiff::Timestamp;
 use shared::aws::reason;
+use shared::consumer::OUTCOME;
 use shared::http::{ApiError, Http};
-use shared::identity::VendorId;
-use shared::secrets::{FromSecret, Keys, Loaded, SecretError, SecretFault, Secrets};
+use shared::identity::{IdError, VendorId};
+use shared::secrets::{Loaded, SecretError, Secrets};
 use shared::sesamy::{Sesamy, SesamyCredentials, UsersPage};
+use shared::telemetry::Metrics;
+use tracing::warn;
 
 use super::platform::{Platform, Unread, WriteError};
-use super::run::{Run, Tick};
+use super::run::{Run, State, Tick};
 use crate::letters::Unavailable;
+
+/// The metric that counts runs that have ended, by how.
+const RESYNCS: &str = "Resyncs";
 
 /// The table's key: whose run an item is.
 const VENDOR_ID: &str = "vendorId";
@@ -24,8 +32,12 @@ const VERSION: &str = "version";
 /// The attribute that holds the run, as JSON.
 const RUN: &str = "run";
 
-/// The secret of the webhook's tokens, by vendor.
-const WEBHOOK: &str = "webhook";
+/// How many names of secrets Secrets Manager tells at once. Source: AWS's API
+/// reference, the largest number.
+const NAMES_PER_PAGE: i32 = 100;
+
+/// The most pages of names that are read: 20,000 secrets, in some ten seconds.
+const MAX_PAGES: usize = 200;
 
 /// DynamoDB, SQS, Secrets Manager and Sesamy.
 pub struct Aws {
@@ -47,24 +59,52 @@ pub struct Aws {
     pub sesamy: Sesamy,
 }
 
-/// The vendors whose webhooks are taken. Their tokens are not kept.
-struct Vendors(Vec<VendorId>);
+/// The names of secrets, while they are read page by page.
+#[derive(Default)]
+struct Names {
+    all: Vec<String>,
+    pages: usize,
+}
 
-impl FromSecret for Vendors {
-    fn from_secret(json: &serde_json::Value) -> Result<Self, SecretFault> {
-        let vendors = Keys::of(json)?
-            .value("vendors")
-            .ok_or(SecretFault::Missing("vendors"))?;
-        let vendors = vendors.as_object().ok_or(SecretFault::Wrong {
-            key: "vendors",
-            expected: "an object",
-        })?;
-        // One whose id is none is nobody whose webhooks are taken.
-        let ids = vendors
-            .keys()
-            .filter_map(|id| VendorId::try_from(id.as_str()).ok());
-        Ok(Self(ids.collect()))
+impl Names {
+    /// Takes a page, which may be empty and yet not the last one. Gives the token
+    /// of the next page, if there is one.
+    fn add(
+        &mut self,
+        page: impl Iterator<Item = String>,
+        next: Option<String>,
+    ) -> Result<Option<String>, Unavailable> {
+        self.all.extend(page);
+        self.pages += 1;
+        if next.is_some() && self.pages >= MAX_PAGES {
+            let reason = format!("there are more than {MAX_PAGES} pages of secrets");
+            return Err(unavailable(VENDORS, reason));
+        }
+        Ok(next)
     }
+}
+
+/// The vendors whose Sesamy secrets are among these. `below` is the stack's
+/// prefix with its slash.
+fn vendors_in(names: &[String], below: &str) -> BTreeSet<VendorId> {
+    let vendor = |name: &String| {
+        let vendor = name.strip_prefix(below)?.strip_suffix("/sesamy")?;
+        match VendorId::try_from(vendor) {
+            Ok(vendor) => Some(vendor),
+            // Most likely the prefix of another stack, which this one's
+            // functions could then read the secrets of.
+            Err(IdError::Slash) => {
+                warn!(
+                    secret = name,
+                    "A secret lies too deep below the stack's prefix for a vendor's: if another \
+                     stack's SecretPrefix begins with this stack's, give one of them another."
+                );
+                None
+            }
+            Err(_) => None,
+        }
+    };
+    names.iter().filter_map(vendor).collect()
 }
 
 impl Aws {
@@ -279,23 +319,41 @@ impl Platform for Aws {
         }
     }
 
+    fn count(&self, ended: State) {
+        let counted = Metrics::new().dimension(OUTCOME, ended.name());
+        counted.count(RESYNCS, 1).emit();
+    }
+
     async fn vendors(&self) -> Result<Vec<VendorId>, Unavailable> {
-        let what = "reading which vendors there are";
-        let secret = self
-            .secrets
-            .get_within::<Vendors>(WEBHOOK, Duration::ZERO)
-            .await;
-        let secret: Arc<Loaded<Vendors>> =
-            secret.map_err(|error| unavailable(what, error.to_string()))?;
-        match &secret.value {
-            Some(Vendors(vendors)) => Ok(vendors.clone()),
-            None => {
-                let name = self.secrets.name(WEBHOOK);
-                Err(unavailable(what, format!("secret {name} does not exist")))
+        let below = self.secrets.name("");
+        // AWS takes it for the beginning of a name; a local AWS, for any part of one.
+        let filter = Filter::builder()
+            .key(FilterNameStringType::Name)
+            .values(&below)
+            .build();
+        let (mut names, mut next) = (Names::default(), None);
+        loop {
+            let answer = self
+                .names
+                .list_secrets()
+                .filters(filter.clone())
+                .max_results(NAMES_PER_PAGE)
+                .set_next_token(next)
+                .send()
+                .await
+                .map_err(|error| unavailable(VENDORS, reason(&error)))?;
+            let page = answer.secret_list().iter();
+            let page = page.filter_map(|secret| secret.name().map(str::to_owned));
+            next = names.add(page, answer.next_token().map(str::to_owned))?;
+            if next.is_none() {
+                break;
             }
         }
+        Ok(vendors_in(&names.all, &below).into_iter().collect())
     }
 }
+
+const VENDORS: &str = "reading which vendors there are";
 
 const MALFORMED: &str = "an item of the table is no resync";
 
@@ -309,17 +367,51 @@ fn unavailable(what: &'static str, reason: String) -> Unavailable {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
-    fn the_vendors_are_those_whose_webhooks_are_taken() {
-        let ids = |json| Vendors::from_secret(&json).map(|Vendors(ids)| ids);
-        let vendor = |id: &str| VendorId::try_from(id).unwrap();
-        let secret = json!({"vendors": {"a": {"tokens": ["s3cret"]}, "b": {}, "": {}, "c d": {}}});
-        assert_eq!(ids(secret), Ok(vec![vendor("a"), vendor("b")]));
-        assert_eq!(ids(json!({})), Err(SecretFault::Missing("vendors")));
-        assert!(ids(json!({"vendors": ["a"]})).is_err());
+    fn the_vendors_are_those_with_credentials_for_sesamy() {
+        let names = [
+            "p/webhook",
+            "p/a/sesamy",
+            "p/a/rule",
+            "p/b/make",
+            "p/c|d/sesamy",
+            "p/c|d/sesamy",
+            "p/nested/e/sesamy",
+            "p//sesamy",
+            "p/sesamy",
+            "p/a b/sesamy",
+            "p/f/sesamy2",
+            "P/g/sesamy",
+            "other/p/h/sesamy",
+            "pp/i/sesamy",
+        ];
+        let found = vendors_in(&names.map(str::to_owned), "p/");
+        let found: Vec<_> = found.iter().map(VendorId::as_str).collect();
+        assert_eq!(found, ["a", "c|d"]);
+    }
+
+    #[test]
+    fn every_page_of_names_is_read_and_not_for_ever() {
+        let mut names = Names::default();
+        let pages = [
+            (vec!["a"], Some("2")),
+            (vec![], Some("3")),
+            (vec!["b", "c"], None),
+        ];
+        for (page, next) in pages {
+            let page = page.into_iter().map(str::to_owned);
+            let next = next.map(str::to_owned);
+            assert_eq!(names.add(page, next.clone()), Ok(next));
+        }
+        assert_eq!(names.all, ["a", "b", "c"]);
+
+        let mut endless = Names::default();
+        let mut more = || endless.add(std::iter::empty(), Some("more".to_owned()));
+        for _ in 1..MAX_PAGES {
+            assert!(more().is_ok());
+        }
+        assert!(more().is_err());
     }
 }

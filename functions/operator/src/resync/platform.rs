@@ -7,7 +7,7 @@ use shared::identity::VendorId;
 use shared::sesamy::UsersPage;
 use thiserror::Error;
 
-use super::run::{Run, Tick};
+use super::run::{Run, State, Tick};
 use crate::letters::Unavailable;
 
 /// A table of runs, a queue of ticks, Sesamy's users and the vendors' secrets.
@@ -71,11 +71,15 @@ pub trait Platform: Send + Sync + 'static {
     /// [`Unavailable`] where that cannot be told.
     fn has_secret(&self, path: &str) -> impl Future<Output = Result<bool, Unavailable>> + Send;
 
-    /// The vendors that webhooks are taken of.
+    /// The vendors that have credentials for Sesamy, by the names of the secrets
+    /// alone: the tokens of webhooks are not for this function.
     ///
     /// # Errors
-    /// [`Unavailable`] where their secret cannot be read.
+    /// [`Unavailable`] where the names cannot be read.
     fn vendors(&self) -> impl Future<Output = Result<Vec<VendorId>, Unavailable>> + Send;
+
+    /// Counts a run that has ended, by its outcome, for the alarm.
+    fn count(&self, ended: State);
 }
 
 /// Why a run was not written.

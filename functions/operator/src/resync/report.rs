@@ -13,6 +13,9 @@ use super::run::{Run, State};
 use crate::letters::Unavailable;
 use shared::request::ErrorAnswer;
 
+/// The code of what a vendor lacks a secret for.
+pub(super) const NOT_CONFIGURED: &str = "not_configured";
+
 /// How far a run is.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -268,6 +271,23 @@ impl Reconciliation {
             left,
             error: None,
         }
+    }
+
+    /// What of it failed, if anything. A vendor who lacks the secret of every
+    /// connector is being set up, which is no failure.
+    pub fn failure(&self) -> Option<String> {
+        if let Some(error) = &self.error {
+            return Some(error.message.clone());
+        }
+        let failed = self.vendors.iter().filter_map(|report| {
+            let code = report.error.as_ref()?.code;
+            (code != NOT_CONFIGURED).then(|| format!("{}: {code}", report.vendor_id))
+        });
+        let mut failed: Vec<_> = failed.collect();
+        if !self.left.is_empty() {
+            failed.push(format!("no time for {} vendors", self.left.len()));
+        }
+        (!failed.is_empty()).then(|| failed.join("; "))
     }
 
     pub(super) fn refused(unavailable: &Unavailable) -> Self {

@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::platform::{Platform, Unread, WriteError};
-use super::run::{Run, Tick};
+use super::run::{Run, State as RunState, Tick};
 use super::{Report, Resyncs};
 use crate::connectors::Connectors;
 use crate::letters::{DeadLetters, Depth, Failed, Letter, Outgoing, Receipt, Unavailable};
@@ -82,6 +82,7 @@ struct State {
     calls: usize,
     ids: u32,
     broken: HashSet<&'static str>,
+    counted: Vec<RunState>,
 }
 
 /// The stand-in. A clone is the same world.
@@ -124,6 +125,7 @@ impl World {
             calls: 0,
             ids: 0,
             broken: HashSet::new(),
+            counted: Vec::new(),
         }));
         let died = Arc::new(Notify::new());
         let text: Vec<_> = connectors
@@ -264,6 +266,11 @@ impl World {
 
     pub fn dead_ticks(&self) -> usize {
         self.lock().dead_ticks
+    }
+
+    /// The runs that were counted, by how they ended.
+    pub fn counted(&self) -> Vec<RunState> {
+        self.lock().counted.clone()
     }
 
     /// The vendor's run as the table has it.
@@ -569,6 +576,10 @@ impl Platform for World {
             Ok(state.secrets.contains(path))
         })
         .await
+    }
+
+    fn count(&self, ended: RunState) {
+        self.lock().counted.push(ended);
     }
 
     async fn vendors(&self) -> Result<Vec<VendorId>, Unavailable> {

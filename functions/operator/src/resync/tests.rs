@@ -270,10 +270,12 @@ async fn where_a_person_must_mend_something_the_run_fails_and_can_be_resumed() {
     let reason = report["run"]["reason"].as_str().unwrap();
     assert!(reason.contains("correct the secret"), "{report}");
     assert_eq!(world.ticks(), 0);
+    assert_eq!(world.counted(), [State::Failed]);
     world.resume().await;
     world.pass_all().await;
     assert_finished(&world);
     world.assert_each_once();
+    assert_eq!(world.counted(), [State::Failed, State::Finished]);
 }
 
 #[tokio::test(start_paused = true)]

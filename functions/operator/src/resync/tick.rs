@@ -80,6 +80,9 @@ impl<Q: DeadLetters, P: Platform> Resyncs<'_, Q, P> {
                 }
             }
             log(&run, users);
+            if matches!(run.state, State::Finished | State::Failed) {
+                self.platform.count(run.state);
+            }
         }
         if run.state == State::Running {
             let after = Duration::from_secs(run.next_in);

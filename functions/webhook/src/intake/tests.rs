@@ -1,5 +1,7 @@
 //! The contract of the webhook, row by row.
 
+use std::sync::LazyLock;
+
 use lambda_http::Context;
 use lambda_http::RequestExt as _;
 use lambda_http::http::StatusCode;
@@ -13,9 +15,12 @@ use crate::queues::QueueUrls;
 use crate::stand_in::{Behaviour, QueueStandIn, SecretStandIn};
 
 const SECRET: &str = r#"{"vendors":{
-    "vendor_123": {"tokens": ["s3cret-token", "next-token"]},
-    "vendor_456": {"tokens": ["other-token"]},
-    "broken": {"tokens": "s3cret-token"}
+    "vendor_123": {"tokens": ["s3cret-token-of-123", "next-token-of-123"]},
+    "vendor_456": {"tokens": ["other-token-of-456"]},
+    "broken": {"tokens": "s3cret-token-of-123"},
+    "short": {"tokens": ["too-short"]},
+    "held": {"tokens": ["held-token-of-held"], "accept": false},
+    "unsure": {"tokens": ["unsure-token-of-it"], "accept": "no"}
 }}"#;
 
 /// A request as API Gateway tells of it.
@@ -31,7 +36,7 @@ fn sent(body: &Value) -> Sent {
     Sent {
         method: "POST",
         path: "/webhooks/sesamy",
-        authorization: Some("Bearer s3cret-token".to_owned()),
+        authorization: Some("Bearer s3cret-token-of-123".to_owned()),
         body: body.to_string().into_bytes(),
     }
 }
@@ -74,13 +79,21 @@ impl Sent {
     }
 }
 
+/// A moment so long ago, in whole seconds.
+fn ago(age: SignedDuration) -> String {
+    let moment = Timestamp::now() - age;
+    moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// An event of a minute ago. Two calls give one event.
 fn valid() -> Value {
+    static A_MINUTE_AGO: LazyLock<String> = LazyLock::new(|| ago(SignedDuration::from_mins(1)));
     json!({
         "eventType": "contract.1#purchased",
         "vendorId": "vendor_123",
         "userId": "email|84cccf985de28a2a84824786",
         "contractId": "contract_789",
-        "occured_at": "2025-11-10T12:00:00Z",
+        "occured_at": *A_MINUTE_AGO,
     })
 }
 
@@ -171,11 +184,17 @@ async fn each_of_the_eight_types_is_accepted() {
 #[tokio::test]
 async fn a_webhook_delivered_twice_has_one_event_id_and_group() {
     let stack = stack(SecretStandIn::holding(SECRET));
-    // The order of fields, unknown ones, spellings and time zones make no difference.
-    let again = r#"{"more": [1, 2], "occurred_at": "2025-11-10T13:00:00.000+01:00",
+    // The order of fields, unknown ones, spellings and forms of the time make no difference.
+    let moment = valid()["occured_at"]
+        .as_str()
+        .unwrap()
+        .replace('Z', ".000+00:00");
+    let again = format!(
+        r#"{{"more": [1, 2], "occurred_at": "{moment}",
         "contractId": "contract_789", "checkoutId": "", "entitlementId": null,
         "userId": "email|84cccf985de28a2a84824786", "vendorId": "vendor_123",
-        "eventType": "contract.1#purchased"}"#;
+        "eventType": "contract.1#purchased"}}"#
+    );
     let first = json_of(&stack.answer(sent(&valid())).await);
     let second = json_of(&stack.answer(sent(&valid()).with_body(again)).await);
     assert_eq!(first, second);
@@ -183,6 +202,36 @@ async fn a_webhook_delivered_twice_has_one_event_id_and_group() {
     assert!(sent.iter().all(|(_, entry)| {
         entry.deduplication_id == sent[0].1.deduplication_id && entry.group == sent[0].1.group
     }));
+}
+
+#[tokio::test]
+async fn an_old_event_is_queued_and_starts_nothing() {
+    const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
+    const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+    for (age, starts) in [(WEEK - MINUTE, true), (WEEK + MINUTE, false)] {
+        let stack = stack(SecretStandIn::holding(SECRET));
+        let body = but(json!({ "occured_at": ago(age) }));
+        let answer = json_of(&stack.answer(sent(&body)).await);
+        assert_eq!(answer["status"], "queued");
+        for (_, entry) in stack.queues.sent() {
+            let message = Message::from_json(&entry.body).unwrap();
+            assert_eq!(message.event_id.as_str(), answer["eventId"]);
+            assert_eq!(message.event.is_some(), starts, "{age}");
+        }
+        assert_eq!(stack.queues.sent().len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn an_event_far_ahead_is_a_fault_of_its_field() {
+    let stack = stack(SecretStandIn::holding(SECRET));
+    let body = but(json!({ "occured_at": "9999-12-30T00:00:00Z" }));
+    let answer = stack.answer(sent(&body)).await;
+    assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+    let details = json_of(&answer)["error"]["details"].clone();
+    let expected = json!([{ "field": "occured_at", "reason": "must be at most a day ahead" }]);
+    assert_eq!(details, expected);
+    assert_eq!(stack.queues.sent(), []);
 }
 
 #[tokio::test]
@@ -280,18 +329,18 @@ async fn whoever_is_not_let_in_gets_the_same_answer_whatever_the_reason() {
         (
             "token in other letters",
             valid(),
-            Some("Bearer S3cret-token"),
+            Some("Bearer S3cret-token-of-123"),
         ),
         (
             "another vendor's token",
             valid(),
-            Some("Bearer other-token"),
+            Some("Bearer other-token-of-456"),
         ),
-        ("other scheme", valid(), Some("Basic s3cret-token")),
+        ("other scheme", valid(), Some("Basic s3cret-token-of-123")),
         (
             "unknown vendor",
             unknown_vendor.clone(),
-            Some("Bearer s3cret-token"),
+            Some("Bearer s3cret-token-of-123"),
         ),
         ("unknown vendor, no header", unknown_vendor, None),
     ];
@@ -314,17 +363,17 @@ async fn whoever_is_not_let_in_gets_the_same_answer_whatever_the_reason() {
 async fn any_listed_token_is_accepted_in_any_form() {
     let stack = stack(SecretStandIn::holding(SECRET));
     for token in [
-        "Bearer s3cret-token",
-        "bearer s3cret-token",
-        "BEARER  next-token",
-        "s3cret-token",
-        " next-token ",
+        "Bearer s3cret-token-of-123",
+        "bearer s3cret-token-of-123",
+        "BEARER  next-token-of-123",
+        "s3cret-token-of-123",
+        " next-token-of-123 ",
     ] {
         let sent = sent(&valid()).with_token(Some(token));
         assert_eq!(stack.status(sent).await, 202, "{token}");
     }
     let other = but(json!({ "vendorId": "vendor_456" }));
-    let sent = sent(&other).with_token(Some("Bearer other-token"));
+    let sent = sent(&other).with_token(Some("Bearer other-token-of-456"));
     assert_eq!(stack.status(sent).await, 202);
 }
 
@@ -334,7 +383,7 @@ async fn checks_are_made_in_the_order_of_the_contract() {
     let faulty = but(json!({ "userId": "", "eventType": 1 })).to_string();
     let no_vendor = but(json!({ "vendorId": "" })).to_string();
     let wrong = Some("Bearer wrong");
-    let right = Some("Bearer s3cret-token");
+    let right = Some("Bearer s3cret-token-of-123");
     let cases = [
         ("size before JSON and token", large.clone(), None, 413),
         ("size before faults", large, right, 413),
@@ -426,7 +475,7 @@ async fn what_this_system_lacks_is_a_503_to_be_tried_again() {
     let secrets = [
         ("unreachable", SecretStandIn::down()),
         ("missing", SecretStandIn::new(None)),
-        ("not JSON", SecretStandIn::holding("s3cret-token")),
+        ("not JSON", SecretStandIn::holding("s3cret-token-of-123")),
         ("without vendors", SecretStandIn::holding("{}")),
     ];
     for (name, secrets) in secrets {
@@ -445,9 +494,58 @@ async fn what_this_system_lacks_is_a_503_to_be_tried_again() {
         unavailable(&stack.answer(faulty).await);
     }
     let stack = stack(SecretStandIn::holding(SECRET));
-    let broken = but(json!({ "vendorId": "broken" }));
-    unavailable(&stack.answer(sent(&broken)).await);
+    for (vendor, token) in [
+        ("broken", "Bearer s3cret-token-of-123"),
+        ("short", "Bearer too-short"),
+        ("unsure", "Bearer unsure-token-of-it"),
+    ] {
+        let broken = sent(&but(json!({ "vendorId": vendor }))).with_token(Some(token));
+        unavailable(&stack.answer(broken).await);
+    }
     assert_eq!(stack.status(sent(&valid())).await, 202);
+}
+
+#[tokio::test]
+async fn a_vendor_on_hold_is_asked_to_come_again() {
+    let stack = stack(SecretStandIn::holding(SECRET));
+    let held = Some("Bearer held-token-of-held");
+    let body = but(json!({ "vendorId": "held" }));
+    let faulty = but(json!({ "vendorId": "held", "userId": "" }));
+    for body in [&body, &faulty] {
+        let answer = stack.answer(sent(body).with_token(held)).await;
+        assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(answer.headers()["retry-after"], "300");
+        assert_eq!(json_of(&answer)["error"]["code"], "vendor_on_hold");
+    }
+    assert_eq!(stack.queues.sent(), []);
+    // Nobody else learns of it, and no other vendor is held off.
+    let wrong = sent(&body).with_token(Some("Bearer wrong"));
+    assert_eq!(stack.status(wrong).await, 401);
+    assert_eq!(stack.status(sent(&valid())).await, 202);
+}
+
+#[tokio::test]
+async fn a_vendor_is_named_in_the_log_only_if_it_is_known() {
+    let known = stack(SecretStandIn::holding(SECRET));
+    known.intake.keyring.warm().await.unwrap();
+    let unreadable = stack(SecretStandIn::down());
+    let cases = [
+        (&known, "vendor_123", Some("Bearer wrong"), true),
+        (&known, "vendor_123", None, true),
+        (&known, "broken", Some("Bearer wrong"), true),
+        (&known, "held", Some("Bearer held-token-of-held"), true),
+        (&known, "anna@example.se", Some("Bearer wrong"), false),
+        (&known, "anna@example.se", None, false),
+        (&unreadable, "anna@example.se", Some("Bearer wrong"), false),
+        (&unreadable, "anna@example.se", None, false),
+    ];
+    for (stack, vendor, token, named) in cases {
+        let request = sent(&but(json!({ "vendorId": vendor }))).with_token(token);
+        let request = request.request();
+        let outcome = stack.intake.handle(&Incoming::read(&request)).await;
+        let told = format!("{outcome:?}");
+        assert_eq!(told.contains(vendor), named, "{told}");
+    }
 }
 
 #[tokio::test]
@@ -501,11 +599,11 @@ async fn a_panic_is_a_500_and_the_next_request_is_answered() {
 #[tokio::test(start_paused = true)]
 async fn a_token_added_to_the_secret_counts_within_ten_seconds() {
     let stack = stack(SecretStandIn::holding(SECRET));
-    let with_new = || sent(&valid()).with_token(Some("Bearer brand-new"));
+    let with_new = || sent(&valid()).with_token(Some("Bearer brand-new-token-of-123"));
     assert_eq!(stack.status(sent(&valid())).await, 202);
-    stack
-        .secrets
-        .hold(r#"{"vendors":{"vendor_123":{"tokens":["s3cret-token","brand-new"]}}}"#);
+    stack.secrets.hold(
+        r#"{"vendors":{"vendor_123":{"tokens":["s3cret-token-of-123","brand-new-token-of-123"]}}}"#,
+    );
     tokio::time::advance(Duration::from_secs(10)).await;
     assert_eq!(stack.status(with_new()).await, 202);
     assert_eq!(stack.status(sent(&valid())).await, 202);
@@ -543,7 +641,7 @@ proptest! {
         authorization in prop::option::of("[ -~]{0,40}"),
     ) {
         let guessed = authorization.as_deref().is_some_and(|header| {
-            header.contains("s3cret-token") || header.contains("-token")
+            header.contains("-token-of-")
         });
         prop_assume!(!guessed);
         let stack = stack(SecretStandIn::holding(SECRET));

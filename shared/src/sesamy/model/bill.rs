@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::dropped::Dropped;
 use super::open_enum::open_enum;
 use super::reader::Object;
+use crate::identity::ContractId;
 use crate::personal::Personal;
 
 /// A bill. Fields as seen in Sesamy's client library. It has no date of
@@ -26,6 +27,8 @@ pub struct Bill {
     pub updated_at: Option<Timestamp>,
     /// `createdAt`.
     pub created_at: Option<Timestamp>,
+    /// `contractId`.
+    pub contract_id: Option<ContractId>,
 }
 
 impl Bill {
@@ -34,20 +37,40 @@ impl Bill {
         let object = Object::read(json, "bills[]", dropped)?;
         Some(Self {
             id: object.string("id", dropped),
-            status: object.text("status", dropped).map(BillStatus::from_text),
+            status: object.one_of("status", dropped),
             price: object.digits("price", dropped),
             currency: object.string("currency", dropped),
             receipt_url: object.personal("receiptUrl", dropped),
             updated_at: object.timestamp("updatedAt", dropped),
             created_at: object.timestamp("createdAt", dropped),
+            contract_id: object.parsed("contractId", dropped, |text| {
+                ContractId::try_from(text).ok()
+            }),
         })
     }
 }
 
 open_enum! {
-    /// How a bill stands. The derivation tells paid ones from all the rest.
+    /// How a bill stands, as documented. The derivation tells paid ones from all
+    /// the rest.
     BillStatus {
+        /// Not sent yet.
+        Draft = "DRAFT",
+        /// Not paid yet.
+        Pending = "PENDING",
         /// Paid.
         Paid = "PAID",
+        /// A payment failed and is tried again.
+        Retrying = "RETRYING",
+        /// Not paid in time.
+        Overdue = "OVERDUE",
+        /// Cancelled.
+        Canceled = "CANCELED" | "CANCELLED",
+        /// Never paid.
+        Expired = "EXPIRED",
+        /// Deleted.
+        Deleted = "DELETED",
+        /// Declared void.
+        Voided = "VOIDED",
     }
 }

@@ -29,8 +29,8 @@ pub struct Contract {
     pub is_active: Option<bool>,
     /// `contractDuration`.
     pub duration: Option<ContractDuration>,
-    /// Whether `recurringInterval` names one.
-    pub has_recurring_interval: bool,
+    /// `recurringInterval`.
+    pub recurring_interval: Option<RecurringInterval>,
     /// `expiresAt`.
     pub expires_at: Option<Timestamp>,
     /// `nextBillAt`.
@@ -66,14 +66,10 @@ impl Contract {
             id,
             updated_at: object.timestamp("updatedAt", dropped),
             created_at: object.timestamp("createdAt", dropped),
-            status: object
-                .text("status", dropped)
-                .map(ContractStatus::from_text),
+            status: object.one_of("status", dropped),
             is_active: object.boolean("isActive", dropped),
-            duration: object
-                .text("contractDuration", dropped)
-                .map(ContractDuration::from_text),
-            has_recurring_interval: object.text("recurringInterval", dropped).is_some(),
+            duration: object.one_of("contractDuration", dropped),
+            recurring_interval: object.one_of("recurringInterval", dropped),
             expires_at: object.timestamp("expiresAt", dropped),
             next_bill_at: object.timestamp("nextBillAt", dropped),
             will_cancel_at: object.timestamp("willCancelAt", dropped),
@@ -129,9 +125,7 @@ impl Item {
             purchase_option_id: object.string("purchaseOptionId", dropped),
             purchase_option_name: object.string("purchaseOptionName", dropped),
             list_price_id: object.string("listPriceId", dropped),
-            purchase_type: object
-                .text("purchaseType", dropped)
-                .map(PurchaseType::from_text),
+            purchase_type: object.one_of("purchaseType", dropped),
         })
     }
 }
@@ -139,8 +133,9 @@ impl Item {
 open_enum! {
     /// How a contract stands.
     ///
-    /// Sesamy's schema has no list. `ACTIVE` is documented, the others are
-    /// named in its texts, their spelling is assumed from its bills.
+    /// Sesamy's schema has no list. `ACTIVE` is documented; overdue, cancelled
+    /// and expired ones are named in its texts; the others are assumed from its
+    /// bills, and so is the spelling.
     ContractStatus {
         /// Running.
         Active = "ACTIVE",
@@ -150,6 +145,14 @@ open_enum! {
         Canceled = "CANCELED" | "CANCELLED",
         /// Came to its end.
         Expired = "EXPIRED",
+        /// Not concluded yet.
+        Draft = "DRAFT",
+        /// Not paid yet.
+        Pending = "PENDING",
+        /// Removed by Sesamy.
+        Deleted = "DELETED",
+        /// Declared void.
+        Voided = "VOIDED",
     }
 }
 
@@ -166,10 +169,26 @@ open_enum! {
 }
 
 open_enum! {
-    /// How an item was bought, as far as the derivation tells it. The schema has
-    /// no list; `OWN` is seen in samples, the others in other places of the API
-    /// or assumed.
+    /// After how long a contract is billed again. Values as seen; the derivation
+    /// asks only whether there is one.
+    RecurringInterval {
+        /// Days.
+        Day = "DAY",
+        /// Weeks.
+        Week = "WEEK",
+        /// Months.
+        Month = "MONTH",
+        /// Years.
+        Year = "YEAR",
+    }
+}
+
+open_enum! {
+    /// How an item was bought. The schema has no list; `OWN` is seen in samples,
+    /// the others in other places of the API or assumed.
     PurchaseType {
+        /// Paid again and again.
+        Recurring = "RECURRING",
         /// Bought to own.
         Own = "OWN",
         /// Paid once.

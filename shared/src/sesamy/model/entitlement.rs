@@ -45,11 +45,10 @@ impl Entitlement {
             sku: object.string("sku", dropped),
             title: object.string("title", dropped),
             purchase_option: object.string("purchaseOption", dropped),
-            kind: object.text("type", dropped).map(EntitlementType::from_text),
+            kind: object.one_of("type", dropped),
             origin: object
                 .object("origin", "entitlements[].origin", dropped)
-                .and_then(|origin| origin.text("type", dropped))
-                .map(OriginType::from_text),
+                .and_then(|origin| origin.one_of("type", dropped)),
             has_access: object.boolean("hasAccess", dropped),
             expires_at: object.timestamp("expiresAt", dropped),
         })
@@ -57,11 +56,25 @@ impl Entitlement {
 }
 
 open_enum! {
-    /// What kind of product an entitlement opens. The derivation tells
-    /// articles from all the rest.
+    /// What kind of product an entitlement opens. Values as seen in Sesamy's
+    /// client library; the derivation tells articles from all the rest.
     EntitlementType {
         /// One article.
         Article = "ARTICLE",
+        /// An audiobook.
+        Audiobook = "AUDIOBOOK",
+        /// An e-book.
+        Ebook = "EBOOK",
+        /// Several products.
+        Bundle = "BUNDLE",
+        /// A podcast.
+        Podcast = "PODCAST",
+        /// All that is behind a paywall.
+        Pass = "PASS",
+        /// A publication.
+        Publication = "PUBLICATION",
+        /// A printed issue.
+        PhysicalIssue = "PHYSICAL_ISSUE",
     }
 }
 

@@ -2,9 +2,10 @@
 //!
 //! Reading is tolerant, because the API is documented only in part and may
 //! change: unknown fields are ignored, every enumeration is open, and one odd
-//! value never costs a reader the rest. What could not be used is left out and
-//! counted in [`Dropped`] by its path, so that a change at Sesamy shows in the
-//! log instead of in a wrong segment months later.
+//! value never costs a user the rest. What could not be used is left out and
+//! counted in [`Dropped`] by its path, and so is a value that an enumeration
+//! does not know, so that a change at Sesamy shows in the log instead of in a
+//! wrong segment months later.
 //!
 //! Only what the derivation uses is read. Where the shapes come from is said
 //! at each type: *documented* means a page of Sesamy's says so, *seen* means
@@ -20,8 +21,10 @@ mod reader;
 mod time;
 
 pub use bill::{Bill, BillStatus};
-pub use contract::{Contract, ContractDuration, ContractStatus, Item, PurchaseType};
-pub use dropped::Dropped;
+pub use contract::{
+    Contract, ContractDuration, ContractStatus, Item, PurchaseType, RecurringInterval,
+};
+pub use dropped::{Counts, Dropped};
 pub use entitlement::{Entitlement, EntitlementType, OriginType};
 pub use profile::{Address, Profile};
 

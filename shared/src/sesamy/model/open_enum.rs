@@ -1,5 +1,14 @@
 //! Enumerations that Sesamy may extend at any time.
 
+/// An enumeration that keeps the values it does not know.
+pub(super) trait OpenEnum: Sized {
+    /// Reads a value in any letter case.
+    fn from_text(text: &str) -> Self;
+
+    /// Whether the value is one of those known here.
+    fn is_known(&self) -> bool;
+}
+
 /// Defines an enumeration that keeps the values it does not know.
 ///
 /// Read without regard to letter case, since Sesamy's own samples differ in
@@ -19,9 +28,8 @@ macro_rules! open_enum {
             Other(String),
         }
 
-        impl $name {
-            /// Reads a value in any letter case.
-            pub fn from_text(text: &str) -> Self {
+        impl $crate::sesamy::model::open_enum::OpenEnum for $name {
+            fn from_text(text: &str) -> Self {
                 let capitals = text.to_uppercase();
                 match capitals.as_str() {
                     $($spelling $(| $other)* => Self::$variant,)+
@@ -29,6 +37,12 @@ macro_rules! open_enum {
                 }
             }
 
+            fn is_known(&self) -> bool {
+                !matches!(self, Self::Other(_))
+            }
+        }
+
+        impl $name {
             /// The value in capitals.
             pub fn as_str(&self) -> &str {
                 match self {

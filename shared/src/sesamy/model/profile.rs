@@ -17,6 +17,8 @@ pub struct Profile {
     pub user_id: Option<UserId>,
     /// `email`.
     pub email: Option<Email>,
+    /// `emailVerified`.
+    pub email_verified: Option<bool>,
     /// `firstName`.
     pub first_name: Option<Personal>,
     /// `lastName`.
@@ -59,6 +61,7 @@ impl Profile {
         Some(Self {
             user_id,
             email: object.text("email", dropped).and_then(Email::parse),
+            email_verified: object.boolean("emailVerified", dropped),
             first_name: object.personal("firstName", dropped),
             last_name: object.personal("lastName", dropped),
             given_name: object.personal("given_name", dropped),

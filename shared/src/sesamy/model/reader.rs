@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::dropped::Dropped;
+use super::open_enum::OpenEnum;
 use super::time;
 use crate::personal::Personal;
 
@@ -64,6 +65,19 @@ impl<'a> Object<'a> {
     /// A text about a person.
     pub(super) fn personal(&self, field: &'static str, dropped: &mut Dropped) -> Option<Personal> {
         self.text(field, dropped).map(Personal::new)
+    }
+
+    /// A value of an enumeration; counted, and kept, where it is not known.
+    pub(super) fn one_of<T: OpenEnum>(
+        &self,
+        field: &'static str,
+        dropped: &mut Dropped,
+    ) -> Option<T> {
+        let value = T::from_text(self.text(field, dropped)?);
+        if !value.is_known() {
+            dropped.add_unknown(self.path, field);
+        }
+        Some(value)
     }
 
     /// A text that must have a certain form, such as an id.

@@ -67,3 +67,11 @@ pub fn make(user: &str, email: &str, tags: &[String]) -> Map<String, Value> {
     };
     bodies
 }
+
+/// A subscription of Make.as's of which nothing says that it ended has an end
+/// of null.
+pub fn open_ended(subscription: &mut Value) {
+    if let Value::Object(fields) = subscription {
+        fields.entry("end_date").or_insert(Value::Null);
+    }
+}

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use derivation_tests::read_state;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use shared::derivation::{Derivation, Skip, Subscriber, Tag, derive};
+use shared::derivation::{Derivation, Policy, Skip, Subscriber, Tag, derive};
 use shared::identity::UserId;
 
 use crate::baseline;
@@ -23,6 +23,8 @@ struct Case {
     now: String,
     #[serde(default = "anna")]
     user: String,
+    #[serde(default, rename = "syncUnconfirmed")]
+    sync_unconfirmed: bool,
     #[serde(default)]
     profile: Map<String, Value>,
     #[serde(default)]
@@ -36,6 +38,8 @@ struct Case {
     skipped: Option<String>,
     #[serde(default)]
     dropped: BTreeMap<String, usize>,
+    #[serde(default)]
+    unknown: BTreeMap<String, usize>,
     #[serde(default)]
     tags: Vec<String>,
     #[serde(default)]
@@ -80,14 +84,20 @@ fn check(case: &Case, name: &str, failures: &mut Failures) {
         &case.entitlements,
         &case.bills,
     );
-    let dropped: BTreeMap<String, usize> = dropped.paths().collect();
+    let unknown: BTreeMap<String, usize> = dropped.unknown().paths().collect();
+    let dropped: BTreeMap<String, usize> = dropped.values().paths().collect();
     failures.check(name, "dropped", &dropped, &case.dropped);
+    failures.check(name, "unknown", &unknown, &case.unknown);
 
     let user = UserId::try_from(case.user.as_str()).unwrap();
     let now = case.now.parse().unwrap();
     let state = state.expect("the profile is an object");
-    let (skipped, subscriber) = match derive(&user, &state, now) {
+    let policy = Policy {
+        sync_unconfirmed: case.sync_unconfirmed,
+    };
+    let (skipped, subscriber) = match derive(&user, &state, policy, now) {
         Derivation::Skipped(Skip::Guest) => (Some("guest".to_owned()), None),
+        Derivation::Skipped(Skip::Unconfirmed) => (Some("unconfirmed".to_owned()), None),
         Derivation::Skipped(Skip::NoEmail) => (Some("no email".to_owned()), None),
         Derivation::Subscriber(subscriber) => (None, Some(subscriber)),
     };
@@ -142,7 +152,15 @@ fn check_subscriber(case: &Case, subscriber: &Subscriber, name: &str, failures: 
                 make::mapping::subscriptions(subscriber).into(),
             ),
         ];
-        let expected = over(baseline::make(&case.user, EMAIL, &tags), differences);
+        let mut expected = over(baseline::make(&case.user, EMAIL, &tags), differences);
+        let subscriptions = expected.get_mut("subscriptions");
+        for subscription in subscriptions
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten()
+        {
+            baseline::open_ended(subscription);
+        }
         check_fields(name, "make", bodies, &expected, failures);
     }
 }

@@ -135,6 +135,10 @@ fn profile() -> impl Strategy<Value = Value> {
         ("billingAddress", address()),
         ("createdAt", timestamp()),
         (
+            "emailVerified",
+            prop_oneof![9 => Just(json!(true)), 1 => Just(json!(false))].boxed(),
+        ),
+        (
             "isGuest",
             prop_oneof![9 => Just(json!(false)), 1 => Just(json!(true))].boxed(),
         ),
@@ -160,7 +164,8 @@ fn address() -> BoxedStrategy<Value> {
     .boxed()
 }
 
-fn contract() -> impl Strategy<Value = Value> {
+/// A contract of any kind and status.
+pub fn contract() -> impl Strategy<Value = Value> {
     let fields = object([
         (
             "status",
@@ -171,7 +176,10 @@ fn contract() -> impl Strategy<Value = Value> {
                 "CANCELED",
                 "Cancelled",
                 "EXPIRED",
+                "PAUSED",
                 "DELETED",
+                "pending",
+                "VOIDED",
             ]),
         ),
         ("isActive", any::<bool>().prop_map(Value::from).boxed()),
@@ -263,6 +271,7 @@ fn entitlement() -> impl Strategy<Value = Value> {
 
 fn bill() -> impl Strategy<Value = Value> {
     let fields = object([
+        ("contractId", one_of(&["c0", "c1", "c2"])),
         ("status", one_of(&["PAID", "paid", "PENDING", "OVERDUE"])),
         (
             "price",

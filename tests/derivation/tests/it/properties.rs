@@ -13,9 +13,10 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseResult, TestError, TestRunner};
 use serde_json::{Value, json};
 use shared::derivation::{
-    Derivation, PERMANENT_TAG, Subscriber, TAG_PREFIX, Tag, Tags, derive, reconcile,
+    Derivation, PERMANENT_TAG, Policy, Subscriber, TAG_PREFIX, Tag, Tags, derive, reconcile,
 };
-use shared::identity::UserId;
+use shared::identity::{ContractId, UserId};
+use shared::message::{Event, EventType};
 use shared::sesamy::model::{Bill, Contract, Dropped, Entitlement, Profile, UserState};
 
 use crate::generate::{self, Bodies};
@@ -56,7 +57,7 @@ fn state(bodies: &Bodies) -> Option<UserState> {
 
 fn derived(bodies: &Bodies) -> Option<Derivation> {
     let user = UserId::try_from(bodies.user.as_str()).unwrap();
-    Some(derive(&user, &state(bodies)?, now()))
+    Some(derive(&user, &state(bodies)?, Policy::default(), now()))
 }
 
 fn subscriber(bodies: &Bodies) -> Option<Box<Subscriber>> {
@@ -66,17 +67,27 @@ fn subscriber(bodies: &Bodies) -> Option<Box<Subscriber>> {
     }
 }
 
+/// An event of the first contract that is made up.
+fn event() -> Event {
+    Event {
+        event_type: EventType::ContractUpdate,
+        occurred_at: Timestamp::UNIX_EPOCH,
+        contract_id: ContractId::try_from("c0").ok(),
+        entitlement_id: None,
+        checkout_id: None,
+    }
+}
+
 /// Everything that every CRM would be told.
 fn told(subscriber: &Subscriber) -> Vec<Value> {
     let tags: Vec<String> = names(&subscriber.tags);
     let mut told = vec![make::mapping::subscriber(subscriber, &tags)];
     told.extend(make::mapping::products(subscriber));
     told.extend(make::mapping::subscriptions(subscriber));
-    let payment = subscriber.last_payment.as_ref();
     let fields = rule::mapping::fields(subscriber);
     let fields = fields
         .into_iter()
-        .chain(rule::mapping::event_fields(&[], payment));
+        .chain(rule::mapping::event_fields(&event(), subscriber));
     told.extend(fields.map(|field| json!({ field.key: field.value })));
     let fields = mailmojo::mapping::fields(subscriber);
     told.extend(fields.map(|field| json!({ field.name: field.value })));
@@ -120,7 +131,7 @@ fn of_what_sesamy_would_send_nothing_is_dropped() {
             ..
         } = &bodies;
         let (state, dropped) = read_state(profile, contracts, entitlements, bills);
-        prop_assert_eq!(dropped.to_string(), "");
+        prop_assert_eq!(dropped.values().to_string(), "");
         prop_assert_eq!(state.unwrap().contracts.len(), contracts.len());
         Ok(())
     });
@@ -188,7 +199,7 @@ fn what_was_dropped_is_told_by_places_of_the_models_alone() {
             ..
         } = &bodies;
         let (_, dropped) = read_state(profile, contracts, entitlements, bills);
-        for (path, count) in dropped.paths() {
+        for (path, count) in dropped.values().paths().chain(dropped.unknown().paths()) {
             prop_assert!(count > 0);
             let is_place = path
                 .bytes()
@@ -197,8 +208,12 @@ fn what_was_dropped_is_told_by_places_of_the_models_alone() {
             places.borrow_mut().insert(path);
         }
         prop_assert_eq!(
-            dropped.count(),
-            dropped.paths().map(|(_, count)| count).sum::<usize>()
+            dropped.values().total(),
+            dropped
+                .values()
+                .paths()
+                .map(|(_, count)| count)
+                .sum::<usize>()
         );
         Ok(())
     });
@@ -272,11 +287,10 @@ fn every_date_is_a_date_and_every_value_has_its_fields_type() {
         let Some(subscriber) = subscriber(&bodies) else {
             return Ok(());
         };
-        let payment = subscriber.last_payment.as_ref();
         let fields = rule::mapping::fields(&subscriber);
         for field in fields
             .iter()
-            .chain(&rule::mapping::event_fields(&[], payment))
+            .chain(&rule::mapping::event_fields(&event(), &subscriber))
         {
             use rule::mapping::FieldType;
             let definition = (field.key, field.kind);
@@ -308,10 +322,13 @@ fn every_date_is_a_date_and_every_value_has_its_fields_type() {
             prop_assert!(fits || field.value.is_null(), "{field:?} {}", field.value);
         }
         for subscription in make::mapping::subscriptions(&subscriber) {
-            for key in ["start_date", "end_date"] {
-                let date = subscription.get(key);
-                prop_assert!(date.is_none_or(is_date), "{subscription}");
-            }
+            let start = subscription.get("start_date");
+            prop_assert!(start.is_none_or(is_date), "{subscription}");
+            let end = subscription.get("end_date");
+            prop_assert!(
+                end.is_some_and(|end| end.is_null() || is_date(end)),
+                "{subscription}"
+            );
         }
         Ok(())
     });
@@ -381,6 +398,79 @@ fn counts_and_tags_agree_with_each_other() {
         prop_assert!(!active || subscriber.primary_subscription.is_some());
         Ok(())
     });
+}
+
+#[test]
+fn one_more_purchase_never_lowers_the_articles_purchased() {
+    let purchase = (any::<bool>(), prop::option::of("[ab][0-9]|s1|s2"));
+    holds(
+        (generate::spoilt_bodies(), purchase),
+        |(mut bodies, (is_article, sku))| {
+            let Some(before) = subscriber(&bodies) else {
+                return Ok(());
+            };
+            if is_article {
+                let origin = json!({ "type": "PAYMENTS" });
+                let article =
+                    json!({ "id": "new", "type": "article", "sku": sku, "origin": origin });
+                bodies.entitlements.push(article);
+            } else {
+                let items = json!([{ "sku": sku }]);
+                let contract =
+                    json!({ "id": "new", "contractDuration": "PERPETUAL", "items": items });
+                bodies.contracts.push(contract);
+            }
+            let after = subscriber(&bodies).unwrap().account.articles_purchased;
+            let before = before.account.articles_purchased;
+            prop_assert!(after == before || after == before + 1, "{before} {after}");
+            prop_assert!(after > 0);
+            Ok(())
+        },
+    );
+}
+
+#[test]
+fn a_contract_that_never_came_about_changes_nothing() {
+    let status = prop::sample::select(vec!["DRAFT", "PENDING", "deleted", "Voided"]);
+    let contracts = (generate::contract(), status);
+    holds(
+        (generate::spoilt_bodies(), contracts),
+        |(bodies, (mut contract, status))| {
+            contract["id"] = json!("new");
+            contract["status"] = json!(status);
+            let mut more = bodies.clone();
+            more.contracts.push(contract);
+            prop_assert_eq!(derived(&bodies), derived(&more));
+            Ok(())
+        },
+    );
+}
+
+#[test]
+fn where_unconfirmed_users_are_synced_they_are_synced_like_any_other() {
+    holds(generate::bodies(), |bodies| {
+        let user = UserId::try_from(bodies.user.as_str()).unwrap();
+        let with = |verified: Option<bool>, policy| {
+            let mut bodies = bodies.clone();
+            bodies.profile["emailVerified"] = json!(verified);
+            derive_as(&user, &bodies, policy)
+        };
+        let all = Policy {
+            sync_unconfirmed: true,
+        };
+        let known = with(None, Policy::default());
+        prop_assert_eq!(&with(Some(true), Policy::default()), &known);
+        prop_assert_eq!(&with(Some(false), all), &known);
+        let unconfirmed = with(Some(false), Policy::default());
+        let is_skipped = matches!(unconfirmed, Derivation::Skipped(_));
+        prop_assert!(is_skipped);
+        Ok(())
+    });
+}
+
+/// What becomes of a user whose state has a profile.
+fn derive_as(user: &UserId, bodies: &Bodies, policy: Policy) -> Derivation {
+    derive(user, &state(bodies).unwrap(), policy, now())
 }
 
 fn today() -> Date {

@@ -10,6 +10,7 @@
 )]
 
 mod failures;
+mod noisy;
 mod observed;
 mod operator;
 mod outage;

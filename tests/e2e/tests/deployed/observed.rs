@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use local_aws::{Connector, Function, Result, Stack, eventually};
 use serde_json::Value;
-use stand_ins::User;
+use stand_ins::{Api, Fault, User};
 
 use crate::stage::{SOON, on_stage};
 
@@ -89,6 +89,8 @@ fn shown(dashboard: &Value) -> BTreeSet<Metric> {
         list.unwrap().clone()
     };
     let widgets = list(dashboard, "/widgets").into_iter();
+    // The others ask the logs, not the metrics.
+    let widgets = widgets.filter(|widget| widget["type"] == "metric");
     let rows = widgets.flat_map(|widget| list(&widget, "/properties/metrics"));
     rows.filter_map(|row| plain(&row).or_else(|| searched(&row)))
         .collect()
@@ -130,6 +132,20 @@ fn what_the_dashboard_shows_is_what_the_functions_count() {
         publisher.other_crms().await?;
         let user = User::new("email|wat").email("wat.watched@example.com");
         publisher.sesamy.put_user(user);
+        // Each connector puts the first event back, and does the second.
+        let down = Fault::status(503).on(Api::Sesamy).path("/users/*");
+        let down = stage.stand_ins.fault(down.account(publisher.id));
+        publisher.announce("userVendor.1#new", "email|late").await?;
+        for connector in Connector::ALL {
+            eventually("a message to be put back", SOON, async || {
+                let lines = lines(&stage.stack, connector.function()).await?;
+                let retried =
+                    |line: &Value| line["outcome"] == "retry" && line["vendor_id"] == publisher.id;
+                Ok(lines.iter().any(retried).then_some(()))
+            })
+            .await?;
+        }
+        stage.stand_ins.remove_fault(down);
         publisher.announce("userVendor.1#new", "email|wat").await?;
 
         let dashboard = stage.stack.dashboard().await?;

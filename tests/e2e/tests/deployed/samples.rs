@@ -1,10 +1,14 @@
 //! The samples in `events/` do what their names say.
 
-use local_aws::{Connector, Error, Function, Project, Result, samples};
+use local_aws::{Connector, Error, Function, Project, Result, Stack, eventually, samples};
 use serde_json::{Value, json};
 use shared::message::Message;
+use tokio::sync::Mutex;
 
-use crate::stage::on_stage;
+use crate::stage::{SOON, on_stage};
+
+/// Held by who changes the readers of the samples, who are the same ones in all.
+static READERS: Mutex<()> = Mutex::const_new(());
 
 fn sample(path: &str) -> Result<Value> {
     let path = Project::here()?.root().join("events").join(path);
@@ -16,19 +20,40 @@ fn sample(path: &str) -> Result<Value> {
 #[test]
 fn the_samples_of_the_webhook_get_their_answers() {
     on_stage(async |stage| {
+        let _alone = READERS.lock().await;
+        let stack = &stage.stack;
+        let before = syncs(stack).await?;
         for (path, status) in [
             ("webhook/valid.json", 202),
             ("webhook/unauthenticated.json", 401),
             ("webhook/invalid.json", 400),
         ] {
-            let answer = stage
-                .stack
-                .invoke(Function::Webhook, &sample(path)?)
-                .await?;
+            let answer = stack.invoke(Function::Webhook, &sample(path)?).await?;
             assert_eq!(answer["statusCode"], status, "{path}: {answer}");
         }
-        Ok(())
+        eventually("the syncs of the valid one", SOON, async || {
+            let after = syncs(stack).await?;
+            let more = before
+                .iter()
+                .zip(&after)
+                .all(|(before, after)| after > before);
+            Ok(more.then_some(()))
+        })
+        .await
     });
+}
+
+/// How often each connector has synced a reader of the samples.
+async fn syncs(stack: &Stack<'_>) -> Result<Vec<usize>> {
+    let mut counts = Vec::new();
+    for connector in Connector::ALL {
+        let lines = stack.logs(connector.function()).await?;
+        let of_samples = lines.iter().filter(|line| {
+            line.contains("\"event_ids\"") && line.contains(&format!("\"{}\"", samples::VENDOR))
+        });
+        counts.push(of_samples.count());
+    }
+    Ok(counts)
 }
 
 /// The samples of each connector's function.
@@ -50,6 +75,7 @@ const BATCHES: [(Connector, [&str; 2]); 3] = [
 #[test]
 fn the_samples_of_every_connector_are_synced_asked_about_and_forgotten() {
     on_stage(async |stage| {
+        let _alone = READERS.lock().await;
         for (connector, paths) in BATCHES {
             for path in paths {
                 let function = connector.function();

@@ -126,7 +126,7 @@ fn a_webhook_delivered_twice_is_one_sync() {
             .await?;
         assert_eq!(publisher.upserts(), 2);
         assert_eq!(
-            publisher.rule.forced(email, "sesamy_event_uservendor-new"),
+            publisher.rule.started(email, "sesamy_event_uservendor-new"),
             1
         );
         Ok(())
@@ -180,7 +180,7 @@ fn the_burst_of_a_purchase_is_one_sync_and_four_event_tags() {
             "sesamy_event_entitlement-new",
             "sesamy_event_uservendor-new",
         ] {
-            assert_eq!(publisher.rule.forced(email, tag), 1, "{tag}");
+            assert_eq!(publisher.rule.started(email, tag), 1, "{tag}");
         }
         Ok(())
     });

@@ -40,15 +40,21 @@ fn a_wrong_token_no_token_and_an_unknown_vendor_get_the_same_401() {
         let body = publisher.webhook("userVendor.1#new", "email|x");
         let mut stranger = body.clone();
         stranger["vendorId"] = "nobody".into();
-        let right = format!("Bearer token-of-{}", publisher.id);
+        let right = format!("Bearer token-of-webhooks-of-{}", publisher.id);
 
         let first = refusal(stage, None, &body).await?;
-        for authorization in ["", "Bearer", "Bearer wrong", "Basic eDp5", "token-of-twice"] {
+        for authorization in [
+            "",
+            "Bearer",
+            "Bearer wrong",
+            "Basic eDp5",
+            "token-of-webhooks-of-twice",
+        ] {
             assert_eq!(refusal(stage, Some(authorization), &body).await?, first);
         }
         assert_eq!(refusal(stage, Some(&right), &stranger).await?, first);
 
-        let bare = format!("token-of-{}", publisher.id);
+        let bare = format!("token-of-webhooks-of-{}", publisher.id);
         for authorization in [&right, &bare] {
             let reply = stage
                 .stack

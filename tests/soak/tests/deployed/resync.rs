@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use local_aws::{Deployment, Error, Function, Result, aws::Service, eventually};
+use local_aws::{Deployment, Error, Function, Result, aws::Service, eventually, samples};
 use serde_json::{Value, json};
 use soak::{Crm, Deployed, Publisher};
 use stand_ins::{Api, Fault, StandIns, User, sesamy::RateLimit};
@@ -100,6 +100,8 @@ fn a_resync_of_5000_users_keeps_sesamys_limit_and_lets_live_events_go_first() {
                 publisher.rule.subscriber(&email(number)).is_some(),
                 "{number}"
             );
+            let started = publisher.rule.flows_of(&email(number));
+            assert_eq!(started, [], "{number}: a resync starts no flow");
         }
         // Also where Sesamy counts in windows instead of letting tokens run in.
         let times: Vec<_> = requests
@@ -171,7 +173,7 @@ async fn live_events(deployed: &Deployed, publisher: &Publisher) -> Result<Vec<D
             "eventType": "userVendor.1#new",
             "vendorId": publisher.id,
             "userId": id,
-            "occured_at": "2026-01-15T09:30:00Z",
+            "occured_at": samples::just_now(),
         });
         let authorization = format!("Bearer {}", publisher.token(1));
         let began = Instant::now();

@@ -1,6 +1,6 @@
 //! What a Mailmojo account holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -119,6 +119,13 @@ impl Contact {
         self
     }
 
+    /// The whole name, as an import sets it.
+    #[must_use]
+    pub fn whole_name(mut self, name: &str) -> Self {
+        self.name = Some(name.to_owned());
+        self
+    }
+
     /// Phone.
     #[must_use]
     pub fn phone(mut self, phone: &str) -> Self {
@@ -147,6 +154,14 @@ impl Contact {
             .iter()
             .find(|association| association.list_id == list_id)
             .map(|association| association.status)
+    }
+
+    /// Whether the whole name says more than first and last name, which are
+    /// empty: it has two words or more.
+    pub(crate) fn is_named_as_a_whole(&self) -> bool {
+        let empty = |name: &Option<String>| name.as_ref().is_none_or(|name| name.is_empty());
+        let words = self.name.as_deref().unwrap_or_default().split_whitespace();
+        empty(&self.first_name) && empty(&self.last_name) && words.count() > 1
     }
 
     /// What a write answers: the contact's data.
@@ -237,6 +252,18 @@ pub enum Writing {
     Merge,
 }
 
+/// Whether account fields can be listed and made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum FieldsAddress {
+    /// They can, by a token that has the scope for it.
+    #[default]
+    Open,
+    /// Every call is answered with this status, and a value of an unknown
+    /// field is dropped without a word.
+    Refused(u16),
+}
+
 /// What is not documented and may be either way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -245,9 +272,11 @@ pub struct MailmojoSettings {
     pub tags: Writing,
     /// How account fields are written, by key.
     pub custom: Writing,
-    /// Whether account fields can be listed and made. Where they cannot, a
-    /// value of an unknown field is dropped without a word.
-    pub fields_endpoint: bool,
+    /// The address of account fields.
+    pub fields: FieldsAddress,
+    /// Whether a value of an unknown field is dropped without a word, also
+    /// where fields can be made; else it is a 400.
+    pub drop_unknown_fields: bool,
     /// Whether adding somebody who unsubscribed, without force, is a 400;
     /// else it is a 201 that changes no status.
     pub refuse_unsubscribed: bool,
@@ -260,7 +289,8 @@ impl Default for MailmojoSettings {
         Self {
             tags: Writing::Replace,
             custom: Writing::Merge,
-            fields_endpoint: true,
+            fields: FieldsAddress::Open,
+            drop_unknown_fields: false,
             refuse_unsubscribed: true,
             fold_tag_case: false,
         }
@@ -299,6 +329,9 @@ pub struct MailmojoAccountSeed {
     /// Contacts to add or replace.
     #[serde(default)]
     pub contacts: Vec<Contact>,
+    /// Addresses that no list takes.
+    #[serde(default)]
+    pub kept_out: Vec<String>,
 }
 
 /// A list in a seed.
@@ -328,6 +361,9 @@ pub(crate) struct Account {
     pub fields: Vec<Definition>,
     /// Contacts by lower-case address.
     pub contacts: BTreeMap<String, Contact>,
+    /// Lower-case addresses that no list takes, such as of somebody who
+    /// complained: adding one is a 400, known or not.
+    pub kept_out: BTreeSet<String>,
 }
 
 impl Default for Account {
@@ -340,6 +376,7 @@ impl Default for Account {
             lists: BTreeMap::new(),
             fields: Vec::new(),
             contacts: BTreeMap::new(),
+            kept_out: BTreeSet::new(),
         }
     }
 }
@@ -364,11 +401,15 @@ impl Account {
         for contact in seed.contacts {
             self.put(contact);
         }
+        for email in seed.kept_out {
+            self.keep_out(&email);
+        }
     }
 
     pub fn reset(&mut self) {
         self.fields.clear();
         self.contacts.clear();
+        self.kept_out.clear();
     }
 
     /// Puts a contact as it is, making the fields it has values of.
@@ -376,11 +417,16 @@ impl Account {
         for (name, value) in &contact.custom {
             self.define(name, FieldKind::of_value(value));
         }
-        self.contacts.insert(contact.email.to_lowercase(), contact);
+        self.contacts
+            .insert(contact.email.to_ascii_lowercase(), contact);
+    }
+
+    pub fn keep_out(&mut self, email: &str) {
+        self.kept_out.insert(email.to_ascii_lowercase());
     }
 
     pub fn contact(&self, email: &str) -> Option<&Contact> {
-        self.contacts.get(&email.trim().to_lowercase())
+        self.contacts.get(&email.trim().to_ascii_lowercase())
     }
 
     pub fn definition(&self, name: &str) -> Option<&Definition> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::{
-    account::{Account, Contact, Writing},
+    account::{Account, Contact, FieldsAddress, Writing},
     refusal::{Refusal, object},
 };
 use crate::{
@@ -106,13 +106,17 @@ impl Account {
                     let message = format!("{value} is no {:?}", field.kind).to_lowercase();
                     problems.add(format!("custom.{name}"), message);
                 }
-                None if self.settings.fields_endpoint => {
+                None if self.refuses_unknown_fields() => {
                     problems.add(format!("custom.{name}"), "is no account field");
                 }
                 None => {}
             }
         }
         Some(values)
+    }
+
+    fn refuses_unknown_fields(&self) -> bool {
+        self.settings.fields == FieldsAddress::Open && !self.settings.drop_unknown_fields
     }
 
     pub fn get_contact(&self, email: &str) -> Result<Answer, Refusal> {
@@ -158,9 +162,14 @@ impl Account {
     /// Writes checked data on a contact that exists.
     pub fn write(&mut self, data: Data, watch: &mut Watch<'_>) {
         let settings = self.settings;
-        let Some(contact) = self.contacts.get_mut(&data.email.to_lowercase()) else {
+        let Some(contact) = self.contacts.get_mut(&data.email.to_ascii_lowercase()) else {
             return;
         };
+        let names = ["first_name", "last_name"];
+        if contact.is_named_as_a_whole() && data.texts.iter().any(|(key, _)| names.contains(key)) {
+            let message = "the contact has a whole name already";
+            watch.report(Harm::ForeignDataChanged, message);
+        }
         for (key, text) in data.texts {
             contact.write_text(key, text, watch);
         }

@@ -103,6 +103,11 @@ impl MailmojoAccount {
         self.change(|account| account.put(contact));
     }
 
+    /// Keeps an address out of every list.
+    pub fn keep_out(&self, email: &str) {
+        self.change(|account| account.keep_out(email));
+    }
+
     /// The contact with this address.
     #[must_use]
     pub fn contact(&self, email: &str) -> Option<Contact> {

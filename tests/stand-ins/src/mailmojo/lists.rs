@@ -86,13 +86,16 @@ impl Account {
             }
             _ => {}
         }
+        if self.kept_out.contains(&data.email.to_ascii_lowercase()) {
+            return Err(Refusal::bad_request("The address is kept out."));
+        }
         let joins = !left || force.unwrap_or(true);
         // Assumed: what is answered for somebody who has left, without force,
         // is documented nowhere.
         if !joins && self.settings.refuse_unsubscribed {
             return Err(Refusal::bad_request("The contact has unsubscribed."));
         }
-        let key = data.email.to_lowercase();
+        let key = data.email.to_ascii_lowercase();
         let contact = self.contacts.entry(key.clone()).or_insert_with(|| Contact {
             added: watch.at,
             status_changed: watch.at,

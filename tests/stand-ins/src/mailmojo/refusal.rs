@@ -16,6 +16,8 @@ pub(crate) enum Refusal {
     /// The token lacks this scope.
     Forbidden(String),
     NotFound,
+    /// Any other status, which a test chose.
+    Status(u16),
     ContentType,
     BadRequest(String),
     Fields(Problems),
@@ -43,6 +45,9 @@ impl From<Refusal> for Answer {
         match refusal {
             Refusal::NotAuthorized => plain(StatusCode::UNAUTHORIZED),
             Refusal::NotFound => plain(StatusCode::NOT_FOUND),
+            Refusal::Status(status) => {
+                plain(StatusCode::from_u16(status).unwrap_or(StatusCode::NOT_FOUND))
+            }
             Refusal::ContentType => plain(StatusCode::UNSUPPORTED_MEDIA_TYPE),
             Refusal::Forbidden(scope) => {
                 let detail = format!("The token lacks the scope {scope}.");

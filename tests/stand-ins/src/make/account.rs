@@ -97,8 +97,14 @@ impl Subscriber {
 
     /// Unsubscribed from e-mail.
     #[must_use]
-    pub fn unsubscribed(mut self) -> Self {
-        self.email_status = "unsubscribed".into();
+    pub fn unsubscribed(self) -> Self {
+        self.email_status("unsubscribed")
+    }
+
+    /// Sets the e-mail status.
+    #[must_use]
+    pub fn email_status(mut self, status: &str) -> Self {
+        status.clone_into(&mut self.email_status);
         self
     }
 }
@@ -162,6 +168,14 @@ pub struct MakeSettings {
     pub refuse_unknown_products: bool,
     /// Whether a 404 has no body at all.
     pub bare_not_found: bool,
+    /// Whether a list that is named for a subscriber who unsubscribed or
+    /// bounced leaves the status; else it makes them active again, which is
+    /// the worse case. The status that a call without one gives is documented
+    /// nowhere.
+    pub lists_keep_status: bool,
+    /// Whether a subscription that is sent again without a date loses the one
+    /// it had; else it keeps it.
+    pub omitted_dates_clear: bool,
 }
 
 /// Credential sets in a seed.
@@ -279,7 +293,7 @@ impl Account {
 
     /// Puts a subscriber as it is, making what it refers to.
     pub fn put(&mut self, mut subscriber: Subscriber) {
-        let address = subscriber.email.to_lowercase();
+        let address = subscriber.email.to_ascii_lowercase();
         if subscriber.id == 0 {
             let known = self.subscribers.get(&address).map(|known| known.id);
             subscriber.id = known.unwrap_or(self.last_id + 1);
@@ -296,7 +310,7 @@ impl Account {
     }
 
     pub fn by_email(&self, email: &str) -> Option<&Subscriber> {
-        self.subscribers.get(&email.trim().to_lowercase())
+        self.subscribers.get(&email.trim().to_ascii_lowercase())
     }
 
     pub fn by_id(&self, id: &str) -> Option<&Subscriber> {

@@ -3,7 +3,8 @@
 //! The paths are known; the fields are those of the Sesamy integration's
 //! description. Assumed: how a subscription names its subscriber, that dates
 //! are `YYYY-MM-DD`, that an item sent again takes the place of the old one,
-//! that the limit of subscribers per call holds here too, that unknown
+//! but for a date that it leaves out, that an `end_date` of null is none, that
+//! the limit of subscribers per call holds here too, that unknown
 //! products and subscribers are refused, and the form of the answer.
 
 use std::collections::BTreeSet;
@@ -82,6 +83,14 @@ impl<'a> Item<'a> {
         Some(date.to_owned())
     }
 
+    /// A date that null clears: what it becomes, or `None` where it is left out.
+    fn clearable_date(&mut self, key: &str) -> Option<Option<String>> {
+        match self.fields.get(key)? {
+            Value::Null => Some(None),
+            _ => self.date(key).map(Some),
+        }
+    }
+
     fn finish(self, index: usize, all: &mut Problems) {
         for (field, message) in self.problems.0 {
             all.add(format!("{index}.{field}"), message);
@@ -143,12 +152,17 @@ impl Account {
             if subscriber.is_none() && !named.is_empty() {
                 item.problems.add(owner.key(), "no such subscriber");
             }
+            let external_id = item.text("external_id");
+            let old = self.subscriptions.get(&external_id);
+            let old = old.filter(|_| !self.settings.omitted_dates_clear);
             let subscription = Subscription {
-                external_id: item.text("external_id"),
                 email: subscriber.map(|s| s.email.clone()).unwrap_or_default(),
                 product_external_id: item.text("product_external_id"),
-                start_date: item.date("start_date"),
-                end_date: item.date("end_date"),
+                start_date: item.date("start_date").or_else(|| old?.start_date.clone()),
+                end_date: item
+                    .clearable_date("end_date")
+                    .unwrap_or_else(|| old?.end_date.clone()),
+                external_id,
                 name: item.text("name"),
                 status: item.text("status"),
             };

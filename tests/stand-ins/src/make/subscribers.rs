@@ -239,6 +239,14 @@ impl Account {
         if let Some(id) = data.external_id {
             subscriber.external_id = Some(id).filter(|id| !id.is_empty());
         }
+        let left = !subscriber.email_status.eq_ignore_ascii_case("active");
+        if left && !data.lists.is_empty() {
+            let message = "somebody who unsubscribed or bounced would be put on a list";
+            watch.report(Harm::ConsentChanged, message);
+            if !self.settings.lists_keep_status {
+                "active".clone_into(&mut subscriber.email_status);
+            }
+        }
         for list in data.lists {
             if !subscriber.lists.contains(&list) {
                 subscriber.lists.push(list);
@@ -248,8 +256,7 @@ impl Account {
     }
 }
 
-/// Refuses a status sent for somebody who is there already. Without one the
-/// status stays as it is; that is assumed, as its default is not documented.
+/// Refuses a status sent for somebody who is there already.
 fn consent(
     body: &Map<String, Value>,
     query: &Query,

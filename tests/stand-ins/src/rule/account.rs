@@ -29,6 +29,9 @@ pub struct Subscriber {
     /// The channels on which the subscriber is suppressed.
     #[serde(default)]
     pub suppressed: Vec<String>,
+    /// Whether the subscriber's status is BLOCKED. No flow starts for such a one.
+    #[serde(default)]
+    pub blocked: bool,
     /// Values by key; a cleared field is not there.
     #[serde(default)]
     pub fields: BTreeMap<String, Value>,
@@ -58,6 +61,7 @@ impl Subscriber {
             language: None,
             opted_in: true,
             suppressed: Vec::new(),
+            blocked: false,
             fields: BTreeMap::new(),
             tags: Vec::new(),
             created_at: Timestamp::UNIX_EPOCH,
@@ -83,6 +87,13 @@ impl Subscriber {
     #[must_use]
     pub fn phone(mut self, number: &str) -> Self {
         self.phone_number = Some(number.to_owned());
+        self
+    }
+
+    /// Blocked.
+    #[must_use]
+    pub fn blocked(mut self) -> Self {
+        self.blocked = true;
         self
     }
 
@@ -119,6 +130,9 @@ pub struct Flow {
     pub tag: String,
     /// Why.
     pub cause: FlowCause,
+    /// The values of the subscriber's fields at that moment.
+    #[serde(default)]
+    pub fields: BTreeMap<String, Value>,
 }
 
 /// What is not documented and may be either way.
@@ -129,6 +143,9 @@ pub struct RuleSettings {
     pub fold_tag_case: bool,
     /// Whether removing a tag that is not there is a 404, else a 200.
     pub absent_tag_is_404: bool,
+    /// Whether an empty text clears fields of type text alone, and is a 400
+    /// for every other type.
+    pub empty_clears_text_alone: bool,
     /// The share of failing calls, in percent, at which the key is blocked for
     /// ten minutes; `None` (`null`) for never. Rule's is 49. Off by default,
     /// as a test of refusals fails on purpose.
@@ -140,6 +157,7 @@ impl Default for RuleSettings {
         Self {
             fold_tag_case: false,
             absent_tag_is_404: true,
+            empty_clears_text_alone: false,
             error_percent_limit: None,
         }
     }
@@ -371,6 +389,7 @@ impl Account {
             "custom_identifier": null,
             "language": subscriber.language,
             "opted_in": subscriber.opted_in,
+            "status": if subscriber.blocked { "BLOCKED" } else { "ACTIVE" },
             "created_at": subscriber.created_at.to_string(),
             "updated_at": subscriber.updated_at.to_string(),
             "tags": self.shown_tags(subscriber),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    account::{Account, Flow, FlowCause, RuleAccountSeed, RuleSeed, RuleSettings, Subscriber},
+    account::{Account, Flow, RuleAccountSeed, RuleSeed, RuleSettings, Subscriber},
     values::FieldType,
 };
 use crate::world::Shared;
@@ -118,19 +118,24 @@ impl RuleAccount {
         self.change(|account| account.flows.clone())
     }
 
+    /// The flows that began for an address, oldest first.
+    #[must_use]
+    pub fn flows_of(&self, email: &str) -> Vec<Flow> {
+        let mut flows = self.flows();
+        flows.retain(|flow| flow.email.eq_ignore_ascii_case(email));
+        flows
+    }
+
+    /// How often the flows of a tag began for an address.
+    #[must_use]
+    pub fn started(&self, email: &str, tag: &str) -> usize {
+        let flows = self.flows_of(email);
+        flows.iter().filter(|flow| flow.tag == tag).count()
+    }
+
     /// The share of calls that were answered with a 4xx, in percent.
     #[must_use]
     pub fn error_percent(&self) -> u32 {
         self.change(|account| account.errors.percent())
-    }
-
-    /// How often a tag's automations were forced for a subscriber.
-    #[must_use]
-    pub fn forced(&self, email: &str, tag: &str) -> usize {
-        self.flows()
-            .iter()
-            .filter(|flow| flow.cause == FlowCause::Force)
-            .filter(|flow| flow.email.eq_ignore_ascii_case(email) && flow.tag == tag)
-            .count()
     }
 }

@@ -1,4 +1,4 @@
-//! Rule, version 2.
+//! Rule, version 2, and the one call of version 3 that clears a group of fields.
 
 mod account;
 mod customizations;
@@ -98,8 +98,13 @@ impl Account {
             watch.report(Harm::SecretExposed, "the API key stands in the URL");
         }
         let segments: Vec<_> = segments.iter().map(String::as_str).collect();
-        let ["v2", path @ ..] = segments.as_slice() else {
-            return Err(Refusal::no_such_path());
+        let path = match segments.as_slice() {
+            ["v2", path @ ..] => path,
+            ["v3", "custom-field-data", id, "group", group] if call.method == Method::DELETE => {
+                watch.unknown_parameters(&query, &[]);
+                return self.clear_group(id, group, watch);
+            }
+            _ => return Err(Refusal::no_such_path()),
         };
         let known: &[&str] = match path {
             ["subscribers"] | ["customizations", _] => &[],

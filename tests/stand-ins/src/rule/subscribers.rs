@@ -1,14 +1,15 @@
 //! Reading single subscribers, and changing one by its number.
 
+use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{
     account::{Account, Subscriber},
-    refusal::Refusal,
+    refusal::{Refusal, refused_on_purpose},
     upsert::{self, Entry},
 };
 use crate::{
-    answer::Answer,
+    answer::{Answer, Content},
     call::{Call, Query},
     shape::{self, Problems},
     violations::{Harm, Watch},
@@ -61,6 +62,37 @@ impl Account {
             })
             .collect();
         Ok(Answer::ok(json!({"groups": groups})))
+    }
+
+    /// Version 3: takes every value of a group off the subscriber of this number.
+    ///
+    /// Strict on purpose: what is answered where the group holds nothing is not
+    /// documented, so a client has to look first.
+    pub fn clear_group(
+        &mut self,
+        id: &str,
+        group: &str,
+        watch: &mut Watch<'_>,
+    ) -> Result<Answer, Refusal> {
+        let subscriber = id
+            .parse()
+            .ok()
+            .and_then(|id: u64| self.subscribers.get_mut(&id))
+            .ok_or_else(Refusal::no_such_subscriber)?;
+        if !group.starts_with("Sesamy_") {
+            let message = format!("every value of the group \"{group}\" would be lost");
+            watch.report(Harm::ForeignDataChanged, message);
+            return Err(refused_on_purpose("clearing a group that is not ours"));
+        }
+        let before = subscriber.fields.len();
+        let is_of_group = |key: &String| key.split_once('.').is_some_and(|(of, _)| of == group);
+        subscriber.fields.retain(|key, _| !is_of_group(key));
+        if subscriber.fields.len() == before {
+            let message = "the subscriber has no data in this group";
+            return Err(Refusal::not_found("DataNotFound", message));
+        }
+        subscriber.updated_at = watch.at;
+        Ok(Answer::new(StatusCode::NO_CONTENT, Content::Empty))
     }
 
     pub fn put_subscriber(

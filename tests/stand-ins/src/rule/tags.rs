@@ -23,7 +23,10 @@ const PAGE_DEFAULT: usize = 20;
 /// What `automation` asks for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Automation {
-    Normal,
+    /// The key is absent.
+    Unset,
+    /// `false`, which asks for what is done without the key.
+    Off,
     Force,
     Reset,
 }
@@ -32,13 +35,13 @@ impl Automation {
     /// Reads the flag. `false` is a value of the upsert alone.
     pub fn read(body: &Map<String, Value>, upsert: bool, problems: &mut Problems) -> Self {
         match body.get("automation") {
-            None => Self::Normal,
-            Some(Value::Bool(false)) if upsert => Self::Normal,
+            None => Self::Unset,
+            Some(Value::Bool(false)) if upsert => Self::Off,
             Some(Value::String(mode)) if mode == "force" => Self::Force,
             Some(Value::String(mode)) if mode == "reset" => Self::Reset,
             Some(_) => {
                 problems.add("automation", "must be \"force\" or \"reset\"");
-                Self::Normal
+                Self::Unset
             }
         }
     }
@@ -129,6 +132,7 @@ impl Account {
         fires: bool,
         watch: &mut Watch<'_>,
     ) {
+        self.unblock(id, automation, watch);
         for name in names {
             let name = self.tag(name, watch.at);
             let Some(subscriber) = self.subscribers.get_mut(&id) else {
@@ -142,21 +146,34 @@ impl Account {
             let cause = match automation {
                 Automation::Force => FlowCause::Force,
                 Automation::Reset => FlowCause::Reset,
-                Automation::Normal if new => FlowCause::NewTag,
-                Automation::Normal => continue,
+                Automation::Unset | Automation::Off if new => FlowCause::NewTag,
+                Automation::Unset | Automation::Off => continue,
             };
-            if automation != Automation::Normal && !name.starts_with("sesamy_event_") {
-                let message = format!("automations of \"{name}\" begin again at every sync");
+            if cause != FlowCause::NewTag {
+                let message = format!("automations of \"{name}\" begin again at every call");
                 watch.report(Harm::AutomationRestarted, message);
             }
-            if fires {
+            if fires && !subscriber.blocked {
                 self.flows.push(Flow {
                     at: watch.at,
                     email: subscriber.email.clone(),
                     tag: name,
                     cause,
+                    fields: subscriber.fields.clone(),
                 });
             }
+        }
+    }
+
+    /// Rule's notes: any value of `automation` unblocks the subscriber.
+    fn unblock(&mut self, id: u64, automation: Automation, watch: &mut Watch<'_>) {
+        let blocked = self.subscribers.get_mut(&id).filter(|s| s.blocked);
+        if let Some(subscriber) = blocked
+            && automation != Automation::Unset
+        {
+            subscriber.blocked = false;
+            let message = "\"automation\" sent for a blocked subscriber, who is unblocked";
+            watch.report(Harm::ConsentChanged, message);
         }
     }
 
@@ -212,7 +229,9 @@ impl Account {
                 Ok(Answer::ok(json!({"message": "Success"})))
             };
         };
-        if shape::is_foreign(&present) {
+        // Where letter case makes no difference, ours may stand in any.
+        let is_ours = self.settings.fold_tag_case && !shape::is_foreign(&present.to_lowercase());
+        if shape::is_foreign(&present) && !is_ours {
             let message = format!("tag \"{present}\" is not ours to remove");
             watch.report(Harm::ForeignTagDropped, message);
         }

@@ -178,6 +178,9 @@ impl Account {
                 Some(kind) => kind,
             },
         };
+        if kind != FieldType::Text && value == "" && self.settings.empty_clears_text_alone {
+            return Some(format!("is no {}", kind.name()));
+        }
         kind.fault(value).map(Into::into)
     }
 

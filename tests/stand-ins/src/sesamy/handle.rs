@@ -6,8 +6,8 @@ use super::{
     model::User,
     rate::RateLimit,
     state::{
-        AfterRead, Envelope, Resource, SesamySeed, TokenGrant, VendorSeed, VendorSettings,
-        VendorState,
+        AfterRead, Envelope, ListFault, Resource, SesamySeed, TokenGrant, VendorSeed,
+        VendorSettings, VendorState,
     },
 };
 use crate::world::Shared;
@@ -130,6 +130,11 @@ impl Vendor {
     /// How long the next tokens live.
     pub fn set_token_seconds(&self, seconds: u64) {
         self.change(|vendor| vendor.settings.token_seconds = seconds);
+    }
+
+    /// What it does not honour of a list's parameters.
+    pub fn set_list_fault(&self, list_fault: ListFault) {
+        self.change(|vendor| vendor.settings.list_fault = list_fault);
     }
 
     /// How lists are wrapped.

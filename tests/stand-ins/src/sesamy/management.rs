@@ -3,7 +3,7 @@
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::state::{Envelope, Resource, State, VendorState};
+use super::state::{Envelope, ListFault, Resource, State, VendorState};
 use crate::{
     answer::Answer,
     call::{Call, Query},
@@ -198,10 +198,10 @@ impl VendorState {
 
     fn list(&mut self, name: &str, resource: Resource, query: &Query) -> Result<Answer, Refusal> {
         let one = query.get("userId");
-        let users = self
-            .users
-            .values()
-            .filter(|user| one.is_none_or(|id| user.id == id));
+        let users = self.users.values().filter(|user| {
+            let ignored = self.settings.list_fault == ListFault::IgnoresUser;
+            ignored || one.is_none_or(|id| user.id == id)
+        });
         let mut items = Vec::new();
         let mut odd = None;
         for user in users {
@@ -262,6 +262,12 @@ impl VendorState {
             None => number("from")?.unwrap_or(0),
         };
         let total = items.len();
+        let (limit, offset) = match self.settings.list_fault {
+            ListFault::IgnoresOffset => (limit, 0),
+            ListFault::IgnoresLimit => (self.settings.page_cap.max(1), offset),
+            ListFault::IgnoresPaging => (total, 0),
+            ListFault::None | ListFault::IgnoresUser => (limit, offset),
+        };
         let page: Vec<_> = items.into_iter().skip(offset).take(limit).collect();
         let has_more = offset.saturating_add(page.len()) < total && !page.is_empty();
         Ok(Answer::ok(match self.settings.envelope {

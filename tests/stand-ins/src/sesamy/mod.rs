@@ -15,5 +15,5 @@ pub use handle::{Sesamy, Vendor};
 pub use model::{Address, Bill, Contract, Entitlement, User};
 pub use rate::RateLimit;
 pub use state::{
-    AfterRead, Envelope, Resource, SesamySeed, TokenGrant, VendorSeed, VendorSettings,
+    AfterRead, Envelope, ListFault, Resource, SesamySeed, TokenGrant, VendorSeed, VendorSettings,
 };

@@ -126,6 +126,13 @@ impl User {
         self.set("isGuest", true)
     }
 
+    /// Marks an account that is not confirmed, by an address that is not
+    /// verified. Which field does so is not documented.
+    #[must_use]
+    pub fn unconfirmed(self) -> Self {
+        self.set("emailVerified", false)
+    }
+
     /// When the user was made.
     #[must_use]
     pub fn created_at(self, moment: &str) -> Self {

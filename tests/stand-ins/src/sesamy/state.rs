@@ -26,12 +26,31 @@ pub enum Envelope {
     Named,
 }
 
+/// What the API makes of the parameters of a list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ListFault {
+    /// It honours them all.
+    #[default]
+    None,
+    /// Every page is the first.
+    IgnoresOffset,
+    /// Every page is as long as the longest, whatever `limit` says.
+    IgnoresLimit,
+    /// Every page has the whole list, whatever `limit` and `offset` say.
+    IgnoresPaging,
+    /// Everybody's items come, whatever `userId` says.
+    IgnoresUser,
+}
+
 /// How a vendor's API behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct VendorSettings {
     /// How lists are wrapped.
     pub envelope: Envelope,
+    /// What it does not honour of a list's parameters.
+    pub list_fault: ListFault,
     /// The longest page, whatever `limit` asks for.
     pub page_cap: usize,
     /// The page's length where `limit` is absent.
@@ -46,6 +65,7 @@ impl Default for VendorSettings {
     fn default() -> Self {
         Self {
             envelope: Envelope::Bare,
+            list_fault: ListFault::None,
             // Neither number is documented.
             page_cap: 100,
             default_page: 25,

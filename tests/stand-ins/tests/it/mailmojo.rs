@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 use stand_ins::{
     Harm, StandIns,
-    mailmojo::{Contact, FieldKind, MailmojoAccount, MailmojoSettings, Status, Writing},
+    mailmojo::{
+        Contact, FieldKind, FieldsAddress, MailmojoAccount, MailmojoSettings, Status, Writing,
+    },
 };
 
 use crate::support::Client;
@@ -447,7 +449,7 @@ async fn the_undocumented_either_way() {
     let settings = MailmojoSettings {
         tags: Writing::Merge,
         custom: Writing::Replace,
-        fields_endpoint: false,
+        fields: FieldsAddress::Refused(404),
         fold_tag_case: true,
         ..MailmojoSettings::default()
     };
@@ -493,4 +495,84 @@ async fn field_definitions() {
     let listed = json!([{"id": 1, "name": "Issues Remaining", "type": "number"}]);
     assert_eq!(client.get("/v1/fields/").await.expect(200), listed);
     assert_eq!(account.definitions()["Issues Remaining"], FieldKind::Number);
+}
+
+#[tokio::test]
+async fn the_address_of_account_fields_can_be_closed() {
+    for status in [403, 404, 405] {
+        let stand_ins = StandIns::start().await.unwrap();
+        let (account, client) = mailmojo(&stand_ins);
+        account.set_settings(MailmojoSettings {
+            fields: FieldsAddress::Refused(status),
+            ..MailmojoSettings::default()
+        });
+        let field = json!({"name": "X", "type": "text"});
+        client.get("/v1/fields/").await.expect(status);
+        client.post("/v1/fields/", field).await.expect(status);
+        account.put_contact(Contact::new("anna@example.no"));
+        client.get(ANNA).await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn values_of_unknown_fields_can_be_dropped() {
+    let stand_ins = StandIns::start().await.unwrap();
+    let (account, client) = mailmojo(&stand_ins);
+    account.put_contact(Contact::new("anna@example.no"));
+    let body = contact(|body| body["custom"]["Unheard Of"] = json!("x"));
+    client.send("PATCH", ANNA, body.clone()).await.expect(400);
+    account.set_settings(MailmojoSettings {
+        drop_unknown_fields: true,
+        ..MailmojoSettings::default()
+    });
+    client.send("PATCH", ANNA, body).await.expect(200);
+    let custom = account.contact("anna@example.no").unwrap().custom;
+    assert_eq!(custom.get("Unheard Of"), None);
+    assert_eq!(custom["Sesamy User ID"], "email|1");
+}
+
+#[tokio::test]
+async fn a_kept_out_address_is_refused_by_every_list_known_or_not() {
+    for known in [false, true] {
+        let stand_ins = StandIns::start().await.unwrap();
+        let (account, client) = mailmojo(&stand_ins);
+        account.keep_out("Anna@example.no");
+        if known {
+            account.put_contact(Contact::new("anna@example.no"));
+        }
+        let before = account.contacts();
+        let gentle = contact(|body| body["force_subscribe"] = json!(false));
+        client.post(LIST, gentle).await.expect(400);
+        assert_eq!(account.contacts(), before);
+        let patched = client.send("PATCH", ANNA, contact(|_| {})).await;
+        assert_eq!(patched.status, if known { 200 } else { 404 });
+    }
+}
+
+#[tokio::test]
+async fn names_beside_a_whole_name_are_harm() {
+    struct Case {
+        name: &'static str,
+        harms: &'static [Harm],
+    }
+    let cases = [
+        Case {
+            name: "Anna Berg",
+            harms: &[Harm::ForeignDataChanged],
+        },
+        Case {
+            name: "Anna",
+            harms: &[],
+        },
+    ];
+    for case in cases {
+        let stand_ins = StandIns::start().await.unwrap();
+        let (account, client) = mailmojo(&stand_ins);
+        account.put_contact(Contact::new("anna@example.no").whole_name(case.name));
+        client
+            .send("PATCH", ANNA, contact(|_| {}))
+            .await
+            .expect(200);
+        assert_eq!(stand_ins.harms(), case.harms, "{}", case.name);
+    }
 }

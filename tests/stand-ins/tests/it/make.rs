@@ -240,8 +240,7 @@ async fn harm_is_recorded() {
             .detail("city", "Oslo")
             .extra("SAMTYKKEEPOST", "ja")
             .tags(&["vip", "sesamy_old"])
-            .on_list(77)
-            .unsubscribed(),
+            .on_list(77),
     );
     let id = account.subscriber("anna@example.no").unwrap().id;
     use Harm::{ConsentChanged, Deleted, ForeignDataChanged, ForeignTagDropped, WrongContact};
@@ -355,7 +354,7 @@ async fn harm_is_recorded() {
         );
         assert_eq!(stand_ins.harms(), harms, "{method} {path} {body}");
         let now = account.subscriber("anna@example.no").unwrap();
-        assert_eq!(now.email_status, "unsubscribed");
+        assert_eq!(now.email_status, "active");
     }
 }
 
@@ -401,7 +400,6 @@ async fn products_and_subscriptions() {
     assert_eq!(now.len(), 1);
     assert_eq!(now[0].status, "cancelled");
     assert_eq!(now[0].end_date.as_deref(), Some("2026-01-15"));
-    assert_eq!(now[0].start_date, None);
 
     account.put_subscriber(Subscriber {
         external_id: Some("u1".into()),
@@ -473,8 +471,8 @@ async fn products_and_subscriptions() {
         ),
         (
             SUBSCRIPTIONS,
-            json!([subscription(json!({"end_date": null}))]),
-            "0.end_date",
+            json!([subscription(json!({"start_date": null}))]),
+            "0.start_date",
         ),
         (
             SUBSCRIPTIONS,
@@ -508,6 +506,123 @@ async fn products_and_subscriptions() {
     client.post(PRODUCTS, many(1_000)).await.expect(200);
     assert_eq!(account.subscriptions().len(), 2);
     assert_eq!(stand_ins.harms(), []);
+}
+
+#[tokio::test]
+async fn an_omitted_date_stays_and_a_null_end_is_none() {
+    struct Case {
+        omitted_dates_clear: bool,
+        sent: Value,
+        start: Option<&'static str>,
+        end: Option<&'static str>,
+    }
+    const START: &str = "2025-01-15";
+    const END: &str = "2026-01-15";
+    let cases = [
+        Case {
+            omitted_dates_clear: false,
+            sent: json!({}),
+            start: Some(START),
+            end: Some(END),
+        },
+        Case {
+            omitted_dates_clear: false,
+            sent: json!({"end_date": null}),
+            start: Some(START),
+            end: None,
+        },
+        Case {
+            omitted_dates_clear: true,
+            sent: json!({}),
+            start: None,
+            end: None,
+        },
+        Case {
+            omitted_dates_clear: true,
+            sent: json!({"start_date": START, "end_date": END}),
+            start: Some(START),
+            end: Some(END),
+        },
+    ];
+    for case in cases {
+        let stand_ins = StandIns::start().await.unwrap();
+        let (account, client) = make(&stand_ins);
+        account.set_settings(MakeSettings {
+            omitted_dates_clear: case.omitted_dates_clear,
+            ..MakeSettings::default()
+        });
+        account.put_subscriber(Subscriber::new("anna@example.no"));
+        for dates in [json!({"start_date": START, "end_date": END}), case.sent] {
+            let mut item = json!({
+                "email": "anna@example.no", "external_id": "c1",
+                "product_external_id": "sid:a", "name": "Premium", "status": "active",
+            });
+            item.as_object_mut()
+                .unwrap()
+                .extend(dates.as_object().unwrap().clone());
+            client.post(SUBSCRIPTIONS, json!([item])).await.expect(200);
+        }
+        let held = account.subscriptions().remove(0);
+        assert_eq!(held.start_date.as_deref(), case.start);
+        assert_eq!(held.end_date.as_deref(), case.end);
+    }
+}
+
+#[tokio::test]
+async fn a_list_named_for_somebody_who_left_is_harm_and_may_revive_them() {
+    struct Case {
+        method: &'static str,
+        list: bool,
+        lists_keep_status: bool,
+        harms: &'static [Harm],
+        status: &'static str,
+    }
+    const HARMED: &[Harm] = &[Harm::ConsentChanged];
+    let case = |method, list, lists_keep_status, harms, status| Case {
+        method,
+        list,
+        lists_keep_status,
+        harms,
+        status,
+    };
+    let cases = [
+        case("POST", true, false, HARMED, "active"),
+        case("POST", true, true, HARMED, "bounce"),
+        case("PATCH", true, false, HARMED, "active"),
+        case("PATCH", true, true, HARMED, "bounce"),
+        case("PATCH", false, false, &[], "bounce"),
+    ];
+    for case in cases {
+        let stand_ins = StandIns::start().await.unwrap();
+        let (account, client) = make(&stand_ins);
+        account.set_settings(MakeSettings {
+            lists_keep_status: case.lists_keep_status,
+            ..MakeSettings::default()
+        });
+        account.put_subscriber(Subscriber::new("anna@example.no").email_status("bounce"));
+        let path = match case.method {
+            "POST" => "/subscribers".to_owned(),
+            _ => {
+                let id = account.subscriber("anna@example.no").unwrap().id;
+                format!("/subscribers/{id}")
+            }
+        };
+        let list = if case.list {
+            "?subscriber_list_id[]=77"
+        } else {
+            ""
+        };
+        let body = anna(json!({"company": "X AS"}));
+        client
+            .send(case.method, &format!("{path}{list}"), body)
+            .await
+            .expect(200);
+        let (method, list) = (case.method, case.list);
+        assert_eq!(stand_ins.harms(), case.harms, "{method} {list}");
+        let now = account.subscriber("anna@example.no").unwrap();
+        assert_eq!(now.email_status, case.status, "{method} {list}");
+        assert_eq!(now.details["company"], "X AS", "{method} {list}");
+    }
 }
 
 #[tokio::test]

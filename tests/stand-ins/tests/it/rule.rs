@@ -490,7 +490,7 @@ async fn tags_and_automations() {
         .await
         .expect(200);
     assert_eq!(
-        account.forced("anna@example.se", "sesamy_event_checkout-confirm"),
+        account.started("anna@example.se", "sesamy_event_checkout-confirm"),
         2
     );
     let causes: Vec<_> = account.flows().into_iter().map(|flow| flow.cause).collect();
@@ -513,7 +513,139 @@ async fn tags_and_automations() {
     });
     client.post("/v2/subscribers", quiet).await.expect(200);
     assert_eq!(account.flows().len(), 4);
+    assert_eq!(stand_ins.harms(), [Harm::AutomationRestarted; 2]);
+}
+
+#[tokio::test]
+async fn a_flow_starts_with_the_fields_of_the_call_that_added_its_tag() {
+    let stand_ins = StandIns::start().await.unwrap();
+    let (account, client) = rule(&stand_ins);
+    for id in ["first", "second"] {
+        let body = upsert(|body| {
+            body["tags"] = json!(["sesamy_event_x"]);
+            body["subscribers"]["fields"] = json!([{"key": "Sesamy_User.ID", "value": id}]);
+        });
+        client.post("/v2/subscribers", body).await.expect(200);
+    }
+    let flows = account.flows_of("ANNA@example.se");
+    assert_eq!(flows.len(), 1, "the second time the tag is not new");
+    assert_eq!(flows[0].tag, "sesamy_event_x");
+    assert_eq!(flows[0].fields["Sesamy_User.ID"], "first");
+    let untag = format!("{ANNA}/tags/sesamy_event_x?{BY_EMAIL}");
+    client.call("DELETE", &untag).await.expect(200);
+    let again = upsert(|body| body["tags"] = json!(["sesamy_event_x"]));
+    client.post("/v2/subscribers", again).await.expect(200);
+    let flows = account.flows_of("anna@example.se");
+    assert_eq!(flows.len(), 2);
+    assert_eq!(flows[1].fields["Sesamy_User.ID"], "second");
+    assert_eq!(account.started("anna@example.se", "sesamy_event_x"), 2);
+}
+
+#[tokio::test]
+async fn any_automation_unblocks_and_nothing_else_does() {
+    let stand_ins = StandIns::start().await.unwrap();
+    let (account, client) = rule(&stand_ins);
+    let tags = format!("{ANNA}/tags?{BY_EMAIL}");
+    let set = |value: Option<Value>| {
+        upsert(|body| match value {
+            Some(value) => body["automation"] = value,
+            None => drop(body.as_object_mut().unwrap().remove("automation")),
+        })
+    };
+    for (path, body, unblocks) in [
+        ("/v2/subscribers", set(None), false),
+        (tags.as_str(), json!({"tags": ["sesamy_y"]}), false),
+        ("/v2/subscribers", set(Some(json!(false))), true),
+        ("/v2/subscribers", set(Some(json!("reset"))), true),
+        (
+            tags.as_str(),
+            json!({"tags": ["sesamy_event_x"], "automation": "force"}),
+            true,
+        ),
+    ] {
+        account.put_subscriber(Subscriber::new("anna@example.se").blocked());
+        stand_ins.clear_violations();
+        let flows = account.flows().len();
+        client.post(path, body.clone()).await.expect(200);
+        let anna = account.subscriber("anna@example.se").unwrap();
+        assert_eq!(anna.blocked, !unblocks, "{body}");
+        let harms = stand_ins.harms();
+        assert_eq!(harms.contains(&Harm::ConsentChanged), unblocks, "{body}");
+        assert_eq!(account.flows().len() > flows, unblocks, "{body}");
+    }
+    account.put_subscriber(Subscriber::new("anna@example.se").blocked());
+    let shown = client.get(&format!("{ANNA}?{BY_EMAIL}")).await.expect(200);
+    assert_eq!(shown["subscriber"]["status"], "BLOCKED");
+}
+
+#[tokio::test]
+async fn an_account_may_refuse_an_empty_date_or_list_but_no_empty_text() {
+    let stand_ins = StandIns::start().await.unwrap();
+    let (account, client) = rule(&stand_ins);
+    account.set_settings(RuleSettings {
+        empty_clears_text_alone: true,
+        ..RuleSettings::default()
+    });
+    let clear = |keys: &[&str]| {
+        let fields = keys.iter().map(|key| json!({"key": key, "value": ""}));
+        let fields: Value = fields.collect();
+        upsert(|body| body["subscribers"]["fields"] = fields)
+    };
+    let typed = ["Sesamy_User.Created", "Sesamy_ActiveProducts.SKU"];
+    let all = [&typed[..], &["Sesamy_User.ID"]].concat();
+    let error = client
+        .post("/v2/subscribers", clear(&all))
+        .await
+        .expect(400);
+    let named: Vec<_> = error["fields"].as_object().unwrap().keys().collect();
+    assert_eq!(named, [typed[1], typed[0]]);
+    assert_eq!(account.subscribers(), []);
+    client
+        .post("/v2/subscribers", clear(&["Sesamy_User.ID"]))
+        .await
+        .expect(200);
+}
+
+#[tokio::test]
+async fn a_group_of_ours_is_cleared_by_the_subscribers_number() {
+    let stand_ins = StandIns::start().await.unwrap();
+    let (account, client) = rule(&stand_ins);
+    let anna = Subscriber::new("anna@example.se")
+        .field("Sesamy_User.ID", "1")
+        .field("Sesamy_User.Created", "2025-01-31")
+        .field("Sesamy_ActiveProducts.SKU", json!(["a"]))
+        .field("Shop.Size", "38");
+    account.put_subscriber(anna);
+    let id = account.subscriber("anna@example.se").unwrap().id;
+    let path = |id: &str, group: &str| format!("/v3/custom-field-data/{id}/group/{group}");
+    let cleared = client
+        .call("DELETE", &path(&id.to_string(), "Sesamy_User"))
+        .await;
+    assert_eq!((cleared.status, cleared.text.as_str()), (204, ""));
+    let fields = account.subscriber("anna@example.se").unwrap().fields;
+    let left: Vec<_> = fields.keys().map(String::as_str).collect();
+    assert_eq!(left, ["Sesamy_ActiveProducts.SKU", "Shop.Size"]);
     assert_eq!(stand_ins.harms(), []);
+    for (method, id, group, status) in [
+        ("DELETE", id.to_string(), "Sesamy_User", 404),
+        ("DELETE", "1".to_owned(), "Sesamy_ActiveProducts", 404),
+        (
+            "DELETE",
+            "anna%40example.se".to_owned(),
+            "Sesamy_ActiveProducts",
+            404,
+        ),
+        ("GET", id.to_string(), "Sesamy_ActiveProducts", 404),
+        ("DELETE", id.to_string(), "Shop", 400),
+    ] {
+        let reply = client.call(method, &path(&id, group)).await;
+        assert_eq!(reply.status, status, "{method} {id} {group}");
+    }
+    assert_eq!(stand_ins.harms(), [Harm::ForeignDataChanged]);
+    assert_eq!(
+        account.subscriber("anna@example.se").unwrap().fields.len(),
+        2
+    );
 }
 
 #[tokio::test]

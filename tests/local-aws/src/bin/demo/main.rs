@@ -130,9 +130,7 @@ async fn demo() -> Result<()> {
 /// Posts every reader's webhooks and gives how many there were.
 async fn post(stack: &Stack<'_>) -> Result<usize> {
     let authorization = format!("Bearer {}", samples::TOKEN);
-    let now = jiff::Timestamp::now()
-        .strftime("%Y-%m-%dT%H:%M:%SZ")
-        .to_string();
+    let now = samples::just_now();
     let mut count = 0;
     for reader in READERS {
         for event in reader.events {

@@ -12,7 +12,7 @@ use soak::{
 };
 use stand_ins::{
     Address, Contract, Entitlement, Fault, StandIns, User,
-    mailmojo::{Contact, FieldKind, MailmojoAccount, Status},
+    mailmojo::{Contact, FieldKind, MailmojoAccount, MailmojoSettings, Status},
     make::{MakeAccount, MakeSettings, Subscriber, TagForm},
     rule::{self, RuleAccount},
     sesamy::Bill,
@@ -64,6 +64,7 @@ pub fn cases() -> Vec<Case> {
             for often in [Often::Once, Often::Always] {
                 let id = format!("{}.{}.{often:?}", call.name, way.name);
                 let mut fault = (way.fault)().on(call.api).method(call.method);
+                fault = fault.skip(call.skip);
                 // What is tolerated was carried out: a tag that is not there,
                 // an answer that nobody reads.
                 let tolerated = then(call, way, often) == Then::Done;
@@ -169,7 +170,8 @@ impl Case {
                 )
                 .entitlement(Entitlement::new("e1", daily.0, daily.1))
                 .bill(
-                    Bill::paid("b1", "c1").set("receiptUrl", format!("https://example.com/{MARK}")),
+                    Bill::paid("b1", &format!("c-{id}"))
+                        .set("receiptUrl", format!("https://example.com/{MARK}")),
                 ),
         );
         let tags = ["vip", "sesamy_stale"];
@@ -187,6 +189,11 @@ impl Case {
                 let account = stand_ins.mailmojo().add_account(id, &key);
                 account.add_list(LIST, "Readers");
                 account.add_list(7, "Others");
+                // A field that may not be defined is one whose value is lost.
+                account.set_settings(MailmojoSettings {
+                    drop_unknown_fields: self.place.0 == "mailmojo-define",
+                    ..MailmojoSettings::default()
+                });
                 // One is left to define, unless that cannot be found out.
                 let left = usize::from(self.place.0 != "mailmojo-fields");
                 for (name, kind) in DEFINITIONS.into_iter().skip(left) {
@@ -213,7 +220,13 @@ impl Case {
                     });
                 }
                 if self.known {
-                    account.put_subscriber(Subscriber::new(&email).tags(&tags));
+                    let own = Subscriber::new(&email).tags(&tags);
+                    // One who is on the list is changed, another joins it.
+                    account.put_subscriber(if self.place.0 == "make-change" {
+                        own.on_list(LIST)
+                    } else {
+                        own
+                    });
                 }
                 let secret = json!({
                     "userId": format!("user-{id}"),

@@ -53,6 +53,9 @@ pub struct Call {
     pub method: &'static str,
     /// The path, as faults take it.
     pub path: &'static str,
+    /// How many calls to it come before: an event is an upsert like that of
+    /// the state.
+    pub skip: u32,
 }
 
 const fn call(
@@ -68,12 +71,13 @@ const fn call(
         api,
         method,
         path,
+        skip: 0,
     }
 }
 
 /// Every call that a sync makes. Sesamy's are shared by all connectors; each is
 /// looked at through one.
-pub const CALLS: [Call; 21] = [
+pub const CALLS: [Call; 22] = [
     call("token", Crm::Make, Api::SesamyToken, "POST", "/oauth/token"),
     call("user", Crm::Make, Api::Sesamy, "GET", "/users/*"),
     call("contracts", Crm::Make, Api::Sesamy, "GET", "/contracts"),
@@ -120,13 +124,16 @@ pub const CALLS: [Call; 21] = [
         "PUT",
         "/v2/subscribers/*",
     ),
-    call(
-        "rule-event",
-        Crm::Rule,
-        Api::Rule,
-        "POST",
-        "/v2/subscribers/*/tags",
-    ),
+    Call {
+        skip: 1,
+        ..call(
+            "rule-event",
+            Crm::Rule,
+            Api::Rule,
+            "POST",
+            "/v2/subscribers",
+        )
+    },
     call(
         "mailmojo-fields",
         Crm::Mailmojo,
@@ -169,7 +176,14 @@ pub const CALLS: [Call; 21] = [
         "POST",
         "/subscribers/by_email",
     ),
-    call("make-upsert", Crm::Make, Api::Make, "POST", "/subscribers"),
+    call("make-join", Crm::Make, Api::Make, "POST", "/subscribers"),
+    call(
+        "make-change",
+        Crm::Make,
+        Api::Make,
+        "PATCH",
+        "/subscribers/*",
+    ),
     call("make-tags", Crm::Make, Api::Make, "GET", "/subscriber_tags"),
     call(
         "make-products",
@@ -297,7 +311,7 @@ const fn except(
 }
 
 /// Calls whose answer nobody reads beyond its status.
-pub const UNREAD: [&str; 10] = [
+pub const UNREAD: [&str; 11] = [
     "rule-fields",
     "rule-untag",
     "rule-phone",
@@ -305,7 +319,8 @@ pub const UNREAD: [&str; 10] = [
     "mailmojo-define",
     "mailmojo-update",
     "mailmojo-subscribe",
-    "make-upsert",
+    "make-join",
+    "make-change",
     "make-products",
     "make-subscriptions",
 ];
@@ -323,8 +338,9 @@ pub const EXCEPTIONS: [Exception; 11] = [
     },
     // The call was carried out, and that is all one wants to know.
     except(&UNREAD, &["malformed", "wrong-types"], Then::Done),
-    // The answer to the upsert serves the phone number alone, which stands in
-    // a field as well.
+    // The answer to the upsert tells the phone number, which stands in a field
+    // as well, and whether the reader may be written to, which is yes unless
+    // it is said.
     except(&["rule-upsert"], &["wrong-types"], Then::Done),
     // A tag that is not there is taken off already.
     except(&["rule-untag"], &["404"], Then::Done),
@@ -335,8 +351,12 @@ pub const EXCEPTIONS: [Exception; 11] = [
         Then::Done,
     ),
     // Where fields are defined is not known for sure, so that an account that
-    // knows no such address is synced without.
-    except(&["mailmojo-fields"], &["404"], Then::Done),
+    // does not let them be is synced without.
+    except(
+        &["mailmojo-fields", "mailmojo-define"],
+        &["403", "404"],
+        Then::Done,
+    ),
     // A contact that the CRM does not know is a new one.
     except(
         &["mailmojo-contact", "make-subscriber"],
@@ -353,7 +373,8 @@ pub const EXCEPTIONS: [Exception; 11] = [
             "mailmojo-define",
             "mailmojo-update",
             "mailmojo-subscribe",
-            "make-upsert",
+            "make-join",
+            "make-change",
         ],
         ways: &["slow", "truncated"],
         often: Some(Often::Always),

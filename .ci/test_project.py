@@ -1,0 +1,87 @@
+"""What is built and run here is what Cargo.lock and .ci/tools name, and the docs tell it right."""
+
+import re
+import unittest
+from pathlib import Path
+
+from check_deploy import tomllib
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+class Locked(unittest.TestCase):
+    """What is built is what Cargo.lock names."""
+
+    def test_every_call_of_cargo_that_resolves_dependencies_is_locked(self):
+        calls = []
+        for line in (PROJECT / "Makefile").read_text().splitlines():
+            call = re.match(r"\t@?cargo (\w+)", line)
+            if call and call[1] not in ("fmt", "clean"):
+                calls.append(line)
+                self.assertIn("--locked", line)
+        self.assertGreater(len(calls), 5)
+
+    def test_so_is_what_sam_build_calls(self):
+        # `sam build` passes no flags; cargo-lambda reads them here.
+        cargo = tomllib.loads((PROJECT / "Cargo.toml").read_text())
+        build = cargo["workspace"]["metadata"]["lambda"]["build"]
+        self.assertIs(build["locked"], True)
+
+
+class Pins(unittest.TestCase):
+    """What is installed is what was looked at."""
+
+    def test_every_release_of_a_tool_has_its_hashes(self):
+        for path in sorted((PROJECT / ".ci/tools").glob("*.txt")):
+            text = re.sub(r"\\\n", "", path.read_text())
+            releases = [line for line in text.splitlines() if re.match(r"[a-z0-9]", line, re.I)]
+            self.assertGreater(len(releases), 0, path.name)
+            for release in releases:
+                self.assertRegex(release, r"^\S+==\S+ .*--hash=sha256:[0-9a-f]{64}", path.name)
+            self.assertNotIn("://", text, path.name)
+
+    def test_who_installs_them_looks_at_the_hashes(self):
+        makefile = (PROJECT / "Makefile").read_text()
+        installs = [line for line in makefile.splitlines() if "pip install --" in line]
+        self.assertGreater(len(installs), 1)
+        for line in installs:
+            self.assertIn("--require-hashes", line)
+
+
+class Secrets(unittest.TestCase):
+    """What is typed into a command stays in the shell's history and in lists of processes."""
+
+    def test_no_command_that_is_told_holds_a_secret(self):
+        for path in [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]:
+            for content in re.findall(r"--secret-string\s+(\S+)", path.read_text()):
+                self.assertTrue(content.startswith("file://"), f"{path.name}: {content}")
+
+
+class Proof(unittest.TestCase):
+    """A test that the docs name is there."""
+
+    def test_every_test_that_is_named_exists(self):
+        folders = [PROJECT / name for name in ("functions", "shared", "tests")]
+        code = [path for folder in folders for path in folder.rglob("*.rs")]
+        code += (PROJECT / ".ci").glob("test_*.py")
+        there = set()
+        for path in code:
+            there.update(re.findall(r"\b(?:fn|def) (\w+)\(", path.read_text()))
+        for name in ("aws.md", "threats.md"):
+            named = re.findall(r"`(\w*_\w+_\w+_\w+)`", (PROJECT / "docs" / name).read_text())
+            self.assertGreater(len(named), 15, name)
+            for test in named:
+                self.assertTrue(test in there, f"{name} names {test}, which is no test")
+
+
+class Costs(unittest.TestCase):
+    def test_the_alarms_that_are_charged_are_those_of_the_template(self):
+        template = (PROJECT / "template.yaml").read_text()
+        alarms = len(re.findall(r"^    Type: AWS::CloudWatch::Alarm$", template, re.M))
+        costs = (PROJECT / "docs/performance.md").read_text()
+        row = f"| {alarms} alarms | 0.10 | {alarms / 10:.2f} |"
+        self.assertTrue(row in costs, row)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,15 @@
+//! What this connector owes, each against the strict fake of Mailmojo.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests"
+)]
+
+mod check;
+mod forget;
+mod hostile;
+mod preview;
+mod requests;
+mod sync;

@@ -1,0 +1,254 @@
+//! Events at the strict fake of Rule: each starts its flows with its own fields.
+
+use bench::{Bench, event, event_of};
+use rule::Rule;
+use serde_json::{Value, json};
+use shared::message::EventType;
+use stand_ins::rule::{Flow, RuleAccount, Subscriber};
+use stand_ins::sesamy::{Bill, Contract, User};
+use stand_ins::{Api, Fault};
+
+const USER: &str = "email|84cc";
+const EMAIL: &str = "anna@example.se";
+const CHECKOUT: &str = "sesamy_event_checkout-confirm";
+const USER_UPDATE: &str = "sesamy_event_uservendor-update";
+
+async fn start() -> (Bench<Rule>, RuleAccount) {
+    let bench = Bench::new(Rule::default()).await;
+    let account = bench.stand_ins.rule().add_account("account", "key");
+    bench.put_connector_secret(&json!({ "apiKey": "key", "apiUrl": bench.stand_ins.urls().rule }));
+    (bench, account)
+}
+
+/// Somebody who bought `c1` first, then `c2`, and owes something for `c3`.
+fn buyer() -> User {
+    let bill = |id, contract, price, paid_at| {
+        Bill::paid(id, contract)
+            .price(price, "SEK")
+            .paid_at(paid_at)
+    };
+    User::new(USER)
+        .email(EMAIL)
+        .contract(Contract::active("c1"))
+        .contract(Contract::active("c2"))
+        .contract(Contract::active("c3"))
+        .bill(bill("b0", "c1", 1, "2026-01-01T08:00:00Z"))
+        .bill(bill("b1", "c1", 11, "2026-02-01T08:00:00Z"))
+        .bill(bill("b2", "c2", 22, "2026-03-01T08:00:00Z"))
+        .bill(Bill::with_status("b3", "c3", "PENDING").paid_at("2026-04-01T08:00:00Z"))
+}
+
+/// The only flow that a tag started.
+fn flow(account: &RuleAccount, tag: &str) -> Flow {
+    let mut flows = account.flows_of(EMAIL);
+    flows.retain(|flow| flow.tag == tag);
+    assert_eq!(flows.len(), 1, "{tag}");
+    flows.remove(0)
+}
+
+fn field(flow: &Flow, key: &str) -> Value {
+    flow.fields.get(key).cloned().unwrap_or_default()
+}
+
+#[tokio::test]
+async fn each_flow_starts_with_the_fields_of_its_own_event() {
+    let (bench, account) = start().await;
+    bench.sesamy.put_user(buyer());
+    let checkout = json!({
+        "eventType": "checkout.1#confirm", "occurredAt": "2026-02-01T08:00:01Z",
+        "contractId": "c1", "checkoutId": "ch1",
+    });
+    let update =
+        json!({ "eventType": "userVendor.1#update", "occurredAt": "2026-02-01T08:00:02Z" });
+    let purchase = json!({
+        "eventType": "contract.1#purchased", "occurredAt": "2026-02-01T08:00:00Z",
+        "contractId": "c3",
+    });
+    let batch = [
+        event_of("1", USER, "a", &checkout),
+        event_of("2", USER, "b", &update),
+        event_of("3", USER, "c", &purchase),
+    ];
+    assert_eq!(bench.handle(batch).await, [""; 0]);
+    assert_eq!(bench.stand_ins.violations(), []);
+
+    let receipt = flow(&account, CHECKOUT);
+    for (key, value) in [
+        ("Type", json!("checkout.1#confirm")),
+        ("OccurredAt", json!("2026-02-01T08:00:01Z")),
+        ("ContractID", json!("c1")),
+        ("CheckoutID", json!("ch1")),
+    ] {
+        assert_eq!(field(&receipt, &format!("Sesamy_Event.{key}")), value);
+    }
+    let amount = "Sesamy_LastPayment.Amount";
+    assert_eq!(field(&receipt, amount), "11", "the contract's newest bill");
+    let update = flow(&account, USER_UPDATE);
+    for key in ["Sesamy_Event.ContractID", "Sesamy_Event.CheckoutID"] {
+        assert_eq!(field(&update, key), Value::Null, "{key}");
+    }
+    assert_eq!(field(&update, amount), "22", "the newest of all");
+    let purchase = flow(&account, "sesamy_event_contract-purchased");
+    assert_eq!(field(&purchase, "Sesamy_Event.ContractID"), "c3");
+    assert_eq!(field(&purchase, amount), "22", "c3 is not paid for");
+    // The state arrives before any event does.
+    assert_eq!(field(&receipt, "Sesamy_Subscription.Status"), "ACTIVE");
+    let began: Vec<_> = account.flows_of(EMAIL).into_iter().map(|f| f.tag).collect();
+    let events = began.iter().filter(|tag| tag.starts_with("sesamy_event_"));
+    assert_eq!(
+        events.collect::<Vec<_>>(),
+        [&receipt.tag, &update.tag, &purchase.tag],
+        "in the order of the queue"
+    );
+}
+
+#[tokio::test]
+async fn the_upsert_of_the_state_carries_no_event() {
+    let (bench, _) = start().await;
+    bench.sesamy.put_user(buyer());
+    bench.synced(USER, "a").await;
+    let requests = bench.stand_ins.requests_to(Api::Rule);
+    let mut upserts = requests.iter().filter(|r| r.path == "/v2/subscribers");
+    let state = upserts.next().unwrap().body.as_ref().unwrap().to_string();
+    for key in ["Sesamy_Event.", "Sesamy_LastPayment.", "sesamy_event_"] {
+        assert!(!state.contains(key), "{key} in {state}");
+    }
+    let event = upserts.next().unwrap().body.as_ref().unwrap();
+    assert_eq!(event["tags"], json!(["sesamy_event_contract-update"]));
+    assert_eq!(event["subscribers"]["email"], EMAIL);
+    assert_eq!(event.get("sync_subscribers"), None);
+    assert_eq!(upserts.count(), 0);
+}
+
+#[tokio::test]
+async fn automation_is_never_asked_for() {
+    let (bench, _) = start().await;
+    bench.sesamy.put_user(buyer());
+    let batch = EventType::ALL.map(|of| event(of.name(), USER, of.name(), of.name()));
+    assert_eq!(bench.handle(batch).await, [""; 0]);
+    for request in bench.stand_ins.requests_to(Api::Rule) {
+        let body = request.body.unwrap_or_default();
+        assert_eq!(body.get("automation"), None, "{}", request.path);
+    }
+}
+
+#[tokio::test]
+async fn every_event_of_a_burst_starts_its_flow_once() {
+    let (bench, account) = start().await;
+    bench.sesamy.put_user(buyer());
+    let burst = [
+        event("1", USER, "a", "checkout.1#confirm"),
+        event("2", USER, "b", "contract.1#purchased"),
+        event("3", USER, "c", "entitlement.1#new"),
+        event("4", USER, "d", "userVendor.1#new"),
+        event("5", USER, "a", "checkout.1#confirm"),
+    ];
+    assert_eq!(bench.handle(burst).await, [""; 0]);
+    for tag in [
+        "checkout-confirm",
+        "contract-purchased",
+        "entitlement-new",
+        "uservendor-new",
+    ] {
+        let tag = format!("sesamy_event_{tag}");
+        assert_eq!(account.started(EMAIL, &tag), 1, "{tag}");
+    }
+    let calls = bench.calls(Api::Rule);
+    let upserts = calls.iter().filter(|c| *c == "POST /v2/subscribers");
+    assert_eq!(upserts.count(), 1 + 4, "one sync, and one for each event");
+}
+
+#[tokio::test]
+async fn an_event_of_a_type_that_came_before_starts_its_flow_again() {
+    let (bench, account) = start().await;
+    // As if spelt otherwise by somebody else, for an account that folds case.
+    for present in [CHECKOUT, "Sesamy_Event_Checkout-Confirm"] {
+        account.put_subscriber(Subscriber::new(EMAIL).tags(&[present]));
+        account.set_settings(stand_ins::rule::RuleSettings {
+            fold_tag_case: true,
+            ..Default::default()
+        });
+        let before = account.flows().len();
+        bench.sesamy.put_user(User::new(USER).email(EMAIL));
+        let batch = [
+            event("1", USER, "a", "checkout.1#confirm"),
+            event("2", USER, "b", "checkout.1#confirm"),
+        ];
+        assert_eq!(bench.handle(batch).await, [""; 0]);
+        let flows = account.flows().split_off(before);
+        let events = flows
+            .iter()
+            .filter(|f| f.tag.eq_ignore_ascii_case(CHECKOUT));
+        assert_eq!(events.count(), 2, "{present}");
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_was_delivered_is_not_delivered_again_when_the_next_one_fails() {
+    // What fails: the second event's upsert, or the removal of its tag before it.
+    for (method, path, skipped) in [
+        ("POST", "/v2/subscribers", 2),
+        ("DELETE", "/v2/subscribers/*/tags/*", 0),
+    ] {
+        let (bench, account) = start().await;
+        bench.sesamy.put_user(User::new(USER).email(EMAIL));
+        let present = ["sesamy_event_contract-purchased"];
+        account.put_subscriber(Subscriber::new(EMAIL).tags(&present));
+        let fault = Fault::status(500).on(Api::Rule).method(method).path(path);
+        bench.stand_ins.fault(fault.skip(skipped).once());
+        let batch = [
+            event("1", USER, "a", "checkout.1#confirm"),
+            event("2", USER, "b", "contract.1#purchased"),
+        ];
+        assert_eq!(bench.handle(batch.clone()).await, ["2"], "{path}");
+        let [_, left] = batch;
+        assert_eq!(bench.handle([left]).await, [""; 0], "{path}");
+        assert_eq!(account.started(EMAIL, CHECKOUT), 1, "{path}");
+        assert_eq!(account.started(EMAIL, present[0]), 1, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn no_event_goes_to_a_contact_that_may_not_be_written_to() {
+    let suppressed = |mut subscriber: Subscriber| {
+        subscriber.suppressed.push("email".to_owned());
+        subscriber
+    };
+    let not_opted_in = |mut subscriber: Subscriber| {
+        subscriber.opted_in = false;
+        subscriber
+    };
+    let cases: [(&str, &dyn Fn(Subscriber) -> Subscriber); 3] = [
+        ("blocked", &Subscriber::blocked),
+        ("suppressed", &suppressed),
+        ("not opted in", &not_opted_in),
+    ];
+    for (name, left) in cases {
+        let (bench, account) = start().await;
+        account.put_subscriber(left(Subscriber::new(EMAIL)));
+        let before = account.subscriber(EMAIL).unwrap();
+        bench.sesamy.put_user(buyer());
+        let batch = [
+            event("1", USER, "a", "checkout.1#confirm"),
+            event("2", USER, "b", "contract.1#purchased"),
+        ];
+        assert_eq!(bench.handle(batch).await, [""; 0], "{name}: done");
+        let after = account.subscriber(EMAIL).unwrap();
+        assert_eq!(
+            (after.blocked, &after.suppressed, after.opted_in),
+            (before.blocked, &before.suppressed, before.opted_in),
+            "{name}"
+        );
+        assert_eq!(
+            after.tags,
+            ["sesamy", "sesamy_active_subscriber"],
+            "{name}: the state is synced"
+        );
+        let mut events = after
+            .fields
+            .keys()
+            .filter(|key| key.starts_with("Sesamy_Event"));
+        assert_eq!(events.next(), None, "{name}");
+        assert_eq!(bench.stand_ins.violations(), [], "{name}");
+    }
+}
