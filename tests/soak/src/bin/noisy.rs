@@ -26,8 +26,11 @@ use tokio::time::{MissedTickBehavior, interval};
 /// How often something happens to a user of the other publisher.
 const EVERY: Duration = Duration::from_secs(3);
 
-/// For how long the CRMs are in trouble: a hundred events of the other publisher.
-const TROUBLE: Duration = Duration::from_secs(300);
+/// For how long the CRMs are in trouble: six hundred events of the other publisher.
+const TROUBLE: Duration = Duration::from_secs(30 * 60);
+
+/// For how long the flood's messages are looked at once all of them are sent.
+const AFTER_FLOOD: Duration = Duration::from_secs(5 * 60);
 
 /// How long the last events may take.
 const MAX_WAIT: Duration = Duration::from_secs(300);
@@ -70,7 +73,7 @@ async fn run() -> Result<()> {
     deployed.stack.put_secret("webhook", &webhook).await?;
 
     println!("Nobody is noisy …");
-    table(&events(&deployed, &other, "quiet", TROUBLE / 5).await?);
+    table(&events(&deployed, &other, "quiet", Duration::from_secs(60)).await?);
 
     println!("Rule hangs, Mailmojo takes 9 s a call, Make.as answers 429 with 0 s …");
     let faults = [
@@ -99,7 +102,7 @@ async fn run() -> Result<()> {
 
     println!("{flood} events of users who do not exist, {rate} a second, at Rule …");
     noisy.sesamy.set_rate_limit(Some(RateLimit::default()));
-    let lasts = Duration::from_secs(flood / rate) + TROUBLE;
+    let lasts = Duration::from_secs(flood / rate) + AFTER_FLOOD;
     let (times, flooded) = tokio::join!(
         events(&deployed, &other, "flood", lasts),
         send(&deployed, &noisy, flood, rate),
