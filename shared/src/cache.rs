@@ -1,20 +1,19 @@
-//! A bounded cache whose entries are each made by one task while others wait for it.
+//! A bounded cache. One task makes an entry while others wait for it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
-/// How many entries are kept at most. A vendor has a handful; beyond this the
-/// cache starts anew rather than growing for ever.
+/// A vendor has a handful of entries. A full cache is cleared.
 const MAX_ENTRIES: usize = 10_000;
 
 type Slot<V> = Arc<AsyncMutex<Option<V>>>;
 
-/// What is kept under a key, locked.
+/// A locked entry.
 pub type Entry<V> = OwnedMutexGuard<Option<V>>;
 
-/// Entries by key. Whoever holds an entry's lock makes it for all who wait.
+/// The holder of an entry's lock makes it for everyone who waits.
 #[derive(Debug)]
 pub struct Cache<V>(Mutex<HashMap<String, Slot<V>>>);
 
@@ -25,13 +24,12 @@ impl<V> Default for Cache<V> {
 }
 
 impl<V> Cache<V> {
-    /// Locks the entry of `key`: what is kept there, to be used or replaced.
     pub async fn lock(&self, key: &str) -> Entry<V> {
         self.slot(key).lock_owned().await
     }
 
     fn slot(&self, key: &str) -> Slot<V> {
-        // A poisoned lock holds a map that is whole: nothing below panics half-way.
+        // A poisoned lock holds a whole map: nothing below panics half-way.
         let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if slots.len() >= MAX_ENTRIES && !slots.contains_key(key) {
             slots.clear();
@@ -41,15 +39,12 @@ impl<V> Cache<V> {
 }
 
 /// Work that is done once per key and function instance, such as defining the
-/// fields of an account. What failed is tried again by the next.
+/// fields of an account. Failed work is retried by the next caller.
 #[derive(Debug, Default)]
 pub struct Once(Cache<()>);
 
 impl Once {
-    /// Runs `work` unless it has succeeded for this key before.
-    ///
-    /// # Errors
-    /// What `work` fails with.
+    /// Runs `work` unless it succeeded for this key before.
     pub async fn ensure<E>(
         &self,
         key: &str,
@@ -63,17 +58,14 @@ impl Once {
         Ok(())
     }
 
-    /// Runs `work` unless it has succeeded for this key before, and does not
-    /// remember that it did: for work that only pretends.
-    ///
-    /// # Errors
-    /// What `work` fails with.
-    pub async fn rehearse<E>(
+    /// Like [`Once::ensure`], but does not remember the success: the real work
+    /// is still to be done.
+    pub async fn dry_run<E>(
         &self,
         key: &str,
         work: impl Future<Output = Result<(), E>>,
     ) -> Result<(), E> {
-        // The lock is not held meanwhile: nobody has to wait for a pretence.
+        // The lock is not held meanwhile: no one has to wait for a dry run.
         let done = self.0.lock(key).await.is_some();
         if done { Ok(()) } else { work.await }
     }
@@ -86,7 +78,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn work_is_done_once_per_key_and_again_after_a_failure() {
+    async fn work_is_done_once_per_key_and_retried_after_a_failure() {
         let once = Once::default();
         let calls = AtomicUsize::new(0);
         let work = async |outcome: Result<(), ()>| {
@@ -102,16 +94,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn rehearsed_work_is_still_to_be_done_and_done_work_is_not_rehearsed() {
+    async fn dry_run_is_not_remembered_and_done_work_gets_none() {
         let once = Once::default();
         let calls = AtomicUsize::new(0);
         let work = async || {
             calls.fetch_add(1, Ordering::Relaxed);
             Ok::<(), ()>(())
         };
-        once.rehearse("a", work()).await.unwrap();
+        once.dry_run("a", work()).await.unwrap();
         once.ensure("a", work()).await.unwrap();
-        once.rehearse("a", work()).await.unwrap();
+        once.dry_run("a", work()).await.unwrap();
         assert_eq!(calls.load(Ordering::Relaxed), 2);
     }
 }

@@ -1,40 +1,33 @@
-//! What an onboarding person is told of an account: findings by reading alone.
+//! Results of checking a vendor's accounts by reading only.
 
 use serde::Serialize;
 
-use crate::http::{ApiError, Fault};
+use crate::http::{ApiError, ApiErrorKind};
 
-/// Something that was looked at, and what was found. Holds no personal data
-/// and no credential.
+/// Holds no personal data and no credentials.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// What was looked at.
+pub struct CheckItem {
     pub what: String,
-    /// What it comes to.
-    pub result: Verdict,
-    /// What was found, for programs.
-    pub code: Code,
-    /// What was found, for people.
+    pub result: CheckStatus,
+    pub code: CheckCode,
+    /// For people; `code` is for programs.
     pub say: String,
-    /// What to do about it.
     #[serde(rename = "do", skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
 }
 
-/// What a finding comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// It is as it must be.
+pub enum CheckStatus {
     Ok,
-    /// It must be mended, or syncs fail.
+    /// Syncs fail until it is fixed.
     Problem,
-    /// It could not be looked at now, or cannot be seen by reading.
+    /// It cannot be checked now, or not by reading.
     Unknown,
 }
 
-impl Verdict {
-    /// The verdict's name in answers and logs.
+impl CheckStatus {
+    /// For answers and logs.
     pub fn name(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -44,45 +37,35 @@ impl Verdict {
     }
 }
 
-/// What was found, one word per case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Code {
-    /// It works.
+pub enum CheckCode {
     Works,
-    /// There is no such secret.
     SecretMissing,
-    /// The secret lacks a key, or a key's value is of the wrong form.
+    /// A key is missing or its value malformed.
     SecretMalformed,
-    /// Secrets Manager did not answer, or refused.
+    /// Secrets Manager did not answer, or refused access.
     SecretUnreadable,
-    /// The API takes the credentials for nobody's.
     CredentialsRefused,
-    /// The credentials are good but may not do this.
+    /// The credentials are valid but lack a permission.
     PermissionMissing,
-    /// The account has no list of this id.
     ListUnknown,
-    /// No connection, or no answer in time.
     ApiUnreachable,
-    /// The API asks to be left alone for now.
     ApiAsksToWait,
-    /// The API has a fault of its own (5xx).
+    /// The API answered 5xx.
     ApiFailing,
-    /// The API answers otherwise than this system expects.
     UnexpectedAnswer,
-    /// An assumption holds on this account.
     AssumptionHolds,
-    /// An assumption does not hold on this account.
     AssumptionFails,
-    /// Whether an assumption holds cannot be seen by reading this account.
+    /// Reading this account does not show whether an assumption holds.
     CannotBeTold,
 }
 
-impl Code {
-    fn verdict(self) -> Verdict {
+impl CheckCode {
+    fn verdict(self) -> CheckStatus {
         match self {
-            Self::Works | Self::AssumptionHolds => Verdict::Ok,
-            Self::ApiAsksToWait | Self::ApiFailing | Self::CannotBeTold => Verdict::Unknown,
+            Self::Works | Self::AssumptionHolds => CheckStatus::Ok,
+            Self::ApiAsksToWait | Self::ApiFailing | Self::CannotBeTold => CheckStatus::Unknown,
             Self::SecretMissing
             | Self::SecretMalformed
             | Self::SecretUnreadable
@@ -91,14 +74,13 @@ impl Code {
             | Self::ListUnknown
             | Self::ApiUnreachable
             | Self::UnexpectedAnswer
-            | Self::AssumptionFails => Verdict::Problem,
+            | Self::AssumptionFails => CheckStatus::Problem,
         }
     }
 }
 
-impl Finding {
-    /// A finding that needs nothing to be done.
-    pub fn new(what: impl Into<String>, code: Code, say: impl Into<String>) -> Self {
+impl CheckItem {
+    pub fn new(what: impl Into<String>, code: CheckCode, say: impl Into<String>) -> Self {
         Self {
             what: what.into(),
             result: code.verdict(),
@@ -108,33 +90,30 @@ impl Finding {
         }
     }
 
-    /// With what to do about it.
     #[must_use]
     pub fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into());
         self
     }
 
-    /// That something works.
     pub fn works(what: impl Into<String>) -> Self {
-        Self::new(what, Code::Works, "works")
+        Self::new(what, CheckCode::Works, "works")
     }
 
-    /// Whether an assumption holds: `None` where that cannot be told.
+    /// `None` if it is unknown whether the assumption holds.
     pub fn assumption(
         what: impl Into<String>,
         holds: Option<bool>,
         say: impl Into<String>,
     ) -> Self {
         let code = match holds {
-            Some(true) => Code::AssumptionHolds,
-            Some(false) => Code::AssumptionFails,
-            None => Code::CannotBeTold,
+            Some(true) => CheckCode::AssumptionHolds,
+            Some(false) => CheckCode::AssumptionFails,
+            None => CheckCode::CannotBeTold,
         };
         Self::new(what, code, say)
     }
 
-    /// An assumption that reading cannot show to hold or fail.
     pub fn unseen(what: &str) -> Self {
         Self::assumption(
             what,
@@ -143,33 +122,29 @@ impl Finding {
         )
     }
 
-    /// A call that failed, and which permission it needs.
+    /// `permission` is what the call needs.
     pub fn failed(what: impl Into<String>, error: &ApiError, permission: &str) -> Self {
-        let (code, remedy) = match &error.fault {
-            Fault::Timeout | Fault::Connection => (
-                Code::ApiUnreachable,
+        let (code, remedy) = match &error.kind {
+            ApiErrorKind::Timeout | ApiErrorKind::Connection => (
+                CheckCode::ApiUnreachable,
                 "check the address in the secret, and that the function can reach it".to_owned(),
             ),
-            Fault::Status { status: 401, .. } => (
-                Code::CredentialsRefused,
+            ApiErrorKind::Status { status: 401, .. } => (
+                CheckCode::CredentialsRefused,
                 "store credentials that are valid in the secret".to_owned(),
             ),
-            Fault::Status { status: 403, .. } => (
-                Code::PermissionMissing,
+            ApiErrorKind::Status { status: 403, .. } => (
+                CheckCode::PermissionMissing,
                 format!("give the credentials the permission to {permission}"),
             ),
-            Fault::Credentials(_) => (
-                Code::SecretMalformed,
+            ApiErrorKind::Credentials(_) => (
+                CheckCode::SecretMalformed,
                 "store it as the README describes".to_owned(),
             ),
-            Fault::Malformed(_) => (
-                Code::UnexpectedAnswer,
-                "check the address in the secret; if it is right, the API has changed".to_owned(),
-            ),
-            _ if error.wait().is_some() => (Code::ApiAsksToWait, "ask again later".to_owned()),
-            _ if error.is_passing() => (Code::ApiFailing, "ask again later".to_owned()),
+            _ if error.wait().is_some() => (CheckCode::ApiAsksToWait, "ask again later".to_owned()),
+            _ if error.is_transient() => (CheckCode::ApiFailing, "ask again later".to_owned()),
             _ => (
-                Code::UnexpectedAnswer,
+                CheckCode::UnexpectedAnswer,
                 "check the address in the secret; if it is right, the API has changed".to_owned(),
             ),
         };
@@ -185,41 +160,44 @@ mod tests {
     use crate::secrets::SecretFault;
 
     #[test]
-    fn every_way_a_call_fails_has_its_own_word() {
-        let status = |status, wait| Fault::Status {
+    fn every_failure_of_a_call_has_a_code_and_a_remedy() {
+        let status = |status, wait| ApiErrorKind::Status {
             status,
             code: None,
             wait,
         };
         let minute = Duration::from_secs(60);
         let cases = [
-            (Fault::Timeout, Code::ApiUnreachable),
-            (Fault::Connection, Code::ApiUnreachable),
-            (Fault::Paused { wait: minute }, Code::ApiAsksToWait),
-            (status(429, Some(minute)), Code::ApiAsksToWait),
-            (status(503, Some(minute)), Code::ApiAsksToWait),
-            (status(503, None), Code::ApiFailing),
-            (status(500, None), Code::ApiFailing),
-            (status(401, None), Code::CredentialsRefused),
-            (status(403, None), Code::PermissionMissing),
-            (status(404, None), Code::UnexpectedAnswer),
-            (status(400, None), Code::UnexpectedAnswer),
-            (status(501, None), Code::UnexpectedAnswer),
-            (Fault::Malformed("it"), Code::UnexpectedAnswer),
+            (ApiErrorKind::Timeout, CheckCode::ApiUnreachable),
+            (ApiErrorKind::Connection, CheckCode::ApiUnreachable),
             (
-                Fault::Credentials(SecretFault::NotAnObject),
-                Code::SecretMalformed,
+                ApiErrorKind::Paused { wait: minute },
+                CheckCode::ApiAsksToWait,
+            ),
+            (status(429, Some(minute)), CheckCode::ApiAsksToWait),
+            (status(503, Some(minute)), CheckCode::ApiAsksToWait),
+            (status(503, None), CheckCode::ApiFailing),
+            (status(500, None), CheckCode::ApiFailing),
+            (status(401, None), CheckCode::CredentialsRefused),
+            (status(403, None), CheckCode::PermissionMissing),
+            (status(404, None), CheckCode::UnexpectedAnswer),
+            (status(400, None), CheckCode::UnexpectedAnswer),
+            (status(501, None), CheckCode::UnexpectedAnswer),
+            (ApiErrorKind::Malformed("it"), CheckCode::UnexpectedAnswer),
+            (
+                ApiErrorKind::Credentials(SecretFault::NotAnObject),
+                CheckCode::SecretMalformed,
             ),
         ];
-        for (fault, code) in cases {
+        for (kind, code) in cases {
             let error = ApiError {
                 api: "crm",
                 endpoint: "/x",
-                fault,
+                kind,
             };
-            let finding = Finding::failed("reading", &error, "read");
+            let finding = CheckItem::failed("reading", &error, "read");
             assert_eq!(finding.code, code, "{error}");
-            assert_ne!(finding.result, Verdict::Ok, "{error}");
+            assert_ne!(finding.result, CheckStatus::Ok, "{error}");
             assert!(finding.remedy.is_some(), "{error}");
         }
     }

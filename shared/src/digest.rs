@@ -1,11 +1,11 @@
-//! Digests that stand for texts that are too long, too odd or too secret to be named themselves.
+//! SHA-256 keys for long, unsafe or secret strings.
 
 use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
-/// SHA-256 in hexadecimal over parts that are each preceded by their length,
-/// so that no two lists of parts run together.
+/// SHA-256 in hexadecimal. Each part is preceded by its length, so that
+/// different lists of parts never have the same input.
 pub(crate) fn digest(parts: &[&str]) -> String {
     let mut hasher = Sha256::new();
     for part in parts {

@@ -1,6 +1,4 @@
-//! The ids of Sesamy that travel through the whole system.
-//!
-//! Ids are opaque: nothing but [`UserId::connection`] looks inside one.
+//! Sesamy's ids. They are opaque: only [`UserId::connection`] looks inside one.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -8,29 +6,24 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// The longest id accepted, in bytes. Sesamy documents no limit; the ids it
-/// shows are below 40 bytes.
+/// Sesamy documents no limit; the ids in its examples are below 40 bytes.
 pub const MAX_ID_BYTES: usize = 256;
 
-/// Why a text is not an id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum IdError {
-    /// The text is empty.
     #[error("must not be empty")]
     Empty,
-    /// The text is longer than [`MAX_ID_BYTES`].
     #[error("must be at most {MAX_ID_BYTES} bytes")]
     TooLong,
-    /// The text holds white space, a control or a format character.
     #[error("must not contain blank, control or format characters")]
     ForbiddenCharacter,
-    /// The id is part of secrets' names, and the text holds what separates their parts.
+    /// Separates the parts of secrets' names.
     #[error("must not contain a slash")]
     Slash,
 }
 
-/// Unicode's general category Cf, which `char` does not know: characters that
-/// are not seen, so that two ids would look like one.
+/// Unicode's general category Cf, which `char` does not know: invisible
+/// characters, with which two ids would look the same.
 ///
 /// Source: Unicode 16, `DerivedGeneralCategory.txt`.
 const FORMAT_CHARACTERS: [RangeInclusive<char>; 21] = [
@@ -73,8 +66,8 @@ fn parse(text: String) -> Result<String, IdError> {
     }
 }
 
-/// A vendor's id is one part of its secrets' names (`{prefix}/{vendorId}/rule`),
-/// and the `*` that stands for it in the functions' roles matches slashes too.
+/// A vendor id is one part of its secrets' names (`{prefix}/{vendorId}/rule`),
+/// and the `*` for it in the functions' roles also matches slashes.
 fn parse_part_of_name(text: String) -> Result<String, IdError> {
     let text = parse(text)?;
     if text.contains('/') {
@@ -95,7 +88,6 @@ macro_rules! id {
         pub struct $name(String);
 
         impl $name {
-            /// The id as Sesamy spells it.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -132,40 +124,39 @@ macro_rules! id {
 }
 
 id! {
-    /// A publisher at Sesamy: the tenant that credentials and users belong to.
+    /// A publisher at Sesamy, to which credentials and users belong.
     VendorId, parse_part_of_name
 }
 id! {
-    /// A reader at Sesamy, spelt `{connection}|{key}` (`email|84cc…`, `auth0|…`).
+    /// `{connection}|{key}`, such as `email|84cc…` or `auth0|…`.
     UserId
 }
 id! {
-    /// What a reader holds with the publisher: a subscription or a single purchase.
+    /// A subscription or a single purchase.
     ContractId
 }
 id! {
-    /// A right of access to a product.
+    /// A right to access a product.
     EntitlementId
 }
 id! {
-    /// A purchase under way or done.
+    /// A purchase, finished or not.
     CheckoutId
 }
 id! {
-    /// One webhook event, named by ourselves because Sesamy sends no event id
-    /// (see [`crate::message`]).
+    /// Computed by us, because Sesamy sends none (see [`crate::message::Event::id`]).
     EventId
 }
 
 impl EventId {
-    /// An id from a digest in hexadecimal, which is an id by its form.
+    /// A hexadecimal digest is always a valid id.
     pub(crate) fn from_digest(digest: String) -> Self {
         Self(digest)
     }
 }
 
 impl UserId {
-    /// The part before the first `|`: the connection the reader signs in by.
+    /// The connection by which the user signs in: the part before the first `|`.
     pub fn connection(&self) -> Option<&str> {
         self.0.split_once('|').map(|(connection, _)| connection)
     }
@@ -178,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_a_short_text_of_characters_that_are_seen() {
+    fn id_is_short_and_has_only_visible_characters() {
         let longest = "x".repeat(MAX_ID_BYTES);
         let cases = [
             ("email|84cccf985de28a2a84824786", None),
@@ -207,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_vendor_id_is_one_part_of_a_secrets_name() {
+    fn vendor_id_has_no_slash() {
         for (text, fault) in [
             ("vendor_123", None),
             ("a/b", Some(IdError::Slash)),
@@ -220,7 +211,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_format_character_is_forbidden_and_nothing_else_that_is_seen(
+        fn only_visible_characters_are_allowed(
             hidden in "\\p{Cf}",
             seen in "[^\\s\\p{Cc}\\p{Cf}]{1,60}",
         ) {
@@ -232,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn the_connection_is_what_stands_before_the_first_bar() {
+    fn connection_is_the_part_before_the_first_bar() {
         let cases = [("guest|1|2", Some("guest")), ("plain", None)];
         for (id, connection) in cases {
             let id = UserId::try_from(id).unwrap();

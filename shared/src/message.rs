@@ -1,8 +1,8 @@
-//! What travels through the queues: one message per webhook event and connector.
+//! The message in a connector's queue, one per event and connector.
 //!
-//! A message carries ids only, never personal data, so a dead letter can be
-//! looked at by anybody who may see the queue. Its JSON form is versioned: an
-//! old message must still be understood after a deployment.
+//! It carries only ids, never personal data, so everyone with access to the
+//! queue may look at it. Its JSON form is versioned: a deployment must still
+//! understand older messages.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -11,40 +11,31 @@ use thiserror::Error;
 use crate::digest::digest;
 use crate::identity::{CheckoutId, ContractId, EntitlementId, EventId, UserId, VendorId};
 
-/// The eight events that Sesamy announces by webhook.
-///
-/// Source: Sesamy's guide to webhooks (documented). The names are Sesamy's,
-/// irregular ones included.
+/// The names, including the irregular ones, are from Sesamy's guide to webhooks
+/// (documented).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum EventType {
-    /// A reader became a reader of the vendor.
     #[serde(rename = "userVendor.1#new")]
     UserVendorNew,
-    /// Something about the reader changed.
     #[serde(rename = "userVendor.1#update")]
     UserVendorUpdate,
-    /// A contract was bought.
     #[serde(rename = "contract.1#purchased")]
     ContractPurchased,
-    /// A contract changed: renewed, overdue, expired.
+    /// Renewed, overdue or expired.
     #[serde(rename = "contract.1#update")]
     ContractUpdate,
-    /// The reader asked to cancel a contract.
     #[serde(rename = "contract#cancelRequest")]
     ContractCancelRequest,
-    /// A checkout was confirmed.
     #[serde(rename = "checkout.1#confirm")]
     CheckoutConfirm,
-    /// The reader got access to something.
     #[serde(rename = "entitlement.1#new")]
     EntitlementNew,
-    /// The reader's access to something changed.
     #[serde(rename = "entitlement.1#update")]
     EntitlementUpdate,
 }
 
 impl EventType {
-    /// All eight, in the order of Sesamy's guide.
+    /// In the order of Sesamy's guide.
     pub const ALL: [Self; 8] = [
         Self::UserVendorNew,
         Self::UserVendorUpdate,
@@ -56,7 +47,6 @@ impl EventType {
         Self::EntitlementUpdate,
     ];
 
-    /// The name as Sesamy spells it.
     pub fn name(self) -> &'static str {
         match self {
             Self::UserVendorNew => "userVendor.1#new",
@@ -70,35 +60,30 @@ impl EventType {
         }
     }
 
-    /// The event type of that name. Letter case counts: a name in other letters is unknown.
+    /// Case-sensitive.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|event| event.name() == name)
     }
 }
 
-/// One webhook event: that a reader changed, never what changed.
+/// That a user changed, never what changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
-    /// What happened.
     pub event_type: EventType,
-    /// When it happened, by Sesamy's clock.
+    /// By Sesamy's clock.
     pub occurred_at: Timestamp,
-    /// The contract concerned, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contract_id: Option<ContractId>,
-    /// The entitlement concerned, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entitlement_id: Option<EntitlementId>,
-    /// The checkout concerned, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkout_id: Option<CheckoutId>,
 }
 
 impl Event {
-    /// The event's id: SHA-256 over every field that tells one event from
-    /// another, because Sesamy sends none. A webhook delivered twice has the
-    /// same id, so the queue's deduplication drops the second.
+    /// SHA-256 over every field that distinguishes events, because Sesamy sends
+    /// no id. SQS drops the second of two deliveries, since both get the same id.
     pub fn id(&self, vendor_id: &VendorId, user_id: &UserId) -> EventId {
         let occurred_at = self.occurred_at.as_nanosecond().to_string();
         EventId::from_digest(digest(&[
@@ -115,42 +100,36 @@ impl Event {
     }
 }
 
-/// One reader of one vendor: what a sync is about, and what events are ordered by.
+/// One user of one vendor.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Reader {
-    /// The publisher.
+pub struct UserKey {
     pub vendor_id: VendorId,
-    /// The publisher's reader.
     pub user_id: UserId,
 }
 
-impl Reader {
-    /// The FIFO message group: one per vendor and user, so that two consumers
-    /// never handle one reader at the same time. Hashed, because ids may be
-    /// longer than a group id and hold characters that none may hold.
+impl UserKey {
+    /// The FIFO message group: two consumers never handle the same user at the
+    /// same time. Hashed, because SQS limits a group's length and characters.
     pub fn message_group(&self) -> String {
         digest(&[self.vendor_id.as_str(), self.user_id.as_str()])
     }
 }
 
-/// A queued wish to make a connector's CRM agree with a reader's present state.
+/// Asks a connector to make its CRM agree with the user's present state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Message {
-    /// The message's own id; that of the event where an event caused it.
+    /// The event's id, or the message's own for a resync.
     pub event_id: EventId,
-    /// Whom to sync.
     #[serde(flatten)]
-    pub reader: Reader,
-    /// When this system received it.
+    pub user: UserKey,
     pub received_at: Timestamp,
-    /// The event that caused it. A resync has none.
+    /// A resync has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<Event>,
 }
 
-/// The versions of a message's JSON form that are understood.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "version")]
 enum Versioned<M> {
@@ -158,47 +137,38 @@ enum Versioned<M> {
     V1(M),
 }
 
-/// Why a message's body could not be read.
+/// Never quotes the body, which may hold anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum MessageError {
-    /// The body is not JSON at all.
     #[error("the body is not JSON")]
     NotJson,
-    /// The body is JSON, but not a message of a known version.
     #[error("the body is not a message of a known version")]
     UnknownForm,
 }
 
 impl Message {
-    /// A wish that no event caused. Its id is that of the reader on this
-    /// occasion: on the same one it is queued once (for SQS's five minutes), on
-    /// another one again.
-    pub fn resync(reader: Reader, occasion: &str, received_at: Timestamp) -> Self {
+    /// A message without an event. Its id depends on user and occasion: SQS
+    /// drops a second message of the same occasion within five minutes.
+    pub fn resync(user: UserKey, occasion: &str, received_at: Timestamp) -> Self {
         let parts = [
             "resync",
             occasion,
-            reader.vendor_id.as_str(),
-            reader.user_id.as_str(),
+            user.vendor_id.as_str(),
+            user.user_id.as_str(),
         ];
         Self {
             event_id: EventId::from_digest(digest(&parts)),
-            reader,
+            user,
             received_at,
             event: None,
         }
     }
 
-    /// The JSON form that is queued.
     pub fn to_json(&self) -> String {
-        // Cannot fail: every key is a text and every value has a JSON form.
+        // Cannot fail: every key is a string and every value has a JSON form.
         serde_json::to_string(&Versioned::V1(self)).unwrap_or_default()
     }
 
-    /// Reads a queued JSON form of any known version.
-    ///
-    /// # Errors
-    /// [`MessageError`] where the text is no such form. It never quotes the
-    /// text, which may be anything.
     pub fn from_json(text: &str) -> Result<Self, MessageError> {
         match serde_json::from_str(text) {
             Ok(Versioned::V1(message)) => Ok(message),
@@ -213,7 +183,7 @@ mod tests {
     use super::*;
 
     fn message() -> Message {
-        let reader = Reader {
+        let user = UserKey {
             vendor_id: VendorId::try_from("vendor_123").unwrap(),
             user_id: UserId::try_from("email|84cc").unwrap(),
         };
@@ -225,19 +195,19 @@ mod tests {
             checkout_id: None,
         };
         Message {
-            event_id: event.id(&reader.vendor_id, &reader.user_id),
-            reader,
+            event_id: event.id(&user.vendor_id, &user.user_id),
+            user,
             received_at: "2025-11-10T12:00:01Z".parse().unwrap(),
             event: Some(event),
         }
     }
 
-    /// The form that is queued today. It must be read for ever: messages
-    /// written by an earlier deployment may still wait in a queue.
+    /// Must be understood forever: messages of an earlier deployment may still
+    /// wait in a queue.
     const VERSION_1: &str = r#"{"version":"1","eventId":"9b1e7a9fd9e6b0f0ee3ab0ed6e4d1ee2","vendorId":"vendor_123","userId":"email|84cc","receivedAt":"2025-11-10T12:00:01Z","event":{"eventType":"contract.1#purchased","occurredAt":"2025-11-10T12:00:00Z","contractId":"contract_789"}}"#;
 
     #[test]
-    fn version_1_is_read_as_it_was_written() {
+    fn version_1_is_read_as_written() {
         let read = Message::from_json(VERSION_1).unwrap();
         let expected = Message {
             event_id: EventId::try_from("9b1e7a9fd9e6b0f0ee3ab0ed6e4d1ee2").unwrap(),
@@ -248,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_message_is_refused_without_being_quoted() {
+    fn malformed_body_is_an_error_that_does_not_quote_it() {
         let cases = [
             ("", "the body is not JSON"),
             ("secret", "the body is not JSON"),
@@ -270,7 +240,7 @@ mod tests {
     #[test]
     fn every_identifying_field_changes_the_event_id() {
         let message = message();
-        let (vendor, user) = (&message.reader.vendor_id, &message.reader.user_id);
+        let (vendor, user) = (&message.user.vendor_id, &message.user.user_id);
         let event = message.event.clone().unwrap();
         let other_vendor = VendorId::try_from("vendor_12").unwrap();
         let other_user = UserId::try_from("3email|84cc").unwrap();
@@ -308,13 +278,13 @@ mod tests {
     }
 
     #[test]
-    fn a_resync_has_one_id_per_occasion_and_reader_and_is_read_again() {
+    fn resync_has_one_id_per_occasion_and_user() {
         let resync = |user: &str, occasion: &str| {
-            let reader = Reader {
+            let user = UserKey {
                 vendor_id: VendorId::try_from("v").unwrap(),
                 user_id: UserId::try_from(user).unwrap(),
             };
-            Message::resync(reader, occasion, "2026-01-15T09:30:00Z".parse().unwrap())
+            Message::resync(user, occasion, "2026-01-15T09:30:00Z".parse().unwrap())
         };
         let message = resync("u", "1");
         assert_eq!(message.event, None);
@@ -328,9 +298,9 @@ mod tests {
     }
 
     #[test]
-    fn the_message_group_fits_what_a_queue_allows_and_tells_readers_apart() {
+    fn message_group_fits_sqs_and_distinguishes_users() {
         let group = |vendor: &str, user: &str| {
-            Reader {
+            UserKey {
                 vendor_id: VendorId::try_from(vendor).unwrap(),
                 user_id: UserId::try_from(user).unwrap(),
             }
@@ -342,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn event_types_are_known_by_their_exact_names_alone() {
+    fn event_types_have_exact_names() {
         for event in EventType::ALL {
             assert_eq!(EventType::from_name(event.name()), Some(event));
             let json = serde_json::to_string(&event).unwrap();

@@ -4,22 +4,21 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// A text about a person: a name, a phone number, a street.
+/// A personal value such as a name, a phone number or a street.
 ///
-/// It prints as `[personal]`, also inside other types' `Debug`, and has no
-/// `Display`. Whoever sends it to a CRM says so by [`Personal::expose`].
-/// Serialising is exposing too: it exists for the bodies of requests.
+/// `Debug` prints `[personal]`, and there is no `Display`. Code that sends it to
+/// a CRM calls [`Personal::expose`]. `Serialize` exposes it too, for the bodies
+/// of requests.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct Personal(String);
 
 impl Personal {
-    /// Wraps a text about a person.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text itself, for a request to an API that is meant to receive it.
+    /// For a request to an API that is meant to receive it.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -31,30 +30,29 @@ impl fmt::Debug for Personal {
     }
 }
 
-/// An e-mail address: what a CRM knows a reader by.
-///
-/// Trimmed and never empty. Whether it can receive mail is the CRM's to judge.
+/// An e-mail address, trimmed and never empty. The CRM decides whether it is
+/// valid.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Email(Personal);
 
 impl Email {
-    /// Reads an address as Sesamy sends it. `None` where nothing but blanks is left.
+    /// `None` for blank text.
     pub fn parse(text: &str) -> Option<Self> {
         let trimmed = text.trim();
         (!trimmed.is_empty()).then(|| Self(Personal::new(trimmed)))
     }
 
-    /// The address as Sesamy holds it.
+    /// As Sesamy has it.
     pub fn expose(&self) -> &str {
         self.0.expose()
     }
 
-    /// The lower-case form under which contacts are looked up, so that a user
-    /// who typed capitals at Sesamy is found in the CRM.
+    /// The lower-case form for looking up contacts, so that a user who typed
+    /// capitals at Sesamy is found in the CRM.
     ///
-    /// Only ASCII letters are folded. Unicode's rules would make one address
-    /// out of two: U+212A, the Kelvin sign, becomes a plain `k`.
+    /// Only ASCII is folded. Unicode's rules would make two addresses equal:
+    /// U+212A, the Kelvin sign, becomes a plain `k`.
     pub fn lookup(&self) -> String {
         self.0.expose().to_ascii_lowercase()
     }
@@ -77,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_trimmed_and_looked_up_in_lower_case() {
+    fn address_is_trimmed_and_looked_up_in_lower_case() {
         let email = Email::parse(" Anna.Ask@Example.SE\n").unwrap();
         assert_eq!(email.expose(), "Anna.Ask@Example.SE");
         assert_eq!(email.lookup(), "anna.ask@example.se");
@@ -85,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn only_ascii_letters_of_an_address_are_folded() {
+    fn only_ascii_is_folded_in_an_address() {
         struct Case {
             address: &'static str,
             looked_up: &'static str,

@@ -1,13 +1,12 @@
-//! Whom the functions trust.
+//! The root certificates that the functions trust.
 //!
-//! Decided: the root certificates of Mozilla's programme, compiled in. The
-//! platform's file holds the same list, but to find, read and parse it takes
-//! longer than everything else a function does at its start; the figures are in
-//! `docs/performance.md`. The price is that a new list comes with a new release
-//! of the package `webpki-roots`, hence with a new build.
+//! Decided: those of Mozilla's programme, compiled in. The platform's file
+//! holds the same list, but finding, reading and parsing it takes longer than
+//! the rest of a function's start (`docs/performance.md` has the figures). The
+//! price: a new list needs a new release of `webpki-roots` and a new build.
 //!
-//! Where `SSL_CERT_FILE` names a file, the certificates in it are trusted
-//! instead: those of a company's proxy, or of a local stand-in.
+//! If `SSL_CERT_FILE` names a file, its certificates are trusted instead: those
+//! of a company's proxy, or of a local fake.
 
 use std::env;
 use std::sync::Arc;
@@ -17,33 +16,20 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use thiserror::Error;
 
-/// The variable that names a file of root certificates in PEM form. OpenSSL's
-/// name for it (documented).
+/// OpenSSL's name for this variable (documented).
 const ROOTS_FILE: &str = "SSL_CERT_FILE";
 
-/// Why no TLS connection could ever be made.
 #[derive(Debug, Error)]
 pub enum TlsError {
-    /// `SSL_CERT_FILE` names a file that is of no use.
     #[error(
-        "SSL_CERT_FILE names {file}, which {fault}; name a file of root certificates in PEM form, or unset it"
+        "SSL_CERT_FILE names {file}, which {problem}; name a file of root certificates in PEM form, or unset it"
     )]
-    RootsFile {
-        /// The file.
-        file: String,
-        /// What is wrong with it.
-        fault: String,
-    },
-    /// The TLS library refuses its own defaults.
+    RootsFile { file: String, problem: String },
     #[error("TLS could not be set up: {0}")]
     Setup(#[from] rustls::Error),
 }
 
-/// How every TLS connection of a function is made: HTTP/1.1, by the roots
-/// described above.
-///
-/// # Errors
-/// [`TlsError`].
+/// For every TLS connection of a function. Offers HTTP/1.1 only.
 pub(crate) fn config() -> Result<ClientConfig, TlsError> {
     let roots = roots(env::var(ROOTS_FILE).ok().as_deref())?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -64,20 +50,20 @@ fn roots(file: Option<&str>) -> Result<RootCertStore, TlsError> {
     }
 }
 
-/// The certificates of a file. One that cannot be parsed is left out, as other
-/// programs do with what an old authority once wrote.
+/// Ignores certificates that cannot be parsed, as other programs do: some old
+/// authorities wrote invalid ones.
 fn read(file: &str) -> Result<RootCertStore, TlsError> {
-    let fault = |fault: String| TlsError::RootsFile {
+    let error = |problem: String| TlsError::RootsFile {
         file: file.to_owned(),
-        fault,
+        problem,
     };
     let certificates = CertificateDer::pem_file_iter(file)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| fault(format!("cannot be read ({error})")))?;
+        .map_err(|cause| error(format!("cannot be read ({cause})")))?;
     let mut roots = RootCertStore::empty();
     let (added, _) = roots.add_parsable_certificates(certificates);
     if added == 0 {
-        return Err(fault("holds no usable certificate".to_owned()));
+        return Err(error("holds no usable certificate".to_owned()));
     }
     Ok(roots)
 }
@@ -86,7 +72,7 @@ fn read(file: &str) -> Result<RootCertStore, TlsError> {
 mod tests {
     use super::*;
 
-    /// A root of Amazon's, as a file would hold it.
+    /// One of Amazon's roots.
     const ROOT: &str = "-----BEGIN CERTIFICATE-----
 MIIBtjCCAVugAwIBAgITBmyf1XSXNmY/Owua2eiedgPySjAKBggqhkjOPQQDAjA5
 MQswCQYDVQQGEwJVUzEPMA0GA1UEChMGQW1hem9uMRkwFwYDVQQDExBBbWF6b24g
@@ -101,7 +87,7 @@ YyRIHN8wfdVoOw==
 -----END CERTIFICATE-----
 ";
 
-    /// The number of roots where `SSL_CERT_FILE` names a file of this content.
+    /// The number of trusted roots if `SSL_CERT_FILE` has this content.
     fn roots_of(name: &str, content: &str) -> Result<usize, String> {
         let file = env::temp_dir().join(format!("{}-{name}", std::process::id()));
         std::fs::write(&file, content).unwrap();
@@ -112,14 +98,13 @@ YyRIHN8wfdVoOw==
     }
 
     #[test]
-    fn without_a_file_mozillas_roots_are_trusted() {
+    fn mozillas_roots_are_trusted_by_default() {
         for unset in [None, Some("")] {
             assert_eq!(
                 roots(unset).unwrap().len(),
                 webpki_roots::TLS_SERVER_ROOTS.len()
             );
         }
-        // Those of AWS among them.
         let amazon = roots(None).unwrap().roots.into_iter().filter(|root| {
             root.subject
                 .as_ref()
@@ -130,27 +115,21 @@ YyRIHN8wfdVoOw==
     }
 
     #[test]
-    fn a_file_is_trusted_alone() {
+    fn a_file_replaces_mozillas_roots() {
         assert_eq!(roots_of("one", ROOT), Ok(1));
     }
 
     #[test]
-    fn a_file_of_no_use_is_told() {
+    fn an_unusable_file_is_an_error() {
+        let not_a_certificate = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         let cases = [
-            ("empty", "", "FILE, which holds no usable certificate"),
-            (
-                "no-pem",
-                "a text",
-                "FILE, which holds no usable certificate",
-            ),
-            (
-                "no-certificate",
-                "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-                "FILE, which holds no usable certificate",
-            ),
+            ("empty", ""),
+            ("no-pem", "a text"),
+            ("no-certificate", not_a_certificate),
         ];
-        for (name, content, expected) in cases {
+        for (name, content) in cases {
             let error = roots_of(name, content).unwrap_err();
+            let expected = "FILE, which holds no usable certificate";
             assert!(error.contains(expected), "{name}: {error}");
         }
         let error = roots(Some("/there/is/none.pem")).unwrap_err().to_string();

@@ -1,12 +1,12 @@
-//! Mailmojo's API, version 1: the calls a sync makes.
+//! The calls to Mailmojo's API, version 1.
 //!
-//! Source: Mailmojo's own SDKs, but where a comment says "assumed". Every path
-//! ends in a slash. No call sets a status, and none subscribes by force.
+//! Source: Mailmojo's own SDKs, unless a comment says "assumed". Every path ends
+//! in a slash. No call sets a status, and none subscribes by force.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
-use shared::http::{Api, ApiDescription, ApiError, Authorization, Call, Http, Method};
+use shared::http::{ApiCall, ApiClient, ApiDescription, ApiError, Authorization, Http, Method};
 use shared::identity::VendorId;
 
 use crate::credentials::MailmojoCredentials;
@@ -17,138 +17,109 @@ const API: ApiDescription = ApiDescription {
     wall_clock: None,
 };
 
-/// Where account fields are defined. Assumed: Mailmojo shows fields to be
-/// definable but publishes no address for it.
+/// Assumed: Mailmojo lets accounts define fields but documents no endpoint for it.
 const FIELDS: &str = "/v1/fields/";
 
-/// Whether an error of [`FIELDS`] means that fields cannot be defined there by
-/// these credentials: forbidden, no such address, or not one for this.
-pub fn is_closed(error: &ApiError) -> bool {
+/// Whether an error of [`FIELDS`] means that these credentials cannot define
+/// fields there: forbidden, no such path or no such method.
+pub fn fields_are_unavailable(error: &ApiError) -> bool {
     matches!(error.status(), Some(403..=405))
 }
 
-/// A contact as Mailmojo holds it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Contact {
-    /// Whether it has a given name.
     pub has_first_name: bool,
-    /// Whether it has a family name.
     pub has_last_name: bool,
-    /// Whether it has a phone number.
     pub has_phone: bool,
-    /// Tag names.
     pub tags: Vec<String>,
-    /// Account fields by displayed name.
+    /// Account fields by display name.
     pub custom: Map<String, Value>,
-    /// Whether the contact is active as a whole, on any list.
+    /// The contact as a whole is active. Its status on a list may differ.
     pub active: bool,
-    /// The lists the contact is or was on, whatever its status there.
+    /// Every list it is or was on, whatever its status there.
     pub lists: BTreeSet<String>,
 }
 
-/// What is written to a contact. Parts that are empty or `None` are not sent.
+/// Empty or `None` parts are not sent.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ContactWrite {
     /// Names and phone by Mailmojo's keys.
     pub personal: Vec<(&'static str, String)>,
-    /// All tags, foreign ones included.
+    /// All tags, including foreign ones.
     pub tags: Option<Vec<String>>,
-    /// All account fields, foreign ones included.
+    /// All account fields, including foreign ones.
     pub custom: Option<Map<String, Value>>,
 }
 
-/// A vendor's Mailmojo account.
 #[derive(Debug)]
-pub struct Client<'a>(Api<'a>);
+pub struct Client<'a>(ApiClient<'a>);
 
 impl<'a> Client<'a> {
-    /// The account that these credentials open.
     pub fn new(http: &'a Http, vendor: &'a VendorId, credentials: &'a MailmojoCredentials) -> Self {
         let token = Authorization::Bearer(credentials.api_token.clone());
-        Self(Api::new(http, vendor, API, &credentials.api_url, token))
+        Self(ApiClient::new(
+            http,
+            vendor,
+            API,
+            &credentials.api_url,
+            token,
+        ))
     }
 
-    /// The names of the account's fields.
-    ///
-    /// # Errors
-    /// [`ApiError`] where Mailmojo refuses, does not answer or answers otherwise
-    /// (see [`is_closed`]).
     pub async fn fields(&self) -> Result<BTreeSet<String>, ApiError> {
-        let reply = self.0.read(Call::new(Method::GET, FIELDS, &[])).await?;
-        let fields: Vec<Value> = reply.json()?;
+        let response = self.0.read(ApiCall::new(Method::GET, FIELDS, &[])).await?;
+        let fields: Vec<Value> = response.json()?;
         let name = |field: &Value| Some(field.get("name")?.as_str()?.to_owned());
         let names = fields.iter().map(name).collect::<Option<_>>();
-        names.ok_or_else(|| reply.malformed("an account field has no name"))
+        names.ok_or_else(|| response.malformed("an account field has no name"))
     }
 
-    /// Defines an account field.
-    ///
-    /// # Errors
-    /// [`ApiError`] where Mailmojo refuses or does not answer (see [`is_closed`]).
     pub async fn define(&self, name: &str, kind: FieldType) -> Result<(), ApiError> {
         let body = json!({ "name": name, "type": kind.name() });
-        let call = Call::new(Method::POST, FIELDS, &[]).json(body);
+        let call = ApiCall::new(Method::POST, FIELDS, &[]).json(body);
         self.0.write(call).await.map(drop)
     }
 
-    /// Whether the account has this list.
-    ///
-    /// # Errors
-    /// [`ApiError`] where Mailmojo refuses or does not answer.
     pub async fn list(&self, list_id: &str) -> Result<bool, ApiError> {
-        let call = Call::new(Method::GET, "/v1/lists/{listId}/", &[list_id]);
+        let call = ApiCall::new(Method::GET, "/v1/lists/{listId}/", &[list_id]);
         match self.0.read(call).await {
             Err(error) if error.status() == Some(404) => Ok(false),
-            reply => reply.map(|_| true),
+            response => response.map(|_| true),
         }
     }
 
-    /// Whether a contact of the list has the form that syncs read. `None`
-    /// where the list has none.
-    ///
-    /// # Errors
-    /// [`ApiError`] where Mailmojo refuses, does not answer or answers otherwise.
-    pub async fn any_subscriber(&self, list_id: &str) -> Result<Option<()>, ApiError> {
-        let call = Call::new(Method::GET, "/v1/lists/{listId}/subscribers/", &[list_id])
+    /// Reads one contact of the list as syncs do. `None` if the list is empty.
+    pub async fn any_contact(&self, list_id: &str) -> Result<Option<()>, ApiError> {
+        let call = ApiCall::new(Method::GET, "/v1/lists/{listId}/subscribers/", &[list_id])
             .query("limit", "1");
-        let reply = self.0.read(call).await?;
-        let contacts: Vec<Map<String, Value>> = reply.json()?;
+        let response = self.0.read(call).await?;
+        let contacts: Vec<Map<String, Value>> = response.json()?;
         let form = contacts.first().map(read_contact).transpose();
-        let form = form.map_err(|what| reply.malformed(what))?;
+        let form = form.map_err(|what| response.malformed(what))?;
         Ok(form.map(drop))
     }
 
-    /// The contact of this address, on whatever list. `None` where there is none.
-    ///
-    /// # Errors
-    /// [`ApiError`] where Mailmojo refuses, does not answer or answers otherwise.
+    /// The contact may be on any list or none.
     pub async fn contact(&self, email: &str) -> Result<Option<Contact>, ApiError> {
-        let call = Call::new(Method::GET, "/v1/contacts/{email}/", &[email]);
-        let reply = match self.0.read(call).await {
+        let call = ApiCall::new(Method::GET, "/v1/contacts/{email}/", &[email]);
+        let response = match self.0.read(call).await {
             Err(error) if error.status() == Some(404) => return Ok(None),
-            reply => reply?,
+            response => response?,
         };
-        let contact: Map<String, Value> = reply.json()?;
+        let contact: Map<String, Value> = response.json()?;
         read_contact(&contact)
             .map(Some)
-            .map_err(|what| reply.malformed(what))
+            .map_err(|what| response.malformed(what))
     }
 
-    /// Writes to a contact that is there.
-    ///
-    /// # Errors
-    /// [`ApiError`] where Mailmojo refuses or does not answer.
     pub async fn update(&self, email: &str, write: &ContactWrite) -> Result<(), ApiError> {
-        let call = Call::new(Method::PATCH, "/v1/contacts/{email}/", &[email])
+        let call = ApiCall::new(Method::PATCH, "/v1/contacts/{email}/", &[email])
             .json(body(email, write).into());
         self.0.write(call).await.map(drop)
     }
 
-    /// Puts an address on a list, with what is written to its contact. Nobody
-    /// who unsubscribed is subscribed again.
-    ///
-    /// # Errors
-    /// [`ApiError`] where Mailmojo refuses or does not answer.
+    /// Adds an address to a list and writes its contact. A contact that
+    /// unsubscribed stays unsubscribed.
     pub async fn subscribe(
         &self,
         list_id: &str,
@@ -156,9 +127,9 @@ impl<'a> Client<'a> {
         write: &ContactWrite,
     ) -> Result<(), ApiError> {
         let mut body = body(email, write);
-        // Mailmojo's default is true, which revives those who unsubscribed.
+        // Mailmojo's default, true, subscribes contacts that unsubscribed.
         body.insert("force_subscribe".into(), false.into());
-        let call = Call::new(Method::POST, "/v1/lists/{listId}/subscribers/", &[list_id])
+        let call = ApiCall::new(Method::POST, "/v1/lists/{listId}/subscribers/", &[list_id])
             .json(body.into());
         self.0.write(call).await.map(drop)
     }
@@ -179,17 +150,16 @@ fn body(email: &str, write: &ContactWrite) -> Map<String, Value> {
     body
 }
 
-/// Reads a contact. What would be lost if it were misread (tags, account
-/// fields) must be readable; the rest is taken where it can be.
+/// Tags and account fields must be readable, because a later write would lose
+/// them; the rest is read as far as possible.
 fn read_contact(contact: &Map<String, Value>) -> Result<Contact, &'static str> {
     let words = |key: &str| {
         let text = contact.get(key).and_then(Value::as_str);
         text.unwrap_or_default().split_whitespace().count()
     };
     let has = |key: &str| words(key) > 0;
-    // An import may leave a whole name alone, which would be overwritten by a
-    // first and a last one.
-    let named_as_a_whole = !has("first_name") && !has("last_name") && words("name") > 1;
+    // An import may fill `name` alone. Writing first and last name overwrites it.
+    let has_full_name = !has("first_name") && !has("last_name") && words("name") > 1;
     let tags = match contact.get("tags") {
         None | Some(Value::Null) => Vec::new(),
         Some(Value::Array(tags)) => tags
@@ -215,7 +185,7 @@ fn read_contact(contact: &Map<String, Value>) -> Result<Contact, &'static str> {
             _ => None,
         })
         .collect();
-    // `a`ctive, `u`nsubscribed, `b`ounced, `d`eleted: the meaning of the letters is assumed.
+    // Assumed: `a` is active, `u` unsubscribed, `b` bounced, `d` deleted.
     let active = match contact.get("status") {
         None | Some(Value::Null) => true,
         Some(status) => status
@@ -223,8 +193,8 @@ fn read_contact(contact: &Map<String, Value>) -> Result<Contact, &'static str> {
             .is_some_and(|status| status.eq_ignore_ascii_case("a")),
     };
     Ok(Contact {
-        has_first_name: has("first_name") || named_as_a_whole,
-        has_last_name: has("last_name") || named_as_a_whole,
+        has_first_name: has("first_name") || has_full_name,
+        has_last_name: has("last_name") || has_full_name,
         has_phone: has("phone"),
         tags,
         custom,

@@ -1,31 +1,31 @@
-//! Takes what a sync wrote off a contact: one call, once it is known to be there.
+//! Removes what syncs wrote to a contact, by one call if the contact exists.
 //!
-//! Foreign tags and account fields are sent back as they were read, as in a sync.
+//! As in a sync, foreign tags and account fields are sent back as they were read.
 
 use serde_json::Value;
-use shared::consumer::{Trail, Whom, is_ours};
+use shared::connector::{ContactLookup, ForgetProgress, is_our_tag};
 use shared::http::ApiError;
 
 use crate::client::{Client, ContactWrite};
 use crate::mapping;
 
-/// Forgets a reader.
-///
-/// # Errors
-/// The call that failed.
-pub async fn forget(client: &Client<'_>, whom: Whom<'_>, trail: &Trail) -> Result<(), ApiError> {
-    let steps = trail.contact(None);
+pub async fn forget(
+    client: &Client<'_>,
+    lookup: ContactLookup<'_>,
+    progress: &ForgetProgress,
+) -> Result<(), ApiError> {
+    let steps = progress.contact(None);
     let done = async {
-        let Some(contact) = client.contact(whom.email).await? else {
+        let Some(contact) = client.contact(lookup.email).await? else {
             return Ok(());
         };
         let owner = contact.custom.get(mapping::OWNER).and_then(Value::as_str);
-        if !whom.owns(owner.filter(|owner| !owner.is_empty())) {
+        if !lookup.owns(owner.filter(|owner| !owner.is_empty())) {
             steps.is_anothers();
             return Ok(());
         }
         let (ours, foreign): (Vec<String>, Vec<String>) =
-            contact.tags.into_iter().partition(|tag| is_ours(tag));
+            contact.tags.into_iter().partition(|tag| is_our_tag(tag));
         let mut custom = contact.custom;
         let mut fields = Vec::new();
         for cleared in mapping::cleared_fields() {
@@ -42,7 +42,7 @@ pub async fn forget(client: &Client<'_>, whom: Whom<'_>, trail: &Trail) -> Resul
         };
         steps.found(ours, fields);
         if write != ContactWrite::default() {
-            client.update(whom.email, &write).await?;
+            client.update(lookup.email, &write).await?;
             steps.removed_all();
             steps.cleared_all();
         }

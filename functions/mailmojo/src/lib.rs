@@ -1,8 +1,4 @@
-//! The Mailmojo connector: makes a Mailmojo contact agree with a reader's state in Sesamy.
-//!
-//! [`credentials`] open an account, [`mapping`] says what Mailmojo should hold,
-//! [`client`] knows Mailmojo's calls, and [`sync`] their order. [`mod@check`] and
-//! [`mod@forget`] are what a person may ask beside.
+//! The Mailmojo connector: syncs a user's state from Sesamy to a Mailmojo contact.
 
 pub mod check;
 pub mod client;

@@ -1,5 +1,3 @@
-//! The Lambda function that makes Mailmojo agree with Sesamy.
-
 use lambda_runtime::Error;
 use mailmojo::Mailmojo;
 

@@ -1,31 +1,23 @@
-//! What Mailmojo should hold of a reader: account fields, and name and phone.
-//!
-//! Pure: from a [`Subscriber`] to Mailmojo's own words.
+//! Maps a [`DesiredContact`] to Mailmojo's account fields, name and phone. Pure.
 
 use std::fmt;
 
 use jiff::civil::Date;
 use serde_json::{Number, Value};
-use shared::derivation::Subscriber;
+use shared::derivation::DesiredContact;
 use shared::personal::Personal;
 
-/// The type of an account field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldType {
-    /// Any text.
     Text,
-    /// Yes or no.
     Boolean,
-    /// A number.
     Number,
-    /// A date, `YYYY-MM-DD`.
+    /// `YYYY-MM-DD`.
     Date,
 }
 
 impl FieldType {
-    /// The type's name at Mailmojo.
-    ///
-    /// Assumed: the words in which Sesamy lists the fields.
+    /// Assumed: Mailmojo uses the words of Sesamy's list of fields.
     pub fn name(self) -> &'static str {
         match self {
             Self::Text => "text",
@@ -36,18 +28,16 @@ impl FieldType {
     }
 }
 
-/// An account field and its value for one contact.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Field {
-    /// The name as Mailmojo displays it, which is also the key.
+    /// The display name, which is also the key.
     pub name: &'static str,
-    /// The type.
     pub kind: FieldType,
-    /// The value; null where none applies, which clears the field.
+    /// Null clears the field.
     pub value: Value,
 }
 
-/// Without the value, which may be personal.
+/// Omits the value, which may be personal.
 impl fmt::Debug for Field {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} ({})", self.name, self.kind.name())
@@ -70,7 +60,7 @@ const LAST_PAYMENT: Definition = ("Last Payment Date", FieldType::Date);
 const NEXT_PAYMENT: Definition = ("Next Payment Date", FieldType::Date);
 const WILL_CANCEL_AT: Definition = ("Will Cancel At", FieldType::Date);
 
-/// The thirteen account fields with their types, as Sesamy documents them.
+/// Source: Sesamy's documentation.
 pub const DEFINITIONS: [(&str, FieldType); 13] = [
     USER_ID,
     HAS_ACTIVE,
@@ -87,12 +77,11 @@ pub const DEFINITIONS: [(&str, FieldType); 13] = [
     WILL_CANCEL_AT,
 ];
 
-/// The account fields of a contact, in the order of [`DEFINITIONS`]. All of
-/// them every time, so that what no longer applies is cleared.
-pub fn fields(subscriber: &Subscriber) -> [Field; 13] {
-    let account = &subscriber.account;
+/// All account fields every time, so that values that no longer apply are cleared.
+pub fn fields(desired: &DesiredContact) -> [Field; 13] {
+    let account = &desired.account;
     [
-        field(USER_ID, Some(subscriber.user_id.as_str().into())),
+        field(USER_ID, Some(desired.user_id.as_str().into())),
         field(HAS_ACTIVE, Some(account.has_active_subscription.into())),
         field(ARTICLES, Some(account.articles_purchased.into())),
         field(ACTIVE, Some(account.active_subscriptions.into())),
@@ -108,22 +97,20 @@ pub fn fields(subscriber: &Subscriber) -> [Field; 13] {
     ]
 }
 
-/// The field in which a contact says which Sesamy user it is.
+/// Names the Sesamy user that the contact belongs to.
 pub const OWNER: &str = USER_ID.0;
 
-/// Each account field, cleared.
 pub fn cleared_fields() -> [Field; 13] {
     DEFINITIONS.map(|definition| field(definition, None))
 }
 
-/// Name and phone by Mailmojo's keys, as far as Sesamy has them. They are
-/// written only where the contact has none, so that what was entered in
-/// Mailmojo stays.
-pub fn personal(subscriber: &Subscriber) -> impl Iterator<Item = (&'static str, &Personal)> {
+/// Name and phone by Mailmojo's keys, as far as Sesamy has them. A sync writes
+/// them only if the contact has none, so that values entered in Mailmojo stay.
+pub fn personal(desired: &DesiredContact) -> impl Iterator<Item = (&'static str, &Personal)> {
     [
-        ("first_name", subscriber.first_name.as_ref()),
-        ("last_name", subscriber.last_name.as_ref()),
-        ("phone", subscriber.phone.as_ref()),
+        ("first_name", desired.first_name.as_ref()),
+        ("last_name", desired.last_name.as_ref()),
+        ("phone", desired.phone.as_ref()),
     ]
     .into_iter()
     .filter_map(|(key, value)| Some((key, value?)))
@@ -134,9 +121,7 @@ fn field((name, kind): Definition, value: Option<Value>) -> Field {
     Field { name, kind, value }
 }
 
-/// What clears an account field.
-///
-/// Assumed: null. Known is only that fields are cleared when a value no longer
+/// Assumed: null. Sesamy documents that fields are cleared when a value no longer
 /// applies, not how.
 fn cleared() -> Value {
     Value::Null
@@ -146,9 +131,9 @@ fn date(definition: Definition, date: Option<Date>) -> Field {
     field(definition, date.map(|date| date.to_string().into()))
 }
 
-/// A number without a fraction where it has none: `3`, not `3.0`.
+/// Writes whole numbers without a fraction: `3`, not `3.0`.
 fn number(number: f64) -> Value {
-    /// Up to here every whole number has a form of its own.
+    /// 2^53: up to here an `f64` holds every whole number exactly.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     if number.fract() == 0.0 && number.abs() <= EXACT {
         (number as i64).into()

@@ -1,29 +1,28 @@
-//! The order of a sync's calls.
+//! The order of a sync's calls: define account fields, once per account; read
+//! the contact; then make only the writes that change something.
 //!
-//! Account fields once per account; the contact as it is; then only the writes
-//! that change something. Foreign tags and foreign account fields are sent back
-//! as they were read, because whether Mailmojo merges or replaces is assumed.
+//! Foreign tags and account fields are sent back as they were read, because
+//! Mailmojo is only assumed to replace and not to merge.
 
 use serde_json::{Map, Value};
 use shared::cache::Once;
-use shared::check::Finding;
-use shared::consumer::{
-    Account, Changes, Connector, ContactChanges, FieldChange, Job, TagChanges, Trail, Whom,
+use shared::check::CheckItem;
+use shared::connector::{
+    Account, Changes, Connector, ContactChanges, ContactLookup, FieldChange, ForgetProgress, Job,
+    TagChanges,
 };
-use shared::derivation::{Reconciliation, reconcile};
+use shared::derivation::{TagDiff, diff_tags};
 use shared::http::ApiError;
 use shared::sesamy::Reads;
 use tracing::warn;
 
-use crate::client::{Client, Contact, ContactWrite, is_closed};
+use crate::client::{Client, Contact, ContactWrite, fields_are_unavailable};
 use crate::credentials::MailmojoCredentials;
 use crate::mapping;
 use crate::{check, forget};
 
-/// The Mailmojo connector of a function instance.
 #[derive(Debug, Default)]
 pub struct Mailmojo {
-    /// Accounts whose fields are defined.
     defined: Once,
 }
 
@@ -32,7 +31,7 @@ impl Connector for Mailmojo {
 
     type Credentials = MailmojoCredentials;
 
-    /// Bills give the date of the last payment.
+    /// Bills are for the date of the last payment.
     fn reads(_: &MailmojoCredentials) -> Reads {
         Reads { bills: true }
     }
@@ -41,50 +40,50 @@ impl Connector for Mailmojo {
         let client = Client::new(job.http, job.vendor, job.credentials);
         job.once(&self.defined, define(&client)).await?;
 
-        let email = job.subscriber.email.lookup();
+        let email = job.desired.email.lookup();
         let list_id = &job.credentials.list_id;
         let mut changes = Changes::default();
         let Some(contact) = client.contact(&email).await? else {
-            let wanted = Wanted::of(&Contact::default(), &job);
-            join(&client, list_id, &email, &wanted.whole(), &mut changes).await?;
+            let target = TargetContact::new(&Contact::default(), &job);
+            join(&client, list_id, &email, &target.full_write(), &mut changes).await?;
             if changes.refused_writes == 0 {
                 changes.contacts.push(ContactChanges {
                     is_new: true,
-                    ..wanted.changes(&Contact::default())
+                    ..target.changes(&Contact::default())
                 });
             }
             return Ok(changes);
         };
 
-        let wanted = Wanted::of(&contact, &job);
-        for write in wanted.differences(&contact) {
+        let target = TargetContact::new(&contact, &job);
+        for write in target.updates(&contact) {
             client.update(&email, &write).await?;
             changes.writes += 1;
         }
-        changes.contacts.push(wanted.changes(&contact));
-        // Who unsubscribed, bounced or was deleted, there or as a whole, is left alone.
+        changes.contacts.push(target.changes(&contact));
+        // Contacts that unsubscribed, bounced or were deleted keep their membership.
         if contact.active && !contact.lists.contains(list_id) {
             let write = ContactWrite {
-                // What was missing is written by now.
+                // The update above has written them.
                 personal: Vec::new(),
-                ..wanted.whole()
+                ..target.full_write()
             };
             join(&client, list_id, &email, &write, &mut changes).await?;
         }
         Ok(changes)
     }
 
-    async fn check(&self, account: Account<'_, Self>) -> Vec<Finding> {
+    async fn check(&self, account: Account<'_, Self>) -> Vec<CheckItem> {
         check::check(&client(&account), &account.credentials.list_id).await
     }
 
     async fn forget(
         &self,
         account: Account<'_, Self>,
-        whom: Whom<'_>,
-        trail: &Trail,
+        lookup: ContactLookup<'_>,
+        progress: &ForgetProgress,
     ) -> Result<(), ApiError> {
-        forget::forget(&client(&account), whom, trail).await
+        forget::forget(&client(&account), lookup, progress).await
     }
 }
 
@@ -92,9 +91,8 @@ fn client<'a>(account: &Account<'a, Mailmojo>) -> Client<'a> {
     Client::new(account.http, account.vendor, account.credentials)
 }
 
-/// Puts a contact on the list. A 400 is the address's own, such as that of
-/// somebody who complained: Mailmojo keeps it out, known or not, which no
-/// other try would change.
+/// Adds a contact to the list. Assumed: a 400 means that Mailmojo blocks the
+/// address, after a complaint for example. A retry would not change that.
 async fn join(
     client: &Client<'_>,
     list_id: &str,
@@ -113,15 +111,15 @@ async fn join(
     Ok(())
 }
 
-/// Makes sure that the account has every field. How is assumed, so that an
-/// account that does not let fields be defined is synced without.
+/// The endpoint is assumed, so an account that does not let fields be defined is
+/// synced all the same.
 async fn define(client: &Client<'_>) -> Result<(), ApiError> {
     match define_missing(client).await {
-        Err(error) if is_closed(&error) => {
+        Err(error) if fields_are_unavailable(&error) => {
             warn!(%error, "Account fields cannot be defined; values are sent all the same.");
             Ok(())
         }
-        done => done,
+        result => result,
     }
 }
 
@@ -132,7 +130,7 @@ async fn define_missing(client: &Client<'_>) -> Result<(), ApiError> {
             && let Err(error) = client.define(name, kind).await
         {
             // Another instance may have created the field already; that is not an error.
-            let refused = !error.is_passing() && !error.is_refusal();
+            let refused = !error.is_transient() && !error.is_refusal();
             if !(refused && client.fields().await?.contains(name)) {
                 return Err(error);
             }
@@ -141,22 +139,22 @@ async fn define_missing(client: &Client<'_>) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// What a contact should hold, the publisher's own included.
-struct Wanted {
-    plan: Reconciliation,
-    /// All tags, as they are to be written one after the other.
+/// What a contact should hold, including the publisher's own data.
+struct TargetContact {
+    diff: TagDiff,
+    /// Complete lists of tags, to write one after the other.
     tags: Vec<Vec<String>>,
     custom: Map<String, Value>,
-    /// Names and phone by key, where the contact has none.
+    /// Name and phone by key, if the contact has none.
     personal: Vec<(&'static str, String)>,
 }
 
-impl Wanted {
-    fn of(contact: &Contact, job: &Job<'_, Mailmojo>) -> Self {
-        let subscriber = job.subscriber;
-        let plan = reconcile(&contact.tags, &subscriber.tags, &[]);
+impl TargetContact {
+    fn new(contact: &Contact, job: &Job<'_, Mailmojo>) -> Self {
+        let desired = job.desired;
+        let diff = diff_tags(&contact.tags, &desired.tags, &[]);
         let mut custom = contact.custom.clone();
-        for field in mapping::fields(subscriber) {
+        for field in mapping::fields(desired) {
             custom.insert(field.name.to_owned(), field.value);
         }
         let held = |key: &str| match key {
@@ -164,20 +162,19 @@ impl Wanted {
             "last_name" => contact.has_last_name,
             _ => contact.has_phone,
         };
-        let personal = mapping::personal(subscriber)
+        let personal = mapping::personal(desired)
             .filter(|(key, _)| !held(key))
             .map(|(key, value)| (key, value.expose().to_owned()))
             .collect();
         Self {
-            tags: plan.replacements(&contact.tags),
-            plan,
+            tags: diff.replacements(&contact.tags),
+            diff,
             custom,
             personal,
         }
     }
 
-    /// Everything, for a contact that comes to the list.
-    fn whole(&self) -> ContactWrite {
+    fn full_write(&self) -> ContactWrite {
         ContactWrite {
             personal: self.personal.clone(),
             tags: self.tags.last().cloned(),
@@ -185,7 +182,6 @@ impl Wanted {
         }
     }
 
-    /// What changes about the contact.
     fn changes(&self, contact: &Contact) -> ContactChanges {
         let personal = self.personal.iter();
         let personal =
@@ -199,14 +195,14 @@ impl Wanted {
             (!agrees(contact.custom.get(*name).unwrap_or(&Value::Null), value)).then_some(change)
         });
         ContactChanges {
-            tags: TagChanges::of(&self.plan, &contact.tags),
+            tags: TagChanges::of(&self.diff, &contact.tags),
             fields: personal.chain(own).collect(),
             ..ContactChanges::default()
         }
     }
 
-    /// The writes that change something about the contact, in order.
-    fn differences(&self, contact: &Contact) -> Vec<ContactWrite> {
+    /// The writes that change something, in order.
+    fn updates(&self, contact: &Contact) -> Vec<ContactWrite> {
         let changed = |(name, value): (&String, &Value)| {
             !agrees(contact.custom.get(name).unwrap_or(&Value::Null), value)
         };
@@ -227,19 +223,18 @@ impl Wanted {
     }
 }
 
-/// Whether a value that Mailmojo holds is the wanted one. Numbers may come back
-/// as texts and with other digits after the point (assumed).
-fn agrees(present: &Value, wanted: &Value) -> bool {
+/// Assumed: numbers may come back as texts or with other digits after the point,
+/// and a cleared field as an empty text.
+fn agrees(present: &Value, desired: &Value) -> bool {
     let number = |value: &Value| match value {
         Value::Number(number) => number.as_f64(),
         Value::String(text) => text.trim().parse().ok(),
         _ => None,
     };
-    match wanted {
-        Value::Number(_) => number(present) == number(wanted),
-        // What was cleared may come back as an empty text.
+    match desired {
+        Value::Number(_) => number(present) == number(desired),
         Value::Null => matches!(present, Value::Null) || present == "",
-        _ => present == wanted,
+        _ => present == desired,
     }
 }
 
@@ -250,22 +245,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_agrees_in_whatever_form_mailmojo_sends_it_back() {
-        let cases = [
-            (json!(1), json!(1), true),
-            (json!(1.0), json!(1), true),
-            (json!("1"), json!(1), true),
-            (json!(2), json!(1), false),
-            (json!(null), json!(1), false),
-            (json!(null), json!(null), true),
-            (json!(""), json!(null), true),
-            (json!(0), json!(null), false),
-            (json!(true), json!(true), true),
-            (json!(null), json!(false), false),
-            (json!("2026-01-01"), json!("2026-01-01"), true),
+    fn values_agree_in_each_form_mailmojo_may_return() {
+        let agreeing = [
+            (json!(1), json!(1)),
+            (json!(1.0), json!(1)),
+            (json!("1"), json!(1)),
+            (json!(null), json!(null)),
+            (json!(""), json!(null)),
+            (json!(true), json!(true)),
+            (json!("2026-01-01"), json!("2026-01-01")),
         ];
-        for (present, wanted, expected) in cases {
-            assert_eq!(agrees(&present, &wanted), expected, "{present} {wanted}");
+        let differing = [
+            (json!(2), json!(1)),
+            (json!(null), json!(1)),
+            (json!(0), json!(null)),
+            (json!(null), json!(false)),
+        ];
+        for (present, desired) in agreeing {
+            assert!(agrees(&present, &desired), "{present} {desired}");
+        }
+        for (present, desired) in differing {
+            assert!(!agrees(&present, &desired), "{present} {desired}");
         }
     }
 }

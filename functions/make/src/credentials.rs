@@ -1,49 +1,44 @@
-//! What opens a vendor's Make.as lists.
-
 use reqwest::Url;
 use secrecy::SecretString;
 use serde_json::Value;
-use shared::http::{ApiError, Fault};
+use shared::http::{ApiError, ApiErrorKind};
 use shared::secrets::{FromSecret, Keys, SecretFault};
 
 use crate::client::API_NAME;
 
-/// Where Make.as's subscriber API is. Source: Make.as's documentation and SDK.
+/// Source: Make.as's documentation and SDK.
 const API_URL: &str = "https://subscribers.dialogapi.no/api/public/v2";
 
-/// How many lists a vendor may have. Bounds the work of one sync.
+/// One list per set. Bounds the work of one sync.
 const MAX_SETS: usize = 50;
 
-/// A vendor's Make.as lists: the secret `{prefix}/{vendorId}/make`, one object
-/// or an array of such.
+/// The secret `{prefix}/{vendorId}/make`: one set of credentials or an array.
 #[derive(Debug)]
 pub struct MakeCredentials {
-    /// The sets that can be read, one per list. At least one.
+    /// At least one.
     pub sets: Vec<CredentialSet>,
-    /// What is wrong with each of the others, which are refused alone.
+    /// A malformed set disables its own list only.
     pub malformed: Vec<MalformedSet>,
 }
 
-/// A set that cannot be read.
 #[derive(Debug)]
 pub struct MalformedSet {
-    /// Its place in the array, counted from 1.
-    pub number: usize,
+    /// Its position in the array, from 1.
+    number: usize,
     fault: SecretFault,
 }
 
 impl MalformedSet {
-    /// The set as answers name it, since it may have no list id.
+    /// The name in answers: the set may have no list id.
     pub fn name(&self) -> String {
         format!("set {} of the secret", self.number)
     }
 
-    /// The error that everything comes to that needs the set.
     pub fn error(&self) -> ApiError {
         ApiError {
             api: API_NAME,
             endpoint: "credentials",
-            fault: Fault::Credentials(SecretFault::InSet {
+            kind: ApiErrorKind::Credentials(SecretFault::InSet {
                 number: self.number,
                 fault: Box::new(self.fault.clone()),
             }),
@@ -51,16 +46,14 @@ impl MalformedSet {
     }
 }
 
-/// What opens one list.
 #[derive(Debug)]
 pub struct CredentialSet {
-    /// The user id, which is the user name of its calls.
+    /// The user name of the calls.
     pub user_id: SecretString,
-    /// The key, which is the password of its calls.
+    /// The password of the calls.
     pub api_key: SecretString,
-    /// The list readers are put on.
     pub list_id: String,
-    /// The address with the API's version.
+    /// With the API's version.
     pub api_url: Url,
 }
 
@@ -82,7 +75,7 @@ impl FromSecret for MakeCredentials {
             }
         }
         match malformed.first() {
-            // With no set to go on with, the secret as a whole is of no use.
+            // Without any valid set the whole secret is refused.
             Some(first) if sets.is_empty() => Err(SecretFault::InSet {
                 number: first.number,
                 fault: Box::new(first.fault.clone()),
@@ -109,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_set_or_many_open_lists() {
+    fn the_secret_is_one_set_or_an_array() {
         let set = json!({ "userId": 17, "apiKey": "k", "listId": "42" });
         let one = MakeCredentials::from_secret(&set).unwrap();
         assert_eq!(one.sets.len(), 1);
@@ -119,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn no_set_too_many_or_none_that_can_be_read_is_a_fault() {
+    fn no_valid_set_or_too_many_sets_are_refused() {
         let set = json!({ "userId": "u", "apiKey": "k", "listId": "1" });
         struct Case {
             secret: Value,
@@ -150,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_malformed_set_disables_itself_alone() {
+    fn a_malformed_set_disables_only_itself() {
         let set = json!({ "userId": "u", "apiKey": "k", "listId": "1" });
         let secret = json!([set, { "userId": "u" }, set, "s3cret"]);
         let credentials = MakeCredentials::from_secret(&secret).unwrap();

@@ -1,79 +1,75 @@
-//! Takes what a sync wrote off a subscriber, on every list of the vendor.
+//! Removes what syncs wrote to a contact, on every list of the vendor, by one
+//! call per list if the contact exists.
 //!
-//! Looked up first; then one call that reaches only who is there. Foreign tags
-//! are sent back as they were read, as in a sync.
+//! As in a sync, foreign tags are sent back as they were read.
 
 use futures_util::future::join_all;
 use serde_json::{Map, Value};
-use shared::consumer::{Steps, Trail, Whom, is_ours};
+use shared::connector::{ContactLookup, ContactProgress, ForgetProgress, is_our_tag};
 use shared::http::ApiError;
 
-use crate::client::{Client, Subscriber};
+use crate::client::{Client, Contact};
 use crate::credentials::MalformedSet;
-use crate::sync::all;
+use crate::lists::collect_results;
 
-/// The field in which a subscriber says which Sesamy user it is.
+/// Names the Sesamy user that the contact belongs to.
 const OWNER: &str = "external_id";
 
-/// What stays, as Make.as is not known to have a call for it.
-const STAYS: &str = "the reader's subscriptions, and the products of the catalogue: Make.as has no known call that takes them away";
+/// Make.as has no known call to delete them.
+const STAYS: &str = "the user's subscriptions, and the products of the catalogue: Make.as has no known call that takes them away";
 
-/// Forgets a reader on all lists, side by side: one that fails stops no other.
-///
-/// # Errors
-/// The call that failed; of several, one that may pass. A malformed set counts
-/// as one that is refused.
+/// Forgets a user on all lists concurrently: one that fails stops no other.
 pub async fn forget(
     clients: Vec<Client<'_>>,
     malformed: &[MalformedSet],
-    whom: Whom<'_>,
-    trail: &Trail,
+    lookup: ContactLookup<'_>,
+    progress: &ForgetProgress,
 ) -> Result<(), ApiError> {
     let lists = clients.iter().map(|client| async move {
-        let steps = trail.contact(Some(client.list_id()));
-        let done = forget_on_list(client, whom, steps).await;
-        done.inspect_err(|error| steps.failed(error))
+        let steps = progress.contact(Some(client.list_id()));
+        let result = forget_on_list(client, lookup, steps).await;
+        result.inspect_err(|error| steps.failed(error))
     });
-    let mut done = join_all(lists).await;
-    done.extend(malformed.iter().map(|set| {
+    let mut results = join_all(lists).await;
+    results.extend(malformed.iter().map(|set| {
         let error = set.error();
-        trail.contact(Some(&set.name())).failed(&error);
+        progress.contact(Some(&set.name())).failed(&error);
         Err(error)
     }));
-    all(done).map(drop)
+    collect_results(results).map(drop)
 }
 
 async fn forget_on_list(
     client: &Client<'_>,
-    whom: Whom<'_>,
-    steps: Steps<'_>,
+    lookup: ContactLookup<'_>,
+    steps: ContactProgress<'_>,
 ) -> Result<(), ApiError> {
-    let Some(subscriber) = client.subscriber(whom.email).await? else {
+    let Some(contact) = client.contact(lookup.email).await? else {
         return Ok(());
     };
-    let Subscriber {
+    let Contact {
         id, fields, tags, ..
-    } = subscriber;
+    } = contact;
     let owner = fields.get(OWNER).and_then(Value::as_str);
     let owner = owner.filter(|owner| !owner.is_empty());
-    if !whom.owns(owner) {
+    if !lookup.owns(owner) {
         steps.is_anothers();
         return Ok(());
     }
     let (ours, foreign): (Vec<String>, Vec<String>) =
-        tags.into_iter().partition(|tag| is_ours(tag));
-    // An id of another system is the publisher's.
-    let named = owner == Some(whom.user.as_str());
-    let nothing_of_ours = ours.is_empty() && !named;
-    // Always with the foreign tags: the call replaces them, and what it does
-    // where it names none is not documented.
+        tags.into_iter().partition(|tag| is_our_tag(tag));
+    // The publisher may store an id of another system here.
+    let owner_is_ours = owner == Some(lookup.user.as_str());
+    let has_nothing_of_ours = ours.is_empty() && !owner_is_ours;
+    // Always with the foreign tags: the call replaces tags, and its effect without
+    // any is not documented.
     let mut body = Map::from_iter([("tags".to_owned(), foreign.into())]);
-    if named {
+    if owner_is_ours {
         body.insert(OWNER.to_owned(), cleared());
     }
-    steps.found(ours, named.then_some(OWNER));
+    steps.found(ours, owner_is_ours.then_some(OWNER));
     steps.stays(STAYS);
-    if !nothing_of_ours {
+    if !has_nothing_of_ours {
         client.change(&id, body).await?;
         steps.removed_all();
         steps.cleared_all();
@@ -81,9 +77,7 @@ async fn forget_on_list(
     Ok(())
 }
 
-/// What clears a field.
-///
-/// Assumed: an empty text. Nothing says how Make.as forgets a value.
+/// Assumed: an empty text. No page documents how to clear a field.
 fn cleared() -> Value {
     "".into()
 }

@@ -1,5 +1,3 @@
-//! The Lambda function that makes Make.as agree with Sesamy.
-
 use lambda_runtime::Error;
 use make::Make;
 

@@ -1,16 +1,15 @@
-//! What Make.as should hold of a reader: the subscriber, products, subscriptions.
+//! Maps a [`DesiredContact`] to the bodies of Make.as's calls. Pure.
 //!
-//! Pure: from a [`Subscriber`] to the bodies of Make.as's calls. The address
-//! goes out in lower case everywhere, since it is the key by which one call
-//! finds what another wrote.
+//! The address is in lower case everywhere: it is the key that connects contact
+//! and subscriptions.
 
 use jiff::civil::Date;
 use serde_json::{Map, Value, json};
-use shared::derivation::{CatalogueProduct, Subscriber, SubscriptionRecord};
+use shared::derivation::{CatalogueProduct, DesiredContact, SubscriptionRecord};
 use shared::personal::Personal;
 
-/// The fields of a subscriber that a sync may change, and whether their values
-/// are about a person. The address is the key, so it never changes.
+/// The fields that a sync may change, and whether their values are personal. The
+/// address is the key and never changes.
 pub const FIELDS: [(&str, bool); 4] = [
     ("firstname", true),
     ("lastname", true),
@@ -18,53 +17,50 @@ pub const FIELDS: [(&str, bool); 4] = [
     ("external_id", false),
 ];
 
-/// The subscriber with all the tags that they will have.
-pub fn subscriber(subscriber: &Subscriber, tags: &[String]) -> Value {
-    let mut body = change(subscriber, tags);
-    body.insert("email".to_owned(), subscriber.email.lookup().into());
+/// The body that creates a contact.
+pub fn contact(desired: &DesiredContact, tags: &[String]) -> Value {
+    let mut body = change(desired, tags);
+    body.insert("email".to_owned(), desired.email.lookup().into());
     Value::Object(body)
 }
 
-/// The same of a subscriber who is there: all but the address, since a change
-/// names its subscriber by id.
+/// The body that changes a contact by id, so without the address.
 ///
-/// Decided. Known: the fields. Assumed: name and company are the publisher's
-/// as well as ours, so they are left out, and thereby left alone, where Sesamy
-/// has none.
-pub fn change(subscriber: &Subscriber, tags: &[String]) -> Map<String, Value> {
+/// Decided. Known: the fields. Assumed: name and company belong to the publisher
+/// as well, so they are left out if Sesamy has none, and stay.
+pub fn change(desired: &DesiredContact, tags: &[String]) -> Map<String, Value> {
     let mut body = Map::new();
-    for (key, value) in personal(subscriber) {
+    for (key, value) in personal(desired) {
         body.insert(key.to_owned(), value.expose().into());
     }
-    body.insert("external_id".to_owned(), subscriber.user_id.as_str().into());
+    body.insert("external_id".to_owned(), desired.user_id.as_str().into());
     body.insert("tags".to_owned(), tags.into());
     body
 }
 
-/// Name and company by Make.as's keys, as far as Sesamy has them.
-fn personal(subscriber: &Subscriber) -> impl Iterator<Item = (&'static str, &Personal)> {
+/// As far as Sesamy has them.
+fn personal(desired: &DesiredContact) -> impl Iterator<Item = (&'static str, &Personal)> {
     [
-        ("firstname", subscriber.first_name.as_ref()),
-        ("lastname", subscriber.last_name.as_ref()),
-        ("company", subscriber.company.as_ref()),
+        ("firstname", desired.first_name.as_ref()),
+        ("lastname", desired.last_name.as_ref()),
+        ("company", desired.company.as_ref()),
     ]
     .into_iter()
     .filter_map(|(key, value)| Some((key, value?)))
 }
 
-/// The products of the catalogue.
-pub fn products(subscriber: &Subscriber) -> Vec<Value> {
-    subscriber.catalogue.iter().map(product).collect()
+pub fn products(desired: &DesiredContact) -> Vec<Value> {
+    desired.catalogue.iter().map(product).collect()
 }
 
 fn product(product: &CatalogueProduct) -> Value {
     json!({ "external_id": product.external_id, "name": product.name })
 }
 
-/// One subscription per contract, each naming the subscriber by address.
-pub fn subscriptions(subscriber: &Subscriber) -> Vec<Value> {
-    let email = subscriber.email.lookup();
-    subscriber
+/// One subscription per contract.
+pub fn subscriptions(desired: &DesiredContact) -> Vec<Value> {
+    let email = desired.email.lookup();
+    desired
         .subscriptions
         .iter()
         .map(|record| subscription(&email, record))
@@ -89,23 +85,19 @@ fn subscription(email: &str, record: &SubscriptionRecord) -> Value {
     Value::Object(body)
 }
 
-/// The end of a subscription that has none.
-///
-/// Assumed: null, which clears the end of a contract that is active again.
-/// Known is only that ended subscriptions alone have one.
+/// Known: only ended subscriptions have an end. Assumed: null clears the end of a
+/// contract that is active again.
 fn no_end() -> Value {
     Value::Null
 }
 
 /// Known: `active` for contracts whose status is ACTIVE, `cancelled` for all
-/// others, overdue ones included.
+/// others, including overdue ones.
 fn status(record: &SubscriptionRecord) -> &'static str {
     if record.active { "active" } else { "cancelled" }
 }
 
-/// A date as Make.as reads it.
-///
-/// Assumed: `YYYY-MM-DD`, as Sesamy writes dates elsewhere. No page shows the
+/// Assumed: `YYYY-MM-DD`, as Sesamy writes dates elsewhere. No page documents the
 /// fields of a subscription.
 fn date(date: Date) -> Value {
     date.to_string().into()

@@ -1,56 +1,87 @@
-//! The connectors of the stack, from the function's environment.
+//! The connectors of the stack, as the function's environment names them.
 
+use std::fmt;
+
+use serde::Deserialize;
 use thiserror::Error;
 
-/// A connector and what it is reached by: first the addresses of its queues,
-/// then a client of them.
+/// Of a–z, digits and hyphens, as the template spells it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ConnectorName(String);
+
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0:?} is not the name of a connector: it must be of a-z, 0-9 and hyphens")]
+pub struct InvalidConnectorName(String);
+
+impl TryFrom<String> for ConnectorName {
+    type Error = InvalidConnectorName;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        let allowed = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+        if !name.is_empty() && name.bytes().all(allowed) {
+            Ok(Self(name))
+        } else {
+            Err(InvalidConnectorName(name))
+        }
+    }
+}
+
+impl ConnectorName {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ConnectorName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Connector<Q> {
-    /// Its name, as in requests.
-    pub name: String,
-    /// Its queues.
+pub struct DeployedConnector<Q> {
+    pub name: ConnectorName,
+    /// First the URLs of its queues, then a client of them.
     pub queues: Q,
 }
 
-/// The addresses of a connector's queues.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Urls {
-    /// The queue it consumes.
+pub struct ConnectorQueueUrls {
     pub queue: String,
-    /// Where it puts what can never succeed.
     pub dead_letter_queue: String,
 }
 
-/// All connectors, at least one, each under a name of its own.
+/// At least one connector, with distinct names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Connectors<Q>(Vec<Connector<Q>>);
+pub struct Connectors<Q>(Vec<DeployedConnector<Q>>);
 
-/// Why the connectors are not known.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ConnectorsError {
-    /// There is none.
     #[error("CONNECTORS names no connector; deploy the function by the template, which sets it")]
     None,
-    /// One is not of the form `name=queue URL,dead-letter queue URL`.
     #[error("CONNECTORS is not of the form NAME=QUEUE_URL,DEAD_LETTER_QUEUE_URL;… near {0:?}")]
     Malformed(String),
-    /// Two have one name.
     #[error("CONNECTORS names {0:?} twice")]
-    Twice(String),
+    Duplicate(String),
 }
 
-impl Connectors<Urls> {
-    /// Reads `NAME=QUEUE_URL,DEAD_LETTER_QUEUE_URL`, several separated by semicolons.
-    ///
-    /// # Errors
-    /// [`ConnectorsError`] where the text is nothing of the kind.
-    pub fn read(text: &str) -> Result<Self, ConnectorsError> {
-        let mut connectors: Vec<Connector<Urls>> = Vec::new();
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("this stack has no connector `{name}`; it has: {known}")]
+pub struct UnknownConnector {
+    name: String,
+    known: String,
+}
+
+impl Connectors<ConnectorQueueUrls> {
+    /// Parses `NAME=QUEUE_URL,DEAD_LETTER_QUEUE_URL`, several separated by semicolons.
+    pub fn parse(text: &str) -> Result<Self, ConnectorsError> {
+        let mut connectors: Vec<DeployedConnector<ConnectorQueueUrls>> = Vec::new();
         for part in text.split(';').map(str::trim).filter(|p| !p.is_empty()) {
             let connector =
-                connector(part).ok_or_else(|| ConnectorsError::Malformed(part.to_owned()))?;
+                parse_connector(part).ok_or_else(|| ConnectorsError::Malformed(part.to_owned()))?;
             if connectors.iter().any(|known| known.name == connector.name) {
-                return Err(ConnectorsError::Twice(connector.name));
+                return Err(ConnectorsError::Duplicate(connector.name.0));
             }
             connectors.push(connector);
         }
@@ -62,43 +93,45 @@ impl Connectors<Urls> {
 }
 
 impl<Q> Connectors<Q> {
-    /// The same connectors, reached by something else.
-    pub fn map<R>(self, mut reach: impl FnMut(Q) -> R) -> Connectors<R> {
-        let map = |connector: Connector<Q>| Connector {
+    pub fn map<R>(self, mut map: impl FnMut(Q) -> R) -> Connectors<R> {
+        let connectors = self.0.into_iter().map(|connector| DeployedConnector {
             name: connector.name,
-            queues: reach(connector.queues),
-        };
-        Connectors(self.0.into_iter().map(map).collect())
+            queues: map(connector.queues),
+        });
+        Connectors(connectors.collect())
     }
 
-    /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = &Connector<Q>> {
+    pub fn iter(&self) -> impl Iterator<Item = &DeployedConnector<Q>> {
         self.0.iter()
     }
 
-    /// The connector of that name.
-    pub fn named(&self, name: &str) -> Option<&Connector<Q>> {
-        self.iter().find(|connector| connector.name == name)
+    pub fn named(&self, name: &str) -> Result<&DeployedConnector<Q>, UnknownConnector> {
+        let found = self.iter().find(|connector| connector.name.0 == name);
+        found.ok_or_else(|| UnknownConnector {
+            name: name.to_owned(),
+            known: self.names(),
+        })
     }
 
-    /// The names of all of them, for a person.
     pub fn names(&self) -> String {
         let names: Vec<_> = self.iter().map(|one| one.name.as_str()).collect();
         names.join(", ")
     }
 }
 
-fn connector(text: &str) -> Option<Connector<Urls>> {
+fn parse_connector(text: &str) -> Option<DeployedConnector<ConnectorQueueUrls>> {
     let (name, urls) = text.split_once('=')?;
     let (queue, dead_letter_queue) = urls.split_once(',')?;
-    let [name, queue, dead_letter_queue] = [name, queue, dead_letter_queue].map(str::trim);
-    let given = [name, queue, dead_letter_queue]
-        .iter()
-        .all(|part| !part.is_empty());
-    let one_each = !dead_letter_queue.contains(',') && queue != dead_letter_queue;
-    (given && one_each).then(|| Connector {
-        name: name.to_owned(),
-        queues: Urls {
+    let [queue, dead_letter_queue] = [queue, dead_letter_queue].map(str::trim);
+    let complete = !queue.is_empty() && !dead_letter_queue.is_empty();
+    // A redrive from a queue to itself would never end.
+    let distinct = !dead_letter_queue.contains(',') && queue != dead_letter_queue;
+    if !complete || !distinct {
+        return None;
+    }
+    Some(DeployedConnector {
+        name: name.trim().to_owned().try_into().ok()?,
+        queues: ConnectorQueueUrls {
             queue: queue.to_owned(),
             dead_letter_queue: dead_letter_queue.to_owned(),
         },
@@ -111,33 +144,33 @@ mod tests {
 
     #[test]
     fn connectors_are_separated_by_semicolons() {
-        let connectors =
-            Connectors::read("rule=https://q/rule,https://q/dead; make=https://q/m,https://q/md;")
-                .unwrap();
+        let text = "rule=https://q/rule,https://q/dead; make=https://q/m,https://q/md;";
+        let connectors = Connectors::parse(text).unwrap();
         assert_eq!(connectors.names(), "rule, make");
         let make = connectors.named("make").unwrap();
         assert_eq!(make.queues.queue, "https://q/m");
         assert_eq!(make.queues.dead_letter_queue, "https://q/md");
-        assert_eq!(connectors.named("Rule"), None);
+        let unknown = connectors.named("Rule").unwrap_err().to_string();
+        assert!(unknown.contains("rule, make"), "{unknown}");
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
-        let malformed = |part: &str| Err(ConnectorsError::Malformed(part.to_owned()));
+    fn an_error_names_the_wrong_part() {
+        let malformed = |part: &str| ConnectorsError::Malformed(part.to_owned());
         let cases = [
-            ("", Err(ConnectorsError::None)),
-            (" ; ", Err(ConnectorsError::None)),
+            ("", ConnectorsError::None),
+            (" ; ", ConnectorsError::None),
             ("rule", malformed("rule")),
             ("rule=a", malformed("rule=a")),
             ("rule=a,", malformed("rule=a,")),
             ("=a,b", malformed("=a,b")),
+            ("Rule=a,b", malformed("Rule=a,b")),
             ("rule=a,b,c", malformed("rule=a,b,c")),
-            // Letters would be sent to where they are received from, for ever.
             ("rule=a,a", malformed("rule=a,a")),
-            ("r=a,b;r=c,d", Err(ConnectorsError::Twice("r".to_owned()))),
+            ("r=a,b;r=c,d", ConnectorsError::Duplicate("r".to_owned())),
         ];
         for (text, expected) in cases {
-            assert_eq!(Connectors::read(text).map(|_| ()), expected, "{text:?}");
+            assert_eq!(Connectors::parse(text), Err(expected), "{text:?}");
         }
     }
 }

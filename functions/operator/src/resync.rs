@@ -1,160 +1,154 @@
-//! Syncs readers without an event: one at once, or all of a vendor's in a run.
+//! Syncs users without an event: one at once, or all of a vendor in a run.
 //!
-//! A run goes on by itself for hours: it is kept in a table ([`run`]) and a tick
-//! that the function sends to its own queue makes it go a step further
-//! ([`tick`]). A step reads a page of Sesamy's users where it needs one
-//! ([`place`]) and puts as many users into the connectors' queues as Sesamy's
-//! limit allows ([`pace`]) and as long as next to nothing waits there. All
-//! connectors of a run get the same users at the same time, so that it goes at
-//! the pace of the slowest.
+//! A run takes hours. Its state is in a table ([`run`]), and each step is started by
+//! a tick: a message that the step before sent to the function's own queue ([`tick`]).
+//! A step reads a page of Sesamy's users if it needs one ([`cursor`]) and queues as
+//! many users as Sesamy's limit allows ([`pace`]), while the connectors' queues are
+//! nearly empty. All connectors of a run get the same users at the same time, so it
+//! goes at the rate of the slowest.
 
 mod aws;
+mod cursor;
 mod pace;
-mod place;
 mod platform;
 mod report;
 mod run;
-#[cfg(test)]
-pub mod stand_in;
-#[cfg(test)]
-mod tests;
 mod tick;
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::SignedDuration;
 use shared::identity::{UserId, VendorId};
-use shared::message::{Message, Reader};
+use shared::message::{Message, UserKey};
+use shared::request::ErrorAnswer;
+use shared::sqs::OutgoingMessage;
 use tracing::{info, warn};
 
-use crate::connectors::{Connector, Connectors};
-use crate::letters::{DeadLetters, Outgoing, Unavailable};
-use crate::operator::Deadline;
-use shared::request::ErrorAnswer;
+use crate::connectors::{Connectors, DeployedConnector};
+use crate::dead_letters::{ConnectorQueues, Unavailable};
+use crate::deadline::Deadline;
 
-pub use aws::Aws;
-use pace::Pace;
-pub use platform::Platform;
-use platform::WriteError;
+pub use aws::AwsPlatform;
+pub use pace::Pace;
+pub use platform::{Platform, UsersError, WriteError};
 use report::NOT_CONFIGURED;
-pub use report::{One, Progress, Reconciliation, Report, Runs};
-pub use run::Tick;
-use run::{Run, State};
+pub use report::{Reconciliation, ResyncReport, RunProgress, UserResync};
+pub use run::{Run, RunState, Tick};
 
-/// A run that has done nothing for so long has lost its tick: twice the longest
-/// time between two steps.
+/// A run without a step for so long has lost its tick: twice the longest time
+/// between two steps.
 const LOST: SignedDuration = SignedDuration::from_mins(30);
 
-/// How often a change is tried that others get in the way of.
+/// For changes that conflict with those of others.
 const ATTEMPTS: u32 = 5;
 
-/// What can be done about resyncs.
 pub struct Resyncs<'a, Q, P> {
-    /// The stack's connectors.
     pub connectors: &'a Connectors<Q>,
-    /// Where runs are kept.
     pub platform: &'a P,
-    /// How many requests a minute Sesamy takes from a vendor.
+    /// Sesamy's limit for each vendor.
     pub requests_per_minute: NonZeroU32,
 }
 
-/// What became of what was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Did {
+enum RunChange {
     Started,
-    StartedAnew,
-    GoesOn,
+    /// A run that had not finished was replaced.
+    Restarted,
+    AlreadyRunning,
     Resumed,
     Stopped,
-    Nothing,
+    Unchanged,
 }
 
-/// Why nothing came of it.
 #[derive(Debug)]
-enum Refusal {
-    /// The vendor lacks a secret.
-    NotConfigured { secrets: Vec<String> },
-    /// The vendor has no connector.
+enum ResyncError {
+    NotConfigured {
+        secrets: Vec<String>,
+    },
+    /// The vendor has a secret for none of the connectors.
     NoConnector,
-    /// Others changed the run all the time.
+    /// Every attempt conflicted with a change by others.
     Contended,
-    /// AWS does not answer.
     Unavailable(Unavailable),
 }
 
-impl From<Unavailable> for Refusal {
+impl From<Unavailable> for ResyncError {
     fn from(unavailable: Unavailable) -> Self {
         Self::Unavailable(unavailable)
     }
 }
 
-impl<Q: DeadLetters, P: Platform> Resyncs<'_, Q, P> {
-    /// Queues one reader for the vendor's connectors, or for those asked for.
-    pub async fn one(
+impl<Q: ConnectorQueues, P: Platform> Resyncs<'_, Q, P> {
+    /// Without `asked`, for all of the vendor's connectors.
+    pub async fn resync_user(
         &self,
         vendor: VendorId,
         user: UserId,
-        asked: Option<Vec<&Connector<Q>>>,
-    ) -> One {
+        asked: Option<Vec<&DeployedConnector<Q>>>,
+    ) -> UserResync {
         let connectors = match self.configured(&vendor, asked).await {
             Ok(connectors) => connectors,
-            Err(refusal) => return One::refused(vendor, user, refusal.into()),
+            Err(error) => return UserResync::refused(vendor, user, error.into()),
         };
-        let reader = Reader {
+        let key = UserKey {
             vendor_id: vendor.clone(),
             user_id: user.clone(),
         };
-        // An occasion of its own, so that a second resync is not taken for the first.
+        // A new id each time, so that a second resync is not dropped as a duplicate.
         let occasion = self.platform.new_id();
-        let message = Message::resync(reader, &occasion, self.platform.now());
-        let outgoing = [outgoing(&message)];
+        let message = Message::resync(key, &occasion, self.platform.now());
+        let outgoing = [OutgoingMessage::from(&message)];
         let sends = connectors.iter().map(async |connector| {
-            let failed = connector.queues.send(&outgoing).await;
-            let failed = failed.into_iter().next().map(|failed| failed.reason);
-            (connector.name.clone(), failed)
+            let results = connector.queues.send(&outgoing).await;
+            let error = results.into_iter().find_map(Result::err);
+            (
+                connector.name.to_string(),
+                error.map(|error| error.to_string()),
+            )
         });
         let sent = join_all(sends).await;
         info!(vendor_id = %vendor, user_id = %user, event_id = %message.event_id, "Queued a resync of a user.");
-        One::queued(vendor, user, message.event_id, sent)
+        UserResync::queued(vendor, user, message.event_id, sent)
     }
 
-    /// Begins a run over all of the vendor's users, unless one is under way.
-    pub async fn start(&self, vendor: VendorId, asked: Option<Vec<&Connector<Q>>>) -> Report {
-        let done = self.begin(&vendor, asked).await;
+    pub async fn start(
+        &self,
+        vendor: VendorId,
+        asked: Option<Vec<&DeployedConnector<Q>>>,
+    ) -> ResyncReport {
+        let done = self.start_run(&vendor, asked).await;
         self.report(vendor, "start", done)
     }
 
-    /// Stops the vendor's run.
-    pub async fn stop(&self, vendor: VendorId) -> Report {
+    pub async fn stop(&self, vendor: VendorId) -> ResyncReport {
         let now = self.platform.now();
-        let done = self.change(&vendor, |run| match run.state {
-            State::Running => {
-                run.end(State::Stopped, now);
-                Did::Stopped
+        let done = self.change_run(&vendor, |run| match run.state {
+            RunState::Running => {
+                run.end(RunState::Stopped, now);
+                RunChange::Stopped
             }
-            _ => Did::Nothing,
+            _ => RunChange::Unchanged,
         });
         let done = done.await;
         self.report(vendor, "stop", done)
     }
 
-    /// Makes the vendor's run go on that was stopped, failed, or has lost its tick.
-    pub async fn resume(&self, vendor: VendorId) -> Report {
-        let done = self.revive(&vendor).await;
+    /// Continues a run that was stopped, failed, or has lost its tick.
+    pub async fn resume(&self, vendor: VendorId) -> ResyncReport {
+        let done = self.resume_run(&vendor).await;
         self.report(vendor, "resume", done)
     }
 
-    /// Tells how the vendor's run stands.
-    pub async fn show(&self, vendor: VendorId) -> Report {
+    pub async fn show(&self, vendor: VendorId) -> ResyncReport {
         let run = self.platform.run(&vendor).await;
-        let done = run.map(|run| (Did::Nothing, run.map(|(run, _)| run)));
-        self.report(vendor, "show", done.map_err(Refusal::from))
+        let done = run.map(|run| (RunChange::Unchanged, run.map(|(run, _)| run)));
+        self.report(vendor, "show", done.map_err(ResyncError::from))
     }
 
-    /// Begins a run for every vendor that has credentials for Sesamy, but for
-    /// those that have one.
+    /// Starts a run for every vendor with Sesamy credentials that has none under way.
     pub async fn reconcile(&self, deadline: Deadline) -> Reconciliation {
         let vendors = match self.platform.vendors().await {
             Ok(vendors) => vendors,
@@ -178,68 +172,63 @@ impl<Q: DeadLetters, P: Platform> Resyncs<'_, Q, P> {
         Reconciliation::of(reports, left)
     }
 
-    /// How all vendors' runs stand.
-    pub async fn runs(&self) -> Runs {
-        match self.platform.runs().await {
-            Ok(runs) => Runs::Known(
-                runs.iter()
-                    .map(|run| (run.vendor_id.to_string(), self.progress(run)))
-                    .collect(),
-            ),
-            Err(unavailable) => {
-                warn!(error = %unavailable, "The table of resyncs does not answer.");
-                Runs::Unknown {
-                    error: Refusal::from(unavailable).into(),
-                }
-            }
-        }
+    /// By vendor.
+    pub async fn runs(&self) -> Result<BTreeMap<String, RunProgress>, ErrorAnswer> {
+        let runs = self.platform.runs().await.map_err(|unavailable| {
+            warn!(error = %unavailable, "The table of resyncs does not answer.");
+            ResyncError::from(unavailable)
+        })?;
+        let progress = runs
+            .iter()
+            .map(|run| (run.vendor_id.to_string(), self.progress(run)));
+        Ok(progress.collect())
     }
 
     fn pace(&self, connectors: usize) -> Pace {
         Pace::new(self.requests_per_minute, connectors)
     }
 
-    fn progress(&self, run: &Run) -> Progress {
-        Progress::of(run, self.pace(run.connectors.len()), self.platform.now())
+    fn progress(&self, run: &Run) -> RunProgress {
+        RunProgress::of(run, self.pace(run.connectors.len()), self.platform.now())
     }
 
     fn report(
         &self,
         vendor: VendorId,
         asked: &'static str,
-        done: Result<(Did, Option<Run>), Refusal>,
-    ) -> Report {
+        done: Result<(RunChange, Option<Run>), ResyncError>,
+    ) -> ResyncReport {
         let report = match done {
-            Ok((did, run)) => {
+            Ok((change, run)) => {
                 let progress = run.map(|run| self.progress(&run));
-                Report::new(vendor, asked, did, progress)
+                ResyncReport::new(vendor, asked, change, progress)
             }
-            Err(refusal) => Report::refused(vendor, asked, refusal.into()),
+            Err(error) => ResyncReport::refused(vendor, asked, error.into()),
         };
         report.log();
         report
     }
 
-    async fn begin(
+    async fn start_run(
         &self,
         vendor: &VendorId,
-        asked: Option<Vec<&Connector<Q>>>,
-    ) -> Result<(Did, Option<Run>), Refusal> {
+        asked: Option<Vec<&DeployedConnector<Q>>>,
+    ) -> Result<(RunChange, Option<Run>), ResyncError> {
         let names = self.configured(vendor, asked).await?;
-        let names: Vec<_> = names.into_iter().map(|one| one.name.clone()).collect();
+        let names: Vec<_> = names.into_iter().map(|one| one.name.to_string()).collect();
         let id = self.platform.new_id();
         for _ in 0..ATTEMPTS {
             let now = self.platform.now();
             let (before, over) = self.platform.run(vendor).await?.unzip();
             if let Some(run) = &before
-                && run.state == State::Running
+                && run.state == RunState::Running
             {
                 let ours = run.id == id;
                 if !ours && now.duration_since(run.updated_at) < LOST {
-                    return Ok((Did::GoesOn, before));
+                    return Ok((RunChange::AlreadyRunning, before));
                 }
-                // One that has lost its tick; or ours, and the answer to its writing was lost.
-                return self.revive(vendor).await;
+                // It has lost its tick; or it is ours, and the answer to the write was lost.
+                return self.resume_run(vendor).await;
             }
             let pace = self.pace(names.len());
             let run = Run::new(id.clone(), vendor.clone(), names.clone(), pace, now);
@@ -249,63 +238,62 @@ impl<Q: DeadLetters, P: Platform> Resyncs<'_, Q, P> {
                 Err(WriteError::Unavailable(unavailable)) => return Err(unavailable.into()),
             }
             self.platform.send(&run.next_tick(), Duration::ZERO).await?;
-            let unfinished = before.is_some_and(|run| run.state != State::Finished);
-            let did = if unfinished {
-                Did::StartedAnew
+            let unfinished = before.is_some_and(|run| run.state != RunState::Finished);
+            let change = if unfinished {
+                RunChange::Restarted
             } else {
-                Did::Started
+                RunChange::Started
             };
-            return Ok((did, Some(run)));
+            return Ok((change, Some(run)));
         }
-        Err(Refusal::Contended)
+        Err(ResyncError::Contended)
     }
 
-    async fn revive(&self, vendor: &VendorId) -> Result<(Did, Option<Run>), Refusal> {
+    async fn resume_run(&self, vendor: &VendorId) -> Result<(RunChange, Option<Run>), ResyncError> {
         let (chain, now) = (self.platform.new_id(), self.platform.now());
-        let revived = self.change(vendor, |run| match run.state {
-            State::Finished => Did::Nothing,
+        let resumed = self.change_run(vendor, |run| match run.state {
+            RunState::Finished => RunChange::Unchanged,
             _ => {
                 run.resume(chain.clone(), now);
-                Did::Resumed
+                RunChange::Resumed
             }
         });
-        let revived = revived.await?;
-        if let (Did::Resumed, Some(run)) = &revived {
+        let resumed = resumed.await?;
+        if let (RunChange::Resumed, Some(run)) = &resumed {
             self.platform.send(&run.next_tick(), Duration::ZERO).await?;
         }
-        Ok(revived)
+        Ok(resumed)
     }
 
-    /// Changes the vendor's run, if there is one.
-    async fn change(
+    async fn change_run(
         &self,
         vendor: &VendorId,
-        change: impl Fn(&mut Run) -> Did,
-    ) -> Result<(Did, Option<Run>), Refusal> {
+        apply: impl Fn(&mut Run) -> RunChange,
+    ) -> Result<(RunChange, Option<Run>), ResyncError> {
         for _ in 0..ATTEMPTS {
             let Some((mut run, version)) = self.platform.run(vendor).await? else {
-                return Ok((Did::Nothing, None));
+                return Ok((RunChange::Unchanged, None));
             };
-            let did = change(&mut run);
-            if did == Did::Nothing {
-                return Ok((did, Some(run)));
+            let change = apply(&mut run);
+            if change == RunChange::Unchanged {
+                return Ok((change, Some(run)));
             }
             match self.platform.write(&run, Some(version)).await {
-                Ok(_) => return Ok((did, Some(run))),
+                Ok(_) => return Ok((change, Some(run))),
                 Err(WriteError::Conflict) => {}
                 Err(WriteError::Unavailable(unavailable)) => return Err(unavailable.into()),
             }
         }
-        Err(Refusal::Contended)
+        Err(ResyncError::Contended)
     }
 
-    /// Those of the connectors asked for that the vendor has secrets for, which
-    /// must be all; where none is asked for, all that it has secrets for.
+    /// The connectors asked for, all of which need a secret; without `asked`, those
+    /// that have one.
     async fn configured<'c>(
         &'c self,
         vendor: &VendorId,
-        asked: Option<Vec<&'c Connector<Q>>>,
-    ) -> Result<Vec<&'c Connector<Q>>, Refusal> {
+        asked: Option<Vec<&'c DeployedConnector<Q>>>,
+    ) -> Result<Vec<&'c DeployedConnector<Q>>, ResyncError> {
         let any = asked.is_none();
         let candidates = asked.unwrap_or_else(|| self.connectors.iter().collect());
         let names = ["sesamy"].into_iter();
@@ -332,44 +320,34 @@ impl<Q: DeadLetters, P: Platform> Resyncs<'_, Q, P> {
         }
         if !missing.is_empty() {
             let secrets = missing.into_iter().map(|(path, _)| path).collect();
-            return Err(Refusal::NotConfigured { secrets });
+            return Err(ResyncError::NotConfigured { secrets });
         }
         if configured.is_empty() {
-            return Err(Refusal::NoConnector);
+            return Err(ResyncError::NoConnector);
         }
         Ok(configured)
     }
 }
 
-/// A message on its way to a connector's queue.
-fn outgoing(message: &Message) -> Outgoing {
-    Outgoing {
-        body: message.to_json(),
-        group: message.reader.message_group(),
-        deduplication_id: message.event_id.to_string(),
-        trace: None,
-    }
-}
-
-impl From<Refusal> for ErrorAnswer {
-    fn from(refusal: Refusal) -> Self {
-        let (code, message) = match refusal {
-            Refusal::NotConfigured { secrets } => (
+impl From<ResyncError> for ErrorAnswer {
+    fn from(error: ResyncError) -> Self {
+        let (code, message) = match error {
+            ResyncError::NotConfigured { secrets } => (
                 NOT_CONFIGURED,
                 format!(
                     "nothing was done: these secrets are missing below the stack's prefix: {}; store them as the README describes",
                     secrets.join(", ")
                 ),
             ),
-            Refusal::NoConnector => (
+            ResyncError::NoConnector => (
                 NOT_CONFIGURED,
                 "nothing was done: the vendor has a secret for none of the connectors".to_owned(),
             ),
-            Refusal::Contended => (
+            ResyncError::Contended => (
                 "try_again",
                 "the run was changed by others at the same time; ask again".to_owned(),
             ),
-            Refusal::Unavailable(unavailable) => ("unavailable", unavailable.to_string()),
+            ResyncError::Unavailable(unavailable) => ("unavailable", unavailable.to_string()),
         };
         Self {
             code,

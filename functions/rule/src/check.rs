@@ -1,18 +1,18 @@
-//! What can be seen of a Rule account without writing to it.
+//! Checks a Rule account by reading alone.
 //!
-//! No subscriber is looked up: an unknown address answers 404, which counts
+//! It looks up no contact: an unknown address answers 404, and errors count
 //! against the key.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use shared::check::{Code, Finding};
+use shared::check::{CheckCode, CheckItem};
 
 use crate::client::Client;
 use crate::mapping;
 
-/// What only a write would show, and where it is assumed.
-const UNSEEN: [&str; 7] = [
+/// What reading cannot verify.
+const UNVERIFIABLE: [&str; 7] = [
     "the permission to write",
     "assumption: Rule's wall-clock times are Stockholm's",
     "assumption: Rule takes 100 tags in a call",
@@ -22,35 +22,34 @@ const UNSEEN: [&str; 7] = [
     "assumption: Rule reads a phone number without country code as Swedish",
 ];
 
-/// Looks at what a sync needs.
-pub async fn check(client: &Client<'_>) -> Vec<Finding> {
+pub async fn check(client: &Client<'_>) -> Vec<CheckItem> {
     const DEFINITIONS: &str = "Rule: read the definitions of fields";
     const TAGS: &str = "Rule: read tags";
-    let mut findings = Vec::new();
+    let mut items = Vec::new();
     match client.definitions().await {
         Ok(definitions) => {
-            findings.push(Finding::works(DEFINITIONS));
-            findings.push(field_types(&definitions));
+            items.push(CheckItem::works(DEFINITIONS));
+            items.push(field_types(&definitions));
         }
         Err(error) => {
-            let failed = Finding::failed(DEFINITIONS, &error, "read custom fields");
-            let refused = failed.code == Code::CredentialsRefused;
-            findings.push(failed);
+            let failed = CheckItem::failed(DEFINITIONS, &error, "read custom fields");
+            let refused = failed.code == CheckCode::CredentialsRefused;
+            items.push(failed);
             if refused {
-                return findings;
+                return items;
             }
         }
     }
-    findings.push(match client.any_tag().await {
-        Ok(()) => Finding::works(TAGS),
-        Err(error) => Finding::failed(TAGS, &error, "read tags"),
+    items.push(match client.any_tag().await {
+        Ok(()) => CheckItem::works(TAGS),
+        Err(error) => CheckItem::failed(TAGS, &error, "read tags"),
     });
-    findings.extend(UNSEEN.map(Finding::unseen));
-    findings
+    items.extend(UNVERIFIABLE.map(CheckItem::unseen));
+    items
 }
 
-/// A field that somebody defined with another type would make Rule refuse every sync.
-fn field_types(definitions: &BTreeMap<String, Value>) -> Finding {
+/// Rule refuses every sync if one of these fields has another type.
+fn field_types(definitions: &BTreeMap<String, Value>) -> CheckItem {
     const WHAT: &str = "assumption: the account's Sesamy fields have the types this system writes";
     let defined = || {
         let known = mapping::DEFINITIONS.iter();
@@ -62,15 +61,15 @@ fn field_types(definitions: &BTreeMap<String, Value>) -> Finding {
         .collect();
     if !others.is_empty() {
         let say = format!("defined with another type: {}", others.join(", "));
-        Finding::assumption(WHAT, Some(false), say)
-            .with_remedy("delete these fields at Rule; the first sync defines them anew")
+        CheckItem::assumption(WHAT, Some(false), say)
+            .with_remedy("delete these fields at Rule; the first sync defines them again")
     } else if defined().next().is_none() {
-        Finding::assumption(
+        CheckItem::assumption(
             WHAT,
             None,
             "none is defined yet; the first sync defines them",
         )
     } else {
-        Finding::assumption(WHAT, Some(true), "those that are defined have them")
+        CheckItem::assumption(WHAT, Some(true), "those that are defined have them")
     }
 }

@@ -1,31 +1,29 @@
 //! How an account lets a field be cleared.
 //!
-//! A field that no longer applies is sent with an empty text. Should an account
-//! refuse that, nearly every sync would be refused, and Rule blocks a key when
-//! half of its calls are. So the first sync of an account finds out, and the
-//! function instance remembers it: what an empty text does not clear is left
-//! out of the upsert, and cleared by taking away its whole group.
+//! A sync sends an empty text for each field that no longer applies. If an
+//! account refuses that, it refuses nearly every sync, and Rule blocks a key
+//! when half of its calls fail. So the first sync of an account finds out, and
+//! the function instance remembers: fields that an empty text does not clear
+//! are left out of the upsert, and their whole group is deleted instead.
 
 use shared::cache::{Cache, Entry};
 use shared::http::ApiError;
 
-use crate::client::Refusal;
+use crate::client::WriteFieldsError;
 use crate::mapping::{Field, FieldType};
 
-/// Which fields an account lets be cleared by an empty text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Clearing {
-    /// All of them.
+pub enum ClearingMethod {
+    /// An empty text clears every field.
     #[default]
     ByText,
-    /// Texts alone; a date or a list goes with its group.
+    /// An empty text clears text fields only; dates and lists go with their group.
     TypedByGroup,
-    /// None; each goes with its group.
     ByGroup,
 }
 
-impl Clearing {
-    fn takes(self, field: &Field) -> bool {
+impl ClearingMethod {
+    fn accepts(self, field: &Field) -> bool {
         !field.is_cleared() || self.clears(field.kind)
     }
 
@@ -37,11 +35,11 @@ impl Clearing {
         }
     }
 
-    /// What is known once an empty text was refused for fields of these types.
-    /// `None` where that is nothing new, so that the refusal means something else.
+    /// What a refusal of empty texts for these types teaches; `None` if nothing
+    /// new, in which case the refusal has another cause.
     ///
-    /// Assumed: an account that refuses it for a date refuses it for a list too,
-    /// so that one refusal is enough where Rule names only the first field.
+    /// Assumed: an account that refuses an empty date refuses an empty list too.
+    /// One refusal is then enough even if Rule names only the first field.
     fn after_refusing(self, kinds: &[FieldType]) -> Option<Self> {
         if !kinds.iter().any(|kind| self.clears(*kind)) {
             None
@@ -53,68 +51,61 @@ impl Clearing {
     }
 }
 
-/// What a function instance knows of each account.
+/// How each account that this function instance has seen clears fields.
 #[derive(Debug, Default)]
-pub struct Clearings(Cache<Clearing>);
+pub struct ClearingMethods(Cache<ClearingMethod>);
 
-/// One try to send fields.
 #[derive(Debug)]
 pub struct Attempt<'a, 'f> {
-    /// The fields to send.
     pub sent: Vec<&'f Field>,
-    /// The cleared fields that the account would refuse.
+    /// Cleared fields that the account would refuse.
     pub left_out: Vec<&'f Field>,
-    clearings: &'a Clearings,
+    methods: &'a ClearingMethods,
     account: &'a str,
-    clearing: Clearing,
-    /// Held while this try is the one that finds out; the others wait for it.
-    finding_out: Option<Entry<Clearing>>,
+    method: ClearingMethod,
+    /// The first attempt locks the account until it knows; others wait for it.
+    probe: Option<Entry<ClearingMethod>>,
 }
 
-impl Clearings {
-    /// Begins to send fields to an account.
+impl ClearingMethods {
     pub async fn attempt<'a, 'f>(
         &'a self,
         account: &'a str,
         fields: &'f [Field],
     ) -> Attempt<'a, 'f> {
         let known = self.0.lock(account).await;
-        let clearing = known.unwrap_or_default();
-        let (sent, left_out) = fields.iter().partition(|field| clearing.takes(field));
+        let method = known.unwrap_or_default();
+        let (sent, left_out) = fields.iter().partition(|field| method.accepts(field));
         let is_typed = |field: &Field| field.is_cleared() && field.kind != FieldType::Text;
-        let finds_out = known.is_none() && fields.iter().any(is_typed);
+        let is_probe = known.is_none() && fields.iter().any(is_typed);
         Attempt {
             sent,
             left_out,
-            clearings: self,
+            methods: self,
             account,
-            clearing,
-            finding_out: finds_out.then_some(known),
+            method,
+            probe: is_probe.then_some(known),
         }
     }
 }
 
 impl<'f> Attempt<'_, 'f> {
-    /// Rule took the fields. Gives those that were left out.
-    pub fn was_taken(self) -> Vec<&'f Field> {
-        if let Some(mut entry) = self.finding_out {
-            *entry = Some(self.clearing);
+    /// Returns the fields that were left out.
+    pub fn succeeded(self) -> Vec<&'f Field> {
+        if let Some(mut entry) = self.probe {
+            *entry = Some(self.method);
         }
         self.left_out
     }
 
-    /// Rule refused the fields. Where that says something new about the
-    /// account, they are to be sent once more.
-    ///
-    /// # Errors
-    /// The refusal, where it means something else.
-    pub async fn was_refused(self, refusal: Refusal) -> Result<(), ApiError> {
-        let Some(learned) = self.clearing.after_refusing(&refusal.cleared) else {
-            return Err(refusal.error);
+    /// `Ok` if the refusal shows how the account clears fields: send them again.
+    pub async fn failed(self, failure: WriteFieldsError) -> Result<(), ApiError> {
+        let Some(learned) = self.method.after_refusing(&failure.cleared) else {
+            return Err(failure.error);
         };
-        let mut entry = match self.finding_out {
+        let mut entry = match self.probe {
             Some(entry) => entry,
-            None => self.clearings.0.lock(self.account).await,
+            None => self.methods.0.lock(self.account).await,
         };
         *entry = (*entry).max(Some(learned));
         Ok(())
@@ -126,24 +117,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_refusal_teaches_something_or_is_an_error() {
-        use Clearing::{ByGroup, ByText, TypedByGroup};
+    fn a_refusal_changes_what_is_known_or_is_an_error() {
+        use ClearingMethod::{ByGroup, ByText, TypedByGroup};
         use FieldType::{Date, Multiple, Text};
-        let cases: [(Clearing, &[FieldType], Option<Clearing>); 8] = [
-            (ByText, &[], None),
-            (ByText, &[Date], Some(TypedByGroup)),
-            (ByText, &[Multiple], Some(TypedByGroup)),
-            (ByText, &[Date, Text], Some(ByGroup)),
-            (TypedByGroup, &[Date, Multiple], None),
-            (TypedByGroup, &[Text], Some(ByGroup)),
-            (ByGroup, &[Text], None),
-            (ByGroup, &[Date], None),
-        ];
-        for (before, refused, after) in cases {
+        struct Case {
+            before: ClearingMethod,
+            refused: &'static [FieldType],
+            after: Option<ClearingMethod>,
+        }
+        let case = |before, refused, after| Case {
+            before,
+            refused,
+            after,
+        };
+        for case in [
+            case(ByText, &[], None),
+            case(ByText, &[Date], Some(TypedByGroup)),
+            case(ByText, &[Multiple], Some(TypedByGroup)),
+            case(ByText, &[Date, Text], Some(ByGroup)),
+            case(TypedByGroup, &[Date, Multiple], None),
+            case(TypedByGroup, &[Text], Some(ByGroup)),
+            case(ByGroup, &[Text], None),
+            case(ByGroup, &[Date], None),
+        ] {
+            let name = format!("{:?} {:?}", case.before, case.refused);
             assert_eq!(
-                before.after_refusing(refused),
-                after,
-                "{before:?} {refused:?}"
+                case.before.after_refusing(case.refused),
+                case.after,
+                "{name}"
             );
         }
     }

@@ -1,20 +1,17 @@
-//! What opens a vendor's Rule account.
-
 use reqwest::Url;
 use secrecy::SecretString;
 use shared::secrets::{FromSecret, Keys, SecretFault};
 
-/// The part of Rule's address before the version. Source: Rule's API documentation.
+/// Source: Rule's API documentation.
 const API_URL: &str = "https://app.rule.io/api";
 
-/// A vendor's Rule account: the secret `{prefix}/{vendorId}/rule`.
+/// The secret `{prefix}/{vendorId}/rule`.
 #[derive(Debug)]
 pub struct RuleCredentials {
-    /// The key, from Rule's settings.
     pub api_key: SecretString,
-    /// The part of the address before `/v2`.
+    /// Without the version, such as `/v2`.
     pub api_url: Url,
-    /// Whether each event is sent too, as a tag that starts journeys.
+    /// Whether each event becomes a tag that starts journeys.
     pub events: bool,
 }
 
@@ -36,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_enough() {
+    fn only_the_api_key_is_required() {
         let credentials = RuleCredentials::from_secret(&json!({ "apiKey": "k" })).unwrap();
         assert_eq!(credentials.api_url.as_str(), API_URL);
         assert!(credentials.events);

@@ -1,9 +1,4 @@
-//! The Rule connector: makes a Rule subscriber agree with a reader's state in Sesamy.
-//!
-//! [`credentials`] open an account, [`mapping`] says what Rule should hold,
-//! [`client`] knows Rule's calls, [`mod@clearing`] how a field loses its value, and
-//! [`sync`] the calls' order. [`mod@check`] and
-//! [`mod@forget`] are what a person may ask beside.
+//! The Rule connector: syncs a user's state from Sesamy to a Rule contact.
 
 pub mod check;
 pub mod clearing;

@@ -1,5 +1,3 @@
-//! The Lambda function that makes Rule agree with Sesamy.
-
 use lambda_runtime::Error;
 use rule::Rule;
 

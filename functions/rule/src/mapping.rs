@@ -1,40 +1,36 @@
-//! What Rule should hold of a reader: fields, and the tags that only Rule has.
+//! Maps a [`DesiredContact`] to Rule's fields, and events to Rule's tags. Pure.
 //!
-//! Pure: from a [`Subscriber`] to Rule's own words. A field is named
-//! `Group.Field`; Rule knows no numbers and no booleans.
+//! A field is named `Group.Field`. Rule has no numbers and no booleans.
 
 use std::fmt;
 
 use jiff::civil::Date;
 use serde_json::Value;
-use shared::consumer::FieldChange;
-use shared::derivation::{BillingAddress, PrimarySubscription, Subscriber};
+use shared::connector::FieldChange;
+use shared::derivation::{BillingAddress, DesiredContact, PrimarySubscription};
 use shared::identity::{CheckoutId, ContractId};
 use shared::message::{Event, EventType};
 use shared::personal::Personal;
 
-/// The tag that every subscriber synced from Sesamy has, and keeps.
+/// The tag of every contact that was synced from Sesamy. Never removed by a sync.
 ///
-/// Known: "a base tag that is always added". It has no underscore, so it is
-/// none of the tags that a sync removes.
+/// Known: "a base tag that is always added".
 pub const BASE_TAG: &str = "sesamy";
 
-/// What the tags that tell of events begin with. They are never stale.
+/// Event tags are never stale.
 pub const EVENT_TAG_PREFIX: &str = "sesamy_event_";
 
-/// The type of a field, as far as this connector uses Rule's types.
+/// Those of Rule's types that this connector uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldType {
-    /// Any text.
     Text,
-    /// A date, `YYYY-MM-DD`.
+    /// `YYYY-MM-DD`.
     Date,
     /// A list of texts.
     Multiple,
 }
 
 impl FieldType {
-    /// The type's name at Rule.
     pub fn name(self) -> &'static str {
         match self {
             Self::Text => "text",
@@ -44,34 +40,28 @@ impl FieldType {
     }
 }
 
-/// A field and its value for one subscriber.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Field {
     /// `Group.Field`.
     pub key: &'static str,
-    /// The type.
     pub kind: FieldType,
-    /// The value: a text, a list of texts, or what clears the field.
+    /// A text, a list of texts, or the value that clears the field.
     pub value: Value,
-    /// Whether the value is about a person: a name, an address, a number.
     pub personal: bool,
 }
 
 impl Field {
-    /// The group that the field is in.
     pub fn group(&self) -> &'static str {
         self.key
             .split_once('.')
             .map_or(self.key, |(group, _)| group)
     }
 
-    /// Whether the field is to have no value.
     pub fn is_cleared(&self) -> bool {
         self.value == cleared()
     }
 
-    /// What becomes of the field where Rule holds `present`. `None` where it
-    /// has the value already.
+    /// How the field changes if Rule holds `present`; `None` if it does not.
     pub fn change(&self, present: Option<&Value>) -> Option<FieldChange> {
         let cleared = cleared();
         let present = present.filter(|value| !is_blank(value));
@@ -89,7 +79,7 @@ impl Field {
     }
 }
 
-/// Without the value, which may be personal.
+/// Omits the value, which may be personal.
 impl fmt::Debug for Field {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} ({})", self.key, self.kind.name())
@@ -100,7 +90,7 @@ macro_rules! keys {
     ($($name:ident = $key:literal as $kind:ident),+ $(,)?) => {
         $(const $name: (&str, FieldType) = ($key, FieldType::$kind);)+
 
-        /// Every field that a sync may write, with its type.
+        /// Every field that a sync may write.
         pub const DEFINITIONS: &[(&str, FieldType)] = &[$($name),+];
     };
 }
@@ -130,8 +120,8 @@ keys! {
     SUBSCRIPTION_EXPIRES_AT = "Sesamy_Subscription.ExpiresAt" as Date,
     SUBSCRIPTION_CANCELED_AT = "Sesamy_Subscription.CanceledAt" as Date,
     SUBSCRIPTION_CREATED_AT = "Sesamy_Subscription.CreatedAt" as Date,
-    // This system's own, for journeys and receipts. The moment is a text,
-    // because Rule's type for moments has no place for a zone.
+    // This system's own, for journeys and receipts. The time is a text because
+    // Rule's type for times has no zone.
     EVENT_TYPE = "Sesamy_Event.Type" as Text,
     EVENT_OCCURRED_AT = "Sesamy_Event.OccurredAt" as Text,
     EVENT_CONTRACT_ID = "Sesamy_Event.ContractID" as Text,
@@ -142,20 +132,18 @@ keys! {
     PAYMENT_RECEIPT_URL = "Sesamy_LastPayment.ReceiptUrl" as Text,
 }
 
-/// The fields of a subscriber.
-///
-/// Decided. Known: the fields, and that those of the billing address go out
-/// "when a billing address exists". Assumed: `Sesamy_` fields are ours and
-/// always go out, so that what no longer applies is cleared, a moved reader's
-/// address too; Rule's own name and phone are the publisher's as well and are
-/// left alone where Sesamy has none.
-pub fn fields(subscriber: &Subscriber) -> Vec<Field> {
-    let first_name = subscriber.first_name.as_ref();
-    let last_name = subscriber.last_name.as_ref();
+/// Decided. Known: the fields, and that the billing address is sent "when a
+/// billing address exists". Assumed: the `Sesamy_` fields are ours and always
+/// sent, so that values that no longer apply are cleared, an old address too.
+/// Rule's own name and phone belong to the publisher as well and stay if Sesamy
+/// has none.
+pub fn fields(desired: &DesiredContact) -> Vec<Field> {
+    let first_name = desired.first_name.as_ref();
+    let last_name = desired.last_name.as_ref();
     let own = [
         (FIRST_NAME, first_name),
         (LAST_NAME, last_name),
-        (PHONE, subscriber.phone.as_ref()),
+        (PHONE, desired.phone.as_ref()),
     ];
     let mut fields: Vec<Field> = own
         .into_iter()
@@ -164,17 +152,17 @@ pub fn fields(subscriber: &Subscriber) -> Vec<Field> {
     fields.extend([
         personal(USER_FIRST_NAME, first_name),
         personal(USER_LAST_NAME, last_name),
-        text(USER_ID, Some(subscriber.user_id.as_str())),
-        date(USER_CREATED, subscriber.created),
+        text(USER_ID, Some(desired.user_id.as_str())),
+        date(USER_CREATED, desired.created),
     ]);
-    fields.extend(billing_address(subscriber.billing_address.as_ref()));
-    let products = &subscriber.active_products;
+    fields.extend(billing_address(desired.billing_address.as_ref()));
+    let products = &desired.active_products;
     fields.extend([
         multiple(PRODUCT_SKUS, &products.skus),
         multiple(PRODUCT_TITLES, &products.titles),
         multiple(PRODUCT_OPTION_TITLES, &products.option_titles),
     ]);
-    fields.extend(subscription(subscriber.primary_subscription.as_ref()));
+    fields.extend(subscription(desired.primary_subscription.as_ref()));
     fields
 }
 
@@ -207,17 +195,16 @@ fn subscription(primary: Option<&PrimarySubscription>) -> [Field; 4] {
     ]
 }
 
-/// The fields that a message about an event is written from: the event itself,
-/// and the payment that belongs to it. What the event does not name is cleared,
-/// so that no flow finds the checkout or contract of another event.
+/// The event and its payment, for a flow to write a mail from. Ids that the
+/// event lacks are cleared, so that no flow finds those of another event.
 ///
-/// Decided. Known: receipts and "event streams" are promised, no field is
-/// named. Assumed: these say what a mail about an event or a payment needs.
-pub fn event_fields(event: &Event, subscriber: &Subscriber) -> [Field; 8] {
+/// Decided. Known: receipts and "event streams" are promised; no field is named.
+/// Assumed: a mail about an event or a payment needs these fields.
+pub fn event_fields(event: &Event, desired: &DesiredContact) -> [Field; 8] {
     let occurred_at = event.occurred_at.to_string();
     let contract_id = event.contract_id.as_ref();
     let checkout_id = event.checkout_id.as_ref();
-    let payment = subscriber.payment_for(contract_id);
+    let payment = desired.payment_for(contract_id);
     let receipt_url = payment.and_then(|payment| payment.receipt_url.as_ref());
     [
         text(EVENT_TYPE, Some(event.event_type.name())),
@@ -234,11 +221,11 @@ pub fn event_fields(event: &Event, subscriber: &Subscriber) -> [Field; 8] {
     ]
 }
 
-/// The tag whose addition starts the flows of an event.
+/// The tag that starts the flows of an event.
 ///
-/// Decided. Known: "event streams" start flows, in what form is not said.
-/// Assumed: by a tag per type of event, which is what flows at Rule start
-/// from, and with the fields of the call that adds it.
+/// Decided. Known: "event streams" start flows; their form is not said. Assumed:
+/// one tag per event type, because flows at Rule start from tags, and the flow
+/// sees the fields of the call that adds the tag.
 pub fn event_tag(event: EventType) -> &'static str {
     match event {
         EventType::UserVendorNew => "sesamy_event_uservendor-new",
@@ -252,8 +239,7 @@ pub fn event_tag(event: EventType) -> &'static str {
     }
 }
 
-/// Each of our own fields, cleared: all but Rule's own name and phone, which are
-/// the publisher's as well.
+/// All but Rule's own name and phone, which belong to the publisher as well.
 pub fn cleared_fields() -> impl Iterator<Item = Field> {
     let own = DEFINITIONS
         .iter()
@@ -272,16 +258,15 @@ fn field((key, kind): Key, value: Option<Value>) -> Field {
     }
 }
 
-/// What clears a field of any type, unless the account refuses it (see
-/// [`crate::clearing`]).
+/// Clears a field of any type, unless the account refuses it ([`crate::clearing`]).
 ///
-/// Assumed: an empty text. Rule's own client library sends it for "no value";
-/// no page says what becomes of it.
+/// Assumed: an empty text. Rule's own client library sends it for "no value"; no
+/// page documents its effect.
 fn cleared() -> Value {
     Value::from("")
 }
 
-/// Whether this is how Rule may show a field without a value.
+/// Whether Rule may show a field without a value like this.
 fn is_blank(value: &Value) -> bool {
     match value {
         Value::Null => true,

@@ -1,11 +1,15 @@
-//! The order of a sync's calls.
+//! The order of a sync's calls:
 //!
-//! Definitions once per account; the upsert, which makes sure of the wanted
-//! tags; the groups of fields that it could not clear, if any; what stale tags
-//! there are, and their removal; the phone number; at last the events. Nothing
-//! is looked up before the upsert: an unknown address answers 404, and Rule
-//! blocks a key when half of its calls fail. Only a preview, whose upsert is
-//! withheld, looks the subscriber up instead.
+//! 1. define the fields, once per account
+//! 2. upsert the contact with the desired tags and fields
+//! 3. delete groups of fields that the upsert could not clear
+//! 4. read the tags, and remove stale ones
+//! 5. set the phone number
+//! 6. deliver the events
+//!
+//! Nothing is looked up before the upsert: an unknown address answers 404, and
+//! Rule blocks a key when half of its calls fail. Only a dry run looks the
+//! contact up instead of the upsert.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -13,34 +17,31 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 use shared::cache::Once;
-use shared::check::Finding;
-use shared::consumer::{
-    Account, Changes, Connector, ContactChanges, FieldChange, Job, TagChanges, Trail, Whom,
+use shared::check::CheckItem;
+use shared::connector::{
+    Account, Changes, Connector, ContactChanges, ContactLookup, FieldChange, ForgetProgress, Job,
+    TagChanges,
 };
-use shared::derivation::{Reconciliation, Tag, reconcile};
+use shared::derivation::{Tag, TagDiff, diff_tags};
 use shared::http::ApiError;
 use shared::personal::Personal;
 use shared::sesamy::Reads;
 use tracing::{debug, warn};
 
-use crate::clearing::Clearings;
-use crate::client::{Client, Flows, Subscriber, Upserted};
+use crate::clearing::ClearingMethods;
+use crate::client::{Client, Contact, Flows, UpsertOutcome};
 use crate::credentials::RuleCredentials;
 use crate::mapping::{self, Field};
 use crate::{check, forget};
 
-/// How many refused phone numbers are remembered at most.
 const MAX_REFUSED_PHONES: usize = 10_000;
 
-/// The Rule connector of a function instance.
 #[derive(Debug, Default)]
 pub struct Rule {
-    /// Accounts whose fields are defined.
     defined: Once,
-    /// How each account lets fields be cleared.
-    clearings: Clearings,
-    /// Digests of phone numbers that Rule refused, so that they are not sent
-    /// again with every sync: refused calls count against the key.
+    clearing_methods: ClearingMethods,
+    /// Digests of phone numbers not to send again: refused calls count against
+    /// the key.
     refused_phones: Mutex<HashSet<u64>>,
 }
 
@@ -49,7 +50,7 @@ impl Connector for Rule {
 
     type Credentials = RuleCredentials;
 
-    /// Bills give the receipt fields, which go with the events.
+    /// Bills are for the receipt fields of events.
     fn reads(credentials: &RuleCredentials) -> Reads {
         Reads {
             bills: credentials.events,
@@ -61,76 +62,76 @@ impl Connector for Rule {
         job.once(&self.defined, client.define(mapping::DEFINITIONS))
             .await?;
 
-        let email = job.subscriber.email.lookup();
-        let wanted: Vec<&str> = std::iter::once(mapping::BASE_TAG)
-            .chain(job.subscriber.tags.keys().map(Tag::as_str))
+        let email = job.desired.email.lookup();
+        let desired_tags: Vec<&str> = std::iter::once(mapping::BASE_TAG)
+            .chain(job.desired.tags.keys().map(Tag::as_str))
             .collect();
-        let fields = mapping::fields(job.subscriber);
+        let fields = mapping::fields(job.desired);
         let mut changes = Changes {
             writes: 1,
             ..Changes::default()
         };
-        let mut contact = ContactChanges::default();
-        // A backfill must not send a welcome mail to everybody.
+        let mut contact_changes = ContactChanges::default();
+        // A resync of all users must not send each of them a welcome mail.
         let flows = if job.events.is_empty() {
             Flows::Silent
         } else {
             Flows::Start
         };
         let (upserted, left_out) = loop {
-            let attempt = self.clearings.attempt(job.account, &fields).await;
-            let upserted = client.upsert(&email, &wanted, &attempt.sent, flows).await;
-            match upserted {
-                Ok(withheld @ Upserted::Withheld(_)) => break (withheld, attempt.left_out),
-                Ok(upserted) => break (upserted, attempt.was_taken()),
-                Err(refusal) => attempt.was_refused(refusal).await?,
+            let attempt = self.clearing_methods.attempt(job.account, &fields).await;
+            let upserted = client.upsert(&email, &desired_tags, &attempt.sent, flows);
+            match upserted.await {
+                // A dry run does not show how the account clears fields.
+                Ok(dry_run @ UpsertOutcome::DryRun(_)) => break (dry_run, attempt.left_out),
+                Ok(upserted) => break (upserted, attempt.succeeded()),
+                Err(error) => attempt.failed(error).await?,
             }
         };
         let mut held = None;
-        let subscriber = match upserted {
-            Upserted::Subscriber(subscriber) => Some(subscriber),
-            Upserted::Suppressed => {
-                // The publisher keeps this address out of the account, so there
-                // is nobody to tag.
+        let contact = match upserted {
+            UpsertOutcome::Contact(contact) => Some(contact),
+            UpsertOutcome::Suppressed => {
+                // The publisher keeps this address out: there is no contact to tag.
                 changes.refused_writes = 1;
                 return Ok(changes);
             }
-            Upserted::Withheld(subscriber) => {
-                let held = held.insert(match subscriber {
+            UpsertOutcome::DryRun(contact) => {
+                let held = held.insert(match contact {
                     Some(_) => client.fields(&email).await?,
                     None => BTreeMap::new(),
                 });
                 let change = |field: &Field| field.change(held.get(field.key));
-                contact.fields = fields.iter().filter_map(change).collect();
-                contact.is_new = subscriber.is_none();
-                subscriber
+                contact_changes.fields = fields.iter().filter_map(change).collect();
+                contact_changes.is_new = contact.is_none();
+                contact
             }
         };
 
-        let id = subscriber.as_ref().and_then(|subscriber| subscriber.id);
+        let id = contact.as_ref().and_then(|contact| contact.id);
         if !left_out.is_empty() {
             let held = match held {
                 Some(held) => held,
                 None => client.fields(&email).await?,
             };
             let groups = clear_groups(&client, id, &left_out, &held, &mut changes).await?;
-            // The values that went with their groups are written again.
-            let went = |field: &&Field| !field.is_cleared() && groups.contains(field.group());
-            let went: Vec<&Field> = fields.iter().filter(went).collect();
-            if !went.is_empty() {
-                client.set_fields(id, &went).await?;
+            // Deleting a group also deleted the values that should stay.
+            let is_lost = |field: &&Field| !field.is_cleared() && groups.contains(field.group());
+            let lost: Vec<&Field> = fields.iter().filter(is_lost).collect();
+            if !lost.is_empty() {
+                client.set_fields(id, &lost).await?;
                 changes.writes += 1;
             }
         }
         let tags = self
-            .reconcile(&client, &email, &job, &mut contact, &mut changes)
+            .sync_tags(&client, &email, &job, &mut contact_changes, &mut changes)
             .await?;
-        let is_silenced = subscriber.as_ref().is_some_and(|s| s.is_silenced);
-        self.set_phone(&client, &job, subscriber, &mut contact, &mut changes)
+        let is_silenced = contact.as_ref().is_some_and(|c| c.is_silenced);
+        self.set_phone(&client, &job, contact, &mut contact_changes, &mut changes)
             .await?;
-        changes.contacts.push(contact);
+        changes.contacts.push(contact_changes);
         if is_silenced && !job.events.is_empty() {
-            debug!("The subscriber is suppressed, blocked or not opted in: no event is delivered.");
+            debug!("The contact is suppressed, blocked or not opted in: no event is delivered.");
         } else if job.credentials.events {
             self.deliver(&client, &email, id, &job, tags, &mut changes)
                 .await?;
@@ -138,17 +139,17 @@ impl Connector for Rule {
         Ok(changes)
     }
 
-    async fn check(&self, account: Account<'_, Self>) -> Vec<Finding> {
+    async fn check(&self, account: Account<'_, Self>) -> Vec<CheckItem> {
         check::check(&client(&account)).await
     }
 
     async fn forget(
         &self,
         account: Account<'_, Self>,
-        whom: Whom<'_>,
-        trail: &Trail,
+        lookup: ContactLookup<'_>,
+        progress: &ForgetProgress,
     ) -> Result<(), ApiError> {
-        forget::forget(&client(&account), whom, trail).await
+        forget::forget(&client(&account), lookup, progress).await
     }
 }
 
@@ -157,49 +158,51 @@ fn client<'a>(account: &Account<'a, Rule>) -> Client<'a> {
 }
 
 impl Rule {
-    /// Takes stale tags off, and gives the tags that were there and stay. The
-    /// wanted ones are there since the upsert.
-    async fn reconcile(
+    /// Removes stale tags, and returns the tags that stay. The upsert has added
+    /// the desired ones.
+    async fn sync_tags(
         &self,
         client: &Client<'_>,
         email: &str,
         job: &Job<'_, Self>,
-        contact: &mut ContactChanges,
+        contact_changes: &mut ContactChanges,
         changes: &mut Changes,
     ) -> Result<Vec<String>, ApiError> {
-        let mut present = if contact.is_new {
+        let mut present = if contact_changes.is_new {
             Vec::new()
         } else {
             client.tags(email).await?
         };
-        let wanted = &job.subscriber.tags;
-        let mut plan = reconcile(&present, wanted, &[mapping::EVENT_TAG_PREFIX]);
+        let desired = &job.desired.tags;
+        let mut diff = diff_tags(&present, desired, &[mapping::EVENT_TAG_PREFIX]);
+        // A dry run has not added the missing tags, so nothing hides them.
         if !job.http.is_read_only() {
-            set_hidden_right(&mut plan, &present);
+            replace_hiding_tags(&mut diff, &present);
         }
-        for stale in &plan.remove {
+        for stale in &diff.remove {
             client.remove_tag(email, stale).await?;
             changes.writes += 1;
         }
-        // Where Rule takes two spellings for one tag, the wanted one went with the other.
-        let restored: Vec<&str> = plan.restore.iter().map(Tag::as_str).collect();
+        // If Rule ignores case, the removal took the desired spelling as well.
+        let restored: Vec<&str> = diff.restore.iter().map(Tag::as_str).collect();
         if !restored.is_empty() {
             client.restore_tags(email, &restored).await?;
             changes.writes += 1;
         }
-        contact.tags = TagChanges::of(&plan, &present);
+        contact_changes.tags = TagChanges::of(&diff, &present);
         if !present.iter().any(|tag| tag == mapping::BASE_TAG) {
-            contact.tags.added.insert(0, mapping::BASE_TAG.to_owned());
+            contact_changes
+                .tags
+                .added
+                .insert(0, mapping::BASE_TAG.to_owned());
         }
-        present.retain(|tag| !plan.remove.contains(tag));
+        present.retain(|tag| !diff.remove.contains(tag));
         Ok(present)
     }
 
-    /// Delivers each event by one upsert of its own, oldest first, so that each
-    /// flow finds the fields of the event that started it.
-    ///
-    /// A flow starts when its tag is new to the subscriber, so the tag of an
-    /// earlier event of the same type is removed first.
+    /// Delivers each event by an upsert of its own, oldest first, so that each
+    /// flow finds the fields of its event. A flow starts only when its tag is new
+    /// to the contact, so the tag of an earlier event is removed first.
     async fn deliver(
         &self,
         client: &Client<'_>,
@@ -215,20 +218,20 @@ impl Rule {
                 client.remove_tag(email, &present).await?;
                 changes.writes += 1;
             }
-            let fields = mapping::event_fields(event, job.subscriber);
+            let fields = mapping::event_fields(event, job.desired);
             loop {
-                let attempt = self.clearings.attempt(job.account, &fields).await;
+                let attempt = self.clearing_methods.attempt(job.account, &fields).await;
                 if !attempt.left_out.is_empty() {
-                    // Before the flow starts. The call itself carries all of the group.
+                    // Before the flow starts. The delivery writes the whole group.
                     let held = client.fields(email).await?;
                     clear_groups(client, id, &attempt.left_out, &held, changes).await?;
                 }
                 match client.deliver(email, tag, &attempt.sent).await {
                     Ok(()) => {
-                        attempt.was_taken();
+                        attempt.succeeded();
                         break;
                     }
-                    Err(refusal) => attempt.was_refused(refusal).await?,
+                    Err(error) => attempt.failed(error).await?,
                 }
             }
             job.events.mark_delivered();
@@ -238,36 +241,37 @@ impl Rule {
         Ok(())
     }
 
-    /// Makes Rule's own phone number agree. A refusal is counted, never fatal:
-    /// the number stands in a field already.
+    /// Sets Rule's own phone number. A refusal is counted, never fatal: a field
+    /// holds the number already.
     async fn set_phone(
         &self,
         client: &Client<'_>,
         job: &Job<'_, Self>,
-        subscriber: Option<Subscriber>,
-        contact: &mut ContactChanges,
+        contact: Option<Contact>,
+        contact_changes: &mut ContactChanges,
         changes: &mut Changes,
     ) -> Result<(), ApiError> {
-        let Some(wanted) = job.subscriber.phone.as_ref().map(Personal::expose) else {
+        let Some(desired) = job.desired.phone.as_ref().map(Personal::expose) else {
             return Ok(());
         };
-        let (id, present) = match subscriber {
-            // Rule did not say who it is.
-            Some(Subscriber { id: None, .. }) => return Ok(()),
-            Some(Subscriber {
+        let (id, present) = match contact {
+            // Without an id the number cannot be set.
+            Some(Contact { id: None, .. }) => return Ok(()),
+            Some(Contact {
                 id, phone_number, ..
             }) => (id, phone_number),
             None => (None, None),
         };
-        if present.is_some_and(|present| dialled(present.expose()) == dialled(wanted)) {
+        if present.is_some_and(|present| international(present.expose()) == international(desired))
+        {
             return Ok(());
         }
         let digest = {
             let mut hasher = DefaultHasher::new();
-            (job.account, id, wanted).hash(&mut hasher);
+            (job.account, id, desired).hash(&mut hasher);
             hasher.finish()
         };
-        // A poisoned lock holds a set that is whole: nothing here panics half-way.
+        // The set is valid even if the lock is poisoned: no change to it can panic.
         let refused = || {
             self.refused_phones
                 .lock()
@@ -277,13 +281,13 @@ impl Rule {
             changes.refused_writes += 1;
             return Ok(());
         }
-        match client.set_phone(id, wanted).await {
+        match client.set_phone(id, desired).await {
             Ok(()) => {
                 changes.writes += 1;
-                let phone = FieldChange::set("phone_number", wanted.into(), true);
-                contact.fields.push(phone);
+                let phone = FieldChange::set("phone_number", desired.into(), true);
+                contact_changes.fields.push(phone);
             }
-            Err(error) if error.is_passing() || error.is_refusal() => return Err(error),
+            Err(error) if error.is_transient() || error.is_refusal() => return Err(error),
             Err(error) => {
                 warn!(%error, "Rule refused a phone number; it stands in the field alone.");
                 changes.refused_writes += 1;
@@ -298,24 +302,24 @@ impl Rule {
     }
 }
 
-/// A wanted tag that is missing right after the upsert added it may stand
-/// there with a prefix in other letters, which Rule then takes for the same
-/// tag. Where both are there, the other one is the publisher's and stays.
-fn set_hidden_right(plan: &mut Reconciliation, present: &[String]) {
-    for tag in std::mem::take(&mut plan.add) {
+/// Replaces tags that hide a desired one. If a desired tag is missing right after
+/// the upsert added it, Rule may ignore case and keep a spelling with another
+/// prefix, such as `SESAMY_`. If both are there, the other is the publisher's.
+fn replace_hiding_tags(diff: &mut TagDiff, present: &[String]) {
+    for tag in std::mem::take(&mut diff.add) {
         let is_hiding = |present: &&String| present.to_lowercase() == tag.as_str();
         let hiding: Vec<_> = present.iter().filter(is_hiding).cloned().collect();
         if hiding.is_empty() {
-            plan.add.push(tag);
+            diff.add.push(tag);
         } else {
-            plan.remove.extend(hiding);
-            plan.restore.push(tag);
+            diff.remove.extend(hiding);
+            diff.restore.push(tag);
         }
     }
 }
 
-/// Takes away each group in which a field that is to be cleared still has a
-/// value, and gives these groups.
+/// Deletes each group in which a field to clear still has a value, and returns
+/// these groups.
 async fn clear_groups(
     client: &Client<'_>,
     id: Option<u64>,
@@ -334,11 +338,11 @@ async fn clear_groups(
     Ok(groups)
 }
 
-/// A phone number as it is dialled, so that two spellings of one number agree.
+/// A phone number in international form.
 ///
 /// Assumed: Rule reads a number without country code as Swedish (seen in its
 /// WooCommerce plugin) and answers in international form.
-fn dialled(number: &str) -> String {
+fn international(number: &str) -> String {
     let digits: String = number
         .chars()
         .filter(|c| c.is_ascii_digit() || *c == '+')
@@ -364,8 +368,8 @@ mod tests {
             ("+4790000000", "+47 900 00 000"),
         ];
         for (one, other) in same {
-            assert_eq!(dialled(one), dialled(other));
+            assert_eq!(international(one), international(other));
         }
-        assert_ne!(dialled("+46701234567"), dialled("+46701234568"));
+        assert_ne!(international("+46701234567"), international("+46701234568"));
     }
 }

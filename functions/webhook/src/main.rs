@@ -1,40 +1,34 @@
-//! The webhook function: takes Sesamy's webhooks and queues them for every connector.
-//!
-//! A request goes through [`intake`]: [`webhook`] reads its body, [`keyring`]
-//! and [`authentication`] let its sender prove who it is, [`queues`] puts the
-//! event into one queue per connector, and [`outcome`] and [`answer`] tell
-//! operator and sender what became of it.
+//! The webhook function: puts Sesamy's webhooks into every connector's queue.
 
-mod answer;
 mod authentication;
-mod intake;
-mod keyring;
-mod outcome;
+#[cfg(test)]
+mod fake;
+mod handler;
+mod payload;
 mod queues;
 mod request;
-#[cfg(test)]
-mod stand_in;
+mod response;
 mod timestamp;
-mod webhook;
+mod token_store;
 
 use std::convert::Infallible;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use lambda_http::{Request, service_fn};
-use shared::aws::{self, Patience};
+use shared::aws::{self, AwsTimeouts};
 use shared::secrets::{Secrets, SecretsManager};
 use shared::telemetry;
 use tracing::{error, warn};
 
-use intake::Intake;
-use keyring::Keyring;
+use handler::Handler;
 use queues::{QueueUrls, Queues, Sqs};
+use token_store::TokenStore;
 
-/// The variable that holds the first part of the secrets' names, and what it is without it.
-const SECRET_PREFIX: (&str, &str) = ("SECRET_PREFIX", "sesamy-crm-sync");
+const SECRET_PREFIX: &str = "SECRET_PREFIX";
+const DEFAULT_SECRET_PREFIX: &str = "sesamy-crm-sync";
 
-/// The variable that holds the addresses of the connectors' queues, separated by commas.
+/// Separated by commas.
 const QUEUE_URLS: &str = "QUEUE_URLS";
 
 #[tokio::main(flavor = "current_thread")]
@@ -51,20 +45,19 @@ async fn main() -> ExitCode {
 
 async fn serve() -> Result<(), lambda_http::Error> {
     let urls = QueueUrls::read(&std::env::var(QUEUE_URLS).unwrap_or_default())?;
-    let prefix = std::env::var(SECRET_PREFIX.0).unwrap_or_else(|_| SECRET_PREFIX.1.to_owned());
-    let aws = aws::config(Patience::PROMPT)?;
+    let prefix = std::env::var(SECRET_PREFIX).unwrap_or_else(|_| DEFAULT_SECRET_PREFIX.to_owned());
+    let aws = aws::config(AwsTimeouts::PROMPT)?;
     let store = SecretsManager::new(aws_sdk_secretsmanager::Client::new(&aws));
-    let keyring = Keyring::new(Secrets::new(store, prefix));
-    // While a function starts it has a whole processor, so that the TLS
-    // handshake takes a fraction of the time.
-    if let Err(error) = keyring.warm().await {
+    let token_store = TokenStore::new(Secrets::new(store, prefix));
+    // A starting function has a whole processor, so the TLS handshake is faster now.
+    if let Err(error) = token_store.warm().await {
         warn!(%error, "The tokens could not be read ahead; the first webhook tries again.");
     }
     let queues = Queues::new(Sqs::new(aws_sdk_sqs::Config::new(&aws)), urls);
-    let intake = Arc::new(Intake::new(keyring, queues));
+    let handler = Arc::new(Handler::new(token_store, queues));
     let service = service_fn(move |request: Request| {
-        let intake = Arc::clone(&intake);
-        async move { Ok::<_, Infallible>(intake.respond(&request).await) }
+        let handler = Arc::clone(&handler);
+        async move { Ok::<_, Infallible>(handler.respond(&request).await) }
     });
     lambda_http::run(service).await
 }

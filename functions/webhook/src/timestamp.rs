@@ -1,102 +1,53 @@
-//! Points in time in the words of RFC 3339, and in no others.
+//! RFC 3339 date-times, a strict subset of what jiff reads.
 
 use jiff::Timestamp;
-use jiff::civil::DateTime;
 use jiff::tz::Offset;
 
-/// Reads an RFC 3339 date and time: date, `T`, time with seconds, an optional
-/// fraction, and `Z` or an offset in hours and minutes.
+/// Digits stand for any digit, other characters for themselves in either case.
+const DATE_TIME: &str = "0000-00-00T00:00:00";
+const OFFSET: &str = "+00:00";
+
+/// A point and nine digits. jiff refuses more; RFC 3339 sets no limit.
+const MAX_FRACTION: usize = 10;
+
+/// Reads a date, `T`, a time with seconds, an optional fraction, and `Z` or an offset.
 ///
-/// Stricter than jiff, which also reads other forms of ISO 8601. As the RFC
-/// has it, `t` and `z` may be small, a fraction may be of any length (beyond
-/// nanoseconds it is cut off), and there may be a second 60 where UTC can have
-/// a leap second, at the end of a month; it counts as the second before.
+/// A fraction is cut off after nanoseconds. A second 60 counts as the second
+/// before, and only where UTC can have a leap second: at the end of a month.
 pub fn parse(text: &str) -> Option<Timestamp> {
-    let mut rest = Rest(text.as_bytes());
-    let year = rest.number(4)?;
-    rest.one_of(b"-")?;
-    let month = rest.two_digits()?;
-    rest.one_of(b"-")?;
-    let day = rest.two_digits()?;
-    rest.one_of(b"Tt")?;
-    let hour = rest.two_digits()?;
-    rest.one_of(b":")?;
-    let minute = rest.two_digits()?;
-    rest.one_of(b":")?;
-    let second = rest.two_digits()?;
-    let nanosecond = match rest.one_of(b".") {
-        Some(_) => rest.fraction()?,
-        None => 0,
-    };
-    let offset = rest.offset()?;
-    if !rest.0.is_empty() {
+    let (date_time, rest) = text.split_at_checked(DATE_TIME.len())?;
+    let (fraction, offset) = rest.split_at(rest.find(['Z', 'z', '+', '-'])?);
+    if !has_shape(date_time, DATE_TIME) || !is_fraction(fraction) || !is_offset(offset) {
         return None;
     }
-    let leap = second == 60;
-    let second = if leap { 59 } else { second };
-    let local = DateTime::new(year, month, day, hour, minute, second, nanosecond).ok()?;
-    let timestamp = offset.to_timestamp(local).ok()?;
-    (!leap || may_precede_leap_second(timestamp)).then_some(timestamp)
+    let fraction = fraction.get(..MAX_FRACTION).unwrap_or(fraction);
+    let timestamp = format!("{date_time}{fraction}{offset}").parse().ok()?;
+    (!date_time.ends_with(":60") || may_precede_leap_second(timestamp)).then_some(timestamp)
+}
+
+fn is_fraction(text: &str) -> bool {
+    text.is_empty()
+        || text.strip_prefix('.').is_some_and(|digits| {
+            !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+        })
+}
+
+fn is_offset(text: &str) -> bool {
+    let numeric = text.replacen('-', "+", 1);
+    has_shape(text, "Z") || (has_shape(&numeric, OFFSET) && numeric.as_str() < "+24:00")
+}
+
+fn has_shape(text: &str, shape: &str) -> bool {
+    text.len() == shape.len()
+        && text.bytes().zip(shape.bytes()).all(|(byte, expected)| {
+            byte.eq_ignore_ascii_case(&expected)
+                || (byte.is_ascii_digit() && expected.is_ascii_digit())
+        })
 }
 
 fn may_precede_leap_second(timestamp: Timestamp) -> bool {
     let utc = Offset::UTC.to_datetime(timestamp);
     (utc.hour(), utc.minute(), utc.date()) == (23, 59, utc.date().last_of_month())
-}
-
-/// What is still to be read.
-struct Rest<'a>(&'a [u8]);
-
-impl Rest<'_> {
-    fn one_of(&mut self, allowed: &[u8]) -> Option<u8> {
-        let (first, rest) = self.0.split_first()?;
-        allowed.contains(first).then(|| {
-            self.0 = rest;
-            *first
-        })
-    }
-
-    fn digit(&mut self) -> Option<i16> {
-        self.one_of(b"0123456789")
-            .map(|digit| i16::from(digit - b'0'))
-    }
-
-    /// A number of exactly so many digits, four at most.
-    fn number(&mut self, digits: usize) -> Option<i16> {
-        (0..digits).try_fold(0, |number, _| Some(number * 10 + self.digit()?))
-    }
-
-    fn two_digits(&mut self) -> Option<i8> {
-        self.number(2).and_then(|number| number.try_into().ok())
-    }
-
-    /// The digits of a fraction, at least one, in nanoseconds.
-    fn fraction(&mut self) -> Option<i32> {
-        let mut nanoseconds = 0;
-        let mut unit = 100_000_000;
-        let mut digit = self.digit()?;
-        loop {
-            nanoseconds += i32::from(digit) * unit;
-            unit /= 10;
-            match self.digit() {
-                Some(next) => digit = next,
-                None => return Some(nanoseconds),
-            }
-        }
-    }
-
-    fn offset(&mut self) -> Option<Offset> {
-        let sign = match self.one_of(b"Zz+-")? {
-            b'+' => 1,
-            b'-' => -1,
-            _ => return Some(Offset::UTC),
-        };
-        let hours = self.number(2).filter(|hours| *hours <= 23)?;
-        self.one_of(b":")?;
-        let minutes = self.number(2).filter(|minutes| *minutes <= 59)?;
-        let seconds = (i32::from(hours) * 60 + i32::from(minutes)) * 60;
-        Offset::from_seconds(sign * seconds).ok()
-    }
 }
 
 #[cfg(test)]
@@ -106,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rfc_3339_is_read_as_the_instant_it_names() {
+    fn rfc_3339_text_is_read_as_its_instant() {
         let cases = [
             ("2025-11-10T12:00:00Z", "2025-11-10T12:00:00Z"),
             ("2025-11-10t12:00:00z", "2025-11-10T12:00:00Z"),
@@ -135,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_rfc_3339_is_no_timestamp() {
+    fn text_that_is_not_rfc_3339_is_refused() {
         let cases = [
             "",
             " ",
@@ -188,20 +139,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_read_is_also_what_jiff_reads(text in "[0-9]{4}-[01][0-9]-[0-3][0-9][Tt][0-2][0-9]:[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?([Zz]|[+-][0-2][0-9]:[0-5][0-9])") {
-            if let Some(timestamp) = parse(&text) {
-                prop_assert_eq!(timestamp, text.parse().unwrap());
-            }
-        }
-
-        #[test]
-        fn every_instant_in_its_usual_form_is_read(second in -62_167_219_200_i64..253_402_207_200, nanosecond in 0..1_000_000_000) {
+        fn every_instant_is_read_from_its_usual_form(second in -62_167_219_200_i64..253_402_207_200, nanosecond in 0..1_000_000_000) {
             let timestamp = Timestamp::new(second, nanosecond).unwrap();
             prop_assert_eq!(parse(&timestamp.to_string()), Some(timestamp));
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in any::<String>()) {
+        fn no_text_causes_a_panic(text in any::<String>()) {
             let _ = parse(&text);
         }
     }

@@ -1,12 +1,11 @@
 //! How the functions reach AWS: region, credentials, timeouts and retries.
 //!
-//! Lambda hands region and credentials over in the environment and nowhere
-//! else, so nowhere else is looked: no profile files, no instance metadata, no
-//! role assumption. That keeps all of their code out of the binary and makes a
-//! missing variable an error at once instead of a search that times out.
+//! Lambda passes region and credentials in the environment, so no other source
+//! is read: no profile files, no instance metadata, no role assumption. Their
+//! code stays out of the binary, and a missing variable is an error at once
+//! instead of a search that times out.
 
-pub mod batch;
-mod connection;
+mod http_client;
 
 use std::error::Error;
 use std::time::Duration;
@@ -19,40 +18,36 @@ use aws_sdk_sqs::config::SharedCredentialsProvider;
 use aws_sdk_sqs::error::ProvideErrorMetadata;
 use aws_smithy_types::retry::ReconnectMode;
 
-use connection::Connections;
+use http_client::AwsHttpClient;
 
 use crate::http::HttpSetupError;
 
-/// The variables the region is read from, the first that is set. Lambda sets both.
+/// The first one that is set counts. Lambda sets both.
 const REGION: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
-/// Another address for all of AWS, for a local stand-in. May be plain http.
+/// The address of a local fake of AWS. May be plain http.
 const ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
 
-/// The wait before the first retry; it doubles and is jittered.
-const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+/// Before the first retry. It doubles with each retry and is jittered.
+const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
 
-/// The longest wait between two tries, and the longest that an answer of AWS may ask for.
-const LONGEST_BACKOFF: Duration = Duration::from_millis(500);
+/// Also limits what a response of AWS can ask for.
+const MAX_BACKOFF: Duration = Duration::from_millis(500);
 
-/// How long AWS is waited for before a call counts as failed.
-///
-/// The numbers are decided, not documented: AWS states no latency for either service.
+/// Decided, not documented: AWS states no latencies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
-    /// Longest wait for a connection.
+pub struct AwsTimeouts {
     pub connect: Duration,
-    /// Longest wait for one try, the answer included.
+    /// For one attempt, including the response.
     pub attempt: Duration,
-    /// Longest wait for a call with all its tries.
+    /// For a call with all its attempts.
     pub operation: Duration,
-    /// How often a call is tried, the first time included.
     pub attempts: u32,
 }
 
-impl Patience {
-    /// For calls that are made anew by whoever asked for the work if they fail:
-    /// two of them, one after the other, still end within five seconds.
+impl AwsTimeouts {
+    /// For calls whose caller retries the whole work. Two of them in sequence
+    /// end within five seconds.
     pub const PROMPT: Self = Self {
         connect: Duration::from_secs(1),
         attempt: Duration::from_millis(1_500),
@@ -61,55 +56,51 @@ impl Patience {
     };
 }
 
-/// The configuration of every AWS client of a function, from its environment.
+/// The configuration of all AWS clients of a function.
 ///
-/// Makes no call: without region or credentials it is the calls that fail.
-///
-/// # Errors
-/// [`HttpSetupError`] where there is no usable TLS set-up.
-pub fn config(patience: Patience) -> Result<SdkConfig, HttpSetupError> {
-    configured(patience, |name| std::env::var(name).ok())
+/// Makes no call: if region or credentials are missing, the first call fails.
+pub fn config(timeouts: AwsTimeouts) -> Result<SdkConfig, HttpSetupError> {
+    config_from(timeouts, |name| std::env::var(name).ok())
 }
 
-fn configured(
-    patience: Patience,
+fn config_from(
+    timeouts: AwsTimeouts,
     variable: impl Fn(&str) -> Option<String>,
 ) -> Result<SdkConfig, HttpSetupError> {
     let set = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(patience.connect)
-        .operation_attempt_timeout(patience.attempt)
-        .operation_timeout(patience.operation)
+    let timeout_config = TimeoutConfig::builder()
+        .connect_timeout(timeouts.connect)
+        .operation_attempt_timeout(timeouts.attempt)
+        .operation_timeout(timeouts.operation)
         .build();
     let retries = RetryConfig::standard()
-        .with_max_attempts(patience.attempts)
-        .with_initial_backoff(FIRST_BACKOFF)
-        .with_max_backoff(LONGEST_BACKOFF)
-        // Our client looks after its connections itself: one that broke is
-        // gone, and one that brought a 5xx is as good as another.
+        .with_max_attempts(timeouts.attempts)
+        .with_initial_backoff(INITIAL_BACKOFF)
+        .with_max_backoff(MAX_BACKOFF)
+        // Our HTTP client drops broken connections itself, and a connection
+        // that returned a 5xx is as good as any other.
         .with_reconnect_mode(ReconnectMode::ReuseAllConnections);
     let mut config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .credentials_provider(SharedCredentialsProvider::new(
             EnvironmentVariableCredentialsProvider::new(),
         ))
-        .http_client(Connections::new(patience.connect)?)
-        .timeout_config(timeouts)
+        .http_client(AwsHttpClient::new(timeouts.connect)?)
+        .timeout_config(timeout_config)
         .retry_config(retries);
     config.set_region(REGION.into_iter().find_map(set).map(Region::new));
     config.set_endpoint_url(set(ENDPOINT_URL));
     Ok(config.build())
 }
 
-/// The address that AWS is reached at instead of its own, in tests.
+/// Set only in tests, where a fake plays AWS.
 pub(crate) fn endpoint_url() -> Option<String> {
     let url = std::env::var(ENDPOINT_URL).ok();
     url.filter(|url| !url.trim().is_empty())
 }
 
-/// Why a call to AWS failed, in a few words for a log: the code AWS answered
-/// with or, without an answer, the chain of causes. Never the call's or the
-/// answer's content.
+/// Why a call to AWS failed, for a log: AWS's error code or, without a
+/// response, the chain of causes. Never the content of a request or response.
 pub fn reason(error: &(impl Error + ProvideErrorMetadata)) -> String {
     if let Some(code) = error.code() {
         return code.to_owned();
@@ -128,62 +119,64 @@ pub fn reason(error: &(impl Error + ProvideErrorMetadata)) -> String {
 mod tests {
     use super::*;
 
-    fn of(variables: &[(&str, &str)]) -> SdkConfig {
-        configured(Patience::PROMPT, |name| {
-            variables
-                .iter()
-                .find(|(known, _)| *known == name)
-                .map(|(_, value)| (*value).to_owned())
+    fn config_of(variables: &[(&str, &str)]) -> SdkConfig {
+        config_from(AwsTimeouts::PROMPT, |name| {
+            let variable = variables.iter().find(|(known, _)| *known == name);
+            variable.map(|(_, value)| (*value).to_owned())
         })
         .unwrap()
     }
 
     #[test]
     fn region_and_endpoint_come_from_the_environment() {
+        struct Case {
+            variables: &'static [(&'static str, &'static str)],
+            region: Option<&'static str>,
+            endpoint: Option<&'static str>,
+        }
         let cases = [
-            (vec![], None, None),
-            (
-                vec![("AWS_REGION", ""), ("AWS_ENDPOINT_URL", "")],
-                None,
-                None,
-            ),
-            (
-                vec![
+            Case {
+                variables: &[],
+                region: None,
+                endpoint: None,
+            },
+            Case {
+                variables: &[("AWS_REGION", ""), ("AWS_ENDPOINT_URL", "")],
+                region: None,
+                endpoint: None,
+            },
+            Case {
+                variables: &[
                     ("AWS_REGION", "eu-north-1"),
                     ("AWS_DEFAULT_REGION", "us-east-1"),
                 ],
-                Some("eu-north-1"),
-                None,
-            ),
-            (
-                vec![
+                region: Some("eu-north-1"),
+                endpoint: None,
+            },
+            Case {
+                variables: &[
                     ("AWS_DEFAULT_REGION", "us-east-1"),
                     ("AWS_ENDPOINT_URL", "http://127.0.0.1:4566"),
                 ],
-                Some("us-east-1"),
-                Some("http://127.0.0.1:4566"),
-            ),
+                region: Some("us-east-1"),
+                endpoint: Some("http://127.0.0.1:4566"),
+            },
         ];
-        for (variables, region, endpoint) in cases {
-            let config = of(&variables);
-            assert_eq!(config.region().map(Region::as_ref), region, "{variables:?}");
-            assert_eq!(config.endpoint_url(), endpoint, "{variables:?}");
+        for case in cases {
+            let (config, name) = (config_of(case.variables), format!("{:?}", case.variables));
+            assert_eq!(config.region().map(Region::as_ref), case.region, "{name}");
+            assert_eq!(config.endpoint_url(), case.endpoint, "{name}");
         }
     }
 
     #[test]
     fn two_prompt_calls_end_within_five_seconds() {
-        assert!(2 * Patience::PROMPT.operation < Duration::from_secs(5));
-        let config = of(&[]);
+        const PROMPT: AwsTimeouts = AwsTimeouts::PROMPT;
+        assert!(2 * PROMPT.operation < Duration::from_secs(5));
+        let config = config_of(&[]);
         let timeouts = config.timeout_config().unwrap();
-        assert_eq!(
-            timeouts.operation_timeout(),
-            Some(Patience::PROMPT.operation)
-        );
-        assert_eq!(
-            timeouts.operation_attempt_timeout(),
-            Some(Patience::PROMPT.attempt)
-        );
+        assert_eq!(timeouts.operation_timeout(), Some(PROMPT.operation));
+        assert_eq!(timeouts.operation_attempt_timeout(), Some(PROMPT.attempt));
         assert_eq!(config.retry_config().unwrap().max_attempts(), 4);
     }
 }

@@ -1,32 +1,29 @@
-//! What is logged of a sync: one line, ids and counts, never personal data.
+//! Log lines of syncs: ids and counts, never personal data.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tracing::{info, warn};
 
-use super::batch::{ReaderBatch, Record};
-use super::changes::Changes;
-use super::connector::Connector;
-use super::outcome::{DeadLetter, Outcome};
-use super::sync::Findings;
-use super::tally::Times;
+use super::batch::{Record, UserBatch};
+use super::metrics::Times;
+use crate::connector::{Changes, Connector, DeadLetterReason, Outcome};
+use crate::sync::SyncDetails;
 
-/// The variable in which Lambda puts the trace of an invocation.
+/// Set by Lambda.
 const TRACE_VARIABLE: &str = "_X_AMZN_TRACE_ID";
 
-/// The trace a sync belongs to: the one of its first webhook that has one, so
-/// that a search for it finds a change from webhook to CRM; else the invocation's.
-pub(super) fn trace(batch: &ReaderBatch) -> Option<String> {
+/// The trace of the first webhook that has one, so that a search for it finds
+/// the way from webhook to CRM. Else the invocation's.
+pub(super) fn trace(batch: &UserBatch) -> Option<String> {
     let sent = batch.entries.iter().find_map(|(r, _)| r.trace.clone());
     sent.or_else(|| std::env::var(TRACE_VARIABLE).ok())
 }
 
-/// Logs a sync that ended now, and gives its times.
 pub(super) fn sync<C: Connector>(
-    batch: &ReaderBatch,
+    batch: &UserBatch,
     outcome: &Outcome,
-    findings: &Findings,
+    details: &SyncDetails,
     took: Duration,
     now: Timestamp,
 ) -> Times {
@@ -50,8 +47,8 @@ pub(super) fn sync<C: Connector>(
     };
     info!(
         connector = C::NAME,
-        vendor_id = batch.reader.vendor_id.as_str(),
-        user_id = batch.reader.user_id.as_str(),
+        vendor_id = batch.user.vendor_id.as_str(),
+        user_id = batch.user.user_id.as_str(),
         event_ids = event_ids.join(","),
         trace_id = trace(batch),
         outcome = outcome.name(),
@@ -59,11 +56,11 @@ pub(super) fn sync<C: Connector>(
         tags_added = changes.tags_added(),
         tags_removed = changes.tags_removed(),
         writes = changes.writes,
-        refused_writes = findings.refused_writes,
-        dropped_values = findings.dropped.values().total(),
-        dropped_at = %findings.dropped.values(),
-        unknown_values = findings.dropped.unknown().total(),
-        unknown_at = %findings.dropped.unknown(),
+        refused_writes = details.refused_writes,
+        dropped_values = details.dropped.values().total(),
+        dropped_at = %details.dropped.values(),
+        unknown_values = details.dropped.unknown().total(),
+        unknown_at = %details.dropped.unknown(),
         took_ms = millis(took),
         since_receipt_ms = times.since_receipt.map(millis),
         since_event_ms = times.since_event.map(millis),
@@ -73,31 +70,29 @@ pub(super) fn sync<C: Connector>(
     times
 }
 
-/// Logs that a reader's sync begins of which the function may have died before:
-/// should it die again, this is the last line.
-pub(super) fn suspect<C: Connector>(batch: &ReaderBatch) {
+/// Logged before the sync: if the function dies of it, this is the last line.
+pub(super) fn suspect<C: Connector>(batch: &UserBatch) {
     info!(
         connector = C::NAME,
-        vendor_id = batch.reader.vendor_id.as_str(),
-        user_id = batch.reader.user_id.as_str(),
+        vendor_id = batch.user.vendor_id.as_str(),
+        user_id = batch.user.user_id.as_str(),
         receives = batch.entries.iter().map(|(r, _)| r.receive_count).max(),
         "A message that was received often is handled alone."
     );
 }
 
-/// Logs a record whose body is no message.
-pub(super) fn unreadable<C: Connector>(record: &Record, dead_letter: &DeadLetter) {
+pub(super) fn unreadable<C: Connector>(record: &Record, reason: &DeadLetterReason) {
     warn!(
         connector = C::NAME,
         message_id = record.message_id,
         outcome = "dead_letter",
-        reason = dead_letter.message,
+        reason = reason.message,
         "A message could not be read."
     );
 }
 
 fn since(earlier: Timestamp, now: Timestamp) -> Duration {
-    // A clock that runs ahead of ours makes it nothing, not negative.
+    // Zero and not negative if the other clock is ahead.
     Duration::try_from(now.duration_since(earlier)).unwrap_or_default()
 }
 

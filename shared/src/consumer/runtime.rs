@@ -3,64 +3,71 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use thiserror::Error as ThisError;
 
-use super::connector::Connector;
 use super::handler::Consumer;
-use super::invocation::{Invocation, Reply};
-use super::queue::SqsQueue;
-use super::scope::{Scope, Use};
+use super::queue::SqsQueues;
+use crate::actions::{Answer, Purpose, Scope};
+use crate::connector::Connector;
 use crate::http::Http;
 use crate::secrets::{Secrets, SecretsManager};
+use crate::sqs::SqsQueue;
 use crate::telemetry::Metrics;
 use crate::{aws, telemetry};
 
-/// Runs a connector for as long as Lambda wants.
-///
-/// The environment names what it works on: `SECRET_PREFIX`, `QUEUE_URL` and
+/// What the function returns to Lambda.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Response {
+    Batch(SqsBatchResponse),
+    Answer(Box<Answer>),
+}
+
+/// Runs a connector. The environment has `SECRET_PREFIX`, `QUEUE_URL` and
 /// `DEAD_LETTER_QUEUE_URL`.
-///
-/// # Errors
-/// Where the environment is incomplete or there is no usable TLS set-up.
 pub async fn run<C: Connector>(connector: C) -> Result<(), Error> {
     telemetry::init(C::NAME);
-    let config = aws::config(aws::Patience::PROMPT)?;
+    let config = aws::config(aws::AwsTimeouts::PROMPT)?;
     let secrets = Secrets::new(
         SecretsManager::new(aws_sdk_secretsmanager::Client::new(&config)),
         variable("SECRET_PREFIX")?,
     );
-    let queue = SqsQueue::new(
-        aws_sdk_sqs::Client::new(&config),
-        variable("QUEUE_URL")?,
-        variable("DEAD_LETTER_QUEUE_URL")?,
-    );
+    let sqs = aws_sdk_sqs::Client::new(&config);
+    let queues = SqsQueues {
+        queue: SqsQueue::new(sqs.clone(), variable("QUEUE_URL")?),
+        dead_letter_queue: SqsQueue::new(sqs, variable("DEAD_LETTER_QUEUE_URL")?),
+    };
     let http = Arc::new(Http::new()?);
-    let consumer = Arc::new(Consumer::new(connector, http, secrets, queue));
-    lambda_runtime::run(service_fn(|event: LambdaEvent<Invocation>| {
+    let consumer = Arc::new(Consumer::new(connector, http, secrets, queues));
+    lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| {
         let consumer = consumer.clone();
         async move {
             let time_left = time_left(event.context.deadline);
             let scope = Scope::of(&event.context.invoked_function_arn);
-            let reply = match event.payload {
-                Invocation::Batch(batch) => {
-                    // An error, since an answer would tell SQS that all is done.
-                    scope.admit(Use::Sync)?;
-                    Reply::Batch(consumer.clone().handle(batch, time_left).await)
-                }
-                Invocation::Request(request) => {
-                    let answer = consumer.clone().answer(request, scope, time_left).await;
-                    Reply::Answer(Box::new(answer))
-                }
+            let response = if let Some(batch) = batch(&event.payload) {
+                // An error, since SQS would take an answer for success.
+                scope.admit(Purpose::Sync)?;
+                Response::Batch(consumer.clone().handle(batch?, time_left).await)
+            } else {
+                let answer = consumer.answer(event.payload, scope, time_left).await;
+                Response::Answer(Box::new(answer))
             };
             consumer.metrics().iter().for_each(Metrics::emit);
-            Ok::<_, Error>(reply)
+            Ok::<_, Error>(response)
         }
     }))
     .await
 }
 
-/// A variable that the template sets is not there.
+/// `None` for a person's request.
+fn batch(event: &Value) -> Option<serde_json::Result<SqsEvent>> {
+    event.get("Records").map(|_| SqsEvent::deserialize(event))
+}
+
 #[derive(Debug, ThisError)]
 #[error(
     "the environment variable {0} is not set; deploy the function by the template, which sets it"
@@ -71,9 +78,33 @@ fn variable(name: &'static str) -> Result<String, MissingVariable> {
     std::env::var(name).map_err(|_| MissingVariable(name))
 }
 
-/// How long until `deadline`, in milliseconds since 1970, as Lambda tells it.
+/// `deadline` is in milliseconds since 1970, as Lambda gives it.
 fn time_left(deadline: u64) -> Duration {
     (SystemTime::UNIX_EPOCH + Duration::from_millis(deadline))
         .duration_since(SystemTime::now())
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn event_with_records_is_a_batch_and_any_other_a_request() {
+        let event = json!({ "Records": [{ "messageId": "1", "body": "b" }, {}], "more": 1 });
+        assert_eq!(batch(&event).unwrap().unwrap().records.len(), 2);
+        for request in [
+            json!({ "action": "preview", "vendorId": "v" }),
+            json!({ "records": [] }),
+            json!({}),
+            json!([1, {}]),
+            json!("Records"),
+            json!(1),
+            json!(null),
+        ] {
+            assert!(batch(&request).is_none(), "{request}");
+        }
+    }
 }

@@ -1,77 +1,71 @@
-//! Whose turn it is in a batch. Pure.
+//! Which users of a batch are synced at the same time. Pure.
 
 use std::collections::{HashMap, VecDeque};
 
-use super::batch::ReaderBatch;
+use super::batch::UserBatch;
 use crate::identity::VendorId;
 
-/// How many readers of a batch are synced at the same time. It bounds memory:
-/// each holds a reader's whole state.
-const SLOTS: usize = 5;
+/// Users synced at the same time. Bounds memory: each holds a whole user state.
+const MAX_SYNCS: usize = 5;
 
-/// How many of them a vendor has at most while another vendor's readers wait,
-/// so that one whose API is slow does not hold up all the others.
-const SLOTS_OF_A_VENDOR: usize = 2;
+/// Of one vendor while another vendor's users wait, so that a vendor with a slow
+/// API does not delay the others.
+const MAX_VENDOR_SYNCS: usize = 2;
 
-/// The readers of a batch who wait for a slot, and who has one.
 #[derive(Debug)]
 pub(super) struct Slots {
-    waiting: VecDeque<ReaderBatch>,
-    taken: HashMap<VendorId, usize>,
-    /// Syncs under way.
-    under_way: usize,
+    waiting: VecDeque<UserBatch>,
+    running: HashMap<VendorId, usize>,
+    total_running: usize,
 }
 
-/// A reader's turn.
 #[derive(Debug)]
 pub(super) struct Turn {
-    pub(super) batch: ReaderBatch,
-    /// Whether other vendors' syncs alone had the batch's time so far.
+    pub(super) batch: UserBatch,
+    /// Only other vendors' users were synced so far.
     pub(super) is_after_others: bool,
 }
 
 impl Slots {
-    /// All slots are free.
-    pub(super) fn new(readers: Vec<ReaderBatch>) -> Self {
+    pub(super) fn new(users: Vec<UserBatch>) -> Self {
         Self {
-            waiting: readers.into(),
-            taken: HashMap::new(),
-            under_way: 0,
+            waiting: users.into(),
+            running: HashMap::new(),
+            total_running: 0,
         }
     }
 
-    /// Gives the next slot to the first who may have it. `None` where no slot
-    /// is free, or no waiting user may take one now.
+    /// The first waiting user that may begin now, if any.
     pub(super) fn next(&mut self) -> Option<Turn> {
-        if self.under_way >= SLOTS {
+        if self.total_running >= MAX_SYNCS {
             return None;
         }
-        let of = |reader: &ReaderBatch| reader.reader.vendor_id.clone();
-        let first = self.waiting.front().map(of)?;
-        let next = match self.waiting.iter().all(|other| of(other) == first) {
-            true => 0,
-            false => self.waiting.iter().position(|reader| {
-                let taken = self.taken.get(&reader.reader.vendor_id);
-                taken.is_none_or(|taken| *taken < SLOTS_OF_A_VENDOR)
-            })?,
+        let first = &self.waiting.front()?.user.vendor_id;
+        let mut users = self.waiting.iter().map(|user| &user.user.vendor_id);
+        let next = if users.clone().all(|vendor| vendor == first) {
+            0
+        } else {
+            users.position(|vendor| {
+                let running = self.running.get(vendor);
+                running.is_none_or(|running| *running < MAX_VENDOR_SYNCS)
+            })?
         };
         let batch = self.waiting.remove(next)?;
-        let vendor = of(&batch);
-        let is_after_others = !self.taken.is_empty() && !self.taken.contains_key(&vendor);
-        *self.taken.entry(vendor).or_default() += 1;
-        self.under_way += 1;
+        let vendor = &batch.user.vendor_id;
+        let is_after_others = !self.running.is_empty() && !self.running.contains_key(vendor);
+        *self.running.entry(vendor.clone()).or_default() += 1;
+        self.total_running += 1;
         Some(Turn {
             batch,
             is_after_others,
         })
     }
 
-    /// Gives back the slot of a sync of this vendor.
     pub(super) fn give_back(&mut self, vendor: &VendorId) {
-        // The entry stays: the vendor has had some of the batch's time.
-        if let Some(taken) = self.taken.get_mut(vendor) {
-            *taken = taken.saturating_sub(1);
-            self.under_way = self.under_way.saturating_sub(1);
+        // The entry stays: it shows that the vendor had some of the batch's time.
+        if let Some(running) = self.running.get_mut(vendor) {
+            *running = running.saturating_sub(1);
+            self.total_running = self.total_running.saturating_sub(1);
         }
     }
 }
@@ -80,50 +74,60 @@ impl Slots {
 mod tests {
     use super::*;
     use crate::identity::UserId;
-    use crate::message::Reader;
+    use crate::message::UserKey;
 
-    /// Slots for readers whose vendors are these letters.
+    /// Each character is the vendor of a waiting user.
     fn slots(vendors: &str) -> Slots {
-        let reader = |(n, vendor): (usize, char)| ReaderBatch {
-            reader: Reader {
+        let user = |(n, vendor): (usize, char)| UserBatch {
+            user: UserKey {
                 vendor_id: VendorId::try_from(vendor.to_string()).unwrap(),
                 user_id: UserId::try_from(n.to_string()).unwrap(),
             },
             entries: Vec::new(),
         };
-        Slots::new(vendors.chars().enumerate().map(reader).collect())
+        Slots::new(vendors.chars().enumerate().map(user).collect())
     }
 
-    /// The vendors who get a slot now.
+    /// The vendors whose users begin now.
     fn begin(slots: &mut Slots) -> String {
         let turns = std::iter::from_fn(|| slots.next());
         turns
-            .map(|turn| turn.batch.reader.vendor_id.to_string())
+            .map(|turn| turn.batch.user.vendor_id.to_string())
             .collect()
     }
 
     #[test]
-    fn a_vendor_has_two_slots_while_another_waits_and_all_when_none_does() {
-        // Who waits; who begins at once; whose sync ends; who begins then.
-        let cases = [
-            ("aaaaaaa", "aaaaa", "a", "a"),
-            ("aaaaaaab", "aabaa", "b", "a"),
-            ("aaaaaabbbb", "aabb", "b", "b"),
-            ("aaaaaabbbb", "aabb", "a", "a"),
-            ("abcdefa", "abcde", "a", "f"),
-            ("aaab", "aaba", "a", ""),
-            ("", "", "a", ""),
-        ];
-        for (waiting, at_once, ends, then) in cases {
-            let mut slots = slots(waiting);
-            assert_eq!(begin(&mut slots), at_once, "{waiting}");
-            slots.give_back(&VendorId::try_from(ends).unwrap());
-            assert_eq!(begin(&mut slots), then, "{waiting} after {ends}");
+    fn vendor_has_two_slots_while_another_waits_and_else_all() {
+        struct Case {
+            waiting: &'static str,
+            at_once: &'static str,
+            ends: &'static str,
+            then: &'static str,
+        }
+        let case = |waiting, at_once, ends, then| Case {
+            waiting,
+            at_once,
+            ends,
+            then,
+        };
+        for case in [
+            case("aaaaaaa", "aaaaa", "a", "a"),
+            case("aaaaaaab", "aabaa", "b", "a"),
+            case("aaaaaabbbb", "aabb", "b", "b"),
+            case("aaaaaabbbb", "aabb", "a", "a"),
+            case("abcdefa", "abcde", "a", "f"),
+            case("aaab", "aaba", "a", ""),
+            case("", "", "a", ""),
+        ] {
+            let mut slots = slots(case.waiting);
+            assert_eq!(begin(&mut slots), case.at_once, "{}", case.waiting);
+            slots.give_back(&VendorId::try_from(case.ends).unwrap());
+            assert_eq!(begin(&mut slots), case.then, "{}", case.waiting);
         }
     }
 
     #[test]
-    fn who_comes_after_others_alone_is_told_so() {
+    fn turn_tells_whether_only_other_vendors_began_before() {
         let mut slots = slots("abca");
         let turns: Vec<_> = std::iter::from_fn(|| slots.next())
             .map(|turn| turn.is_after_others)

@@ -6,12 +6,11 @@ use jiff::Timestamp;
 
 use super::contracts::{self, Contracts};
 use super::dates;
+use super::desired_contact::{Account, Payment};
 use super::entitlements::Entitlements;
-use super::subscriber::{Account, Payment};
 use crate::identity::ContractId;
 use crate::sesamy::model::{Contract, ContractDuration, ContractStatus};
 
-/// All counts and dates at the time `now`.
 pub(super) fn summary(
     contracts: &Contracts<'_>,
     entitlements: &Entitlements<'_>,
@@ -40,12 +39,10 @@ pub(super) fn summary(
     }
 }
 
-/// How many articles the user bought.
-///
 /// Decided. Known: "number of articles the user has purchased". Assumed: bought
-/// `article` entitlements and the items of single purchases together, each SKU
-/// once, since buying an article may give both. So the count never falls when
-/// one more is bought.
+/// `article` entitlements plus the items of single purchases. Each SKU counts
+/// once, because buying one article may create both. The count never falls when
+/// the user buys one more.
 fn articles_purchased(contracts: &Contracts<'_>, entitlements: &Entitlements<'_>) -> u64 {
     let articles = entitlements.bought_articles().map(|article| {
         let name = article.id.as_deref().or(article.title.as_deref());
@@ -66,20 +63,18 @@ fn articles_purchased(contracts: &Contracts<'_>, entitlements: &Entitlements<'_>
     articles.chain(items).collect::<BTreeSet<_>>().len() as u64
 }
 
-/// What tells one purchase from another: the SKU, else the id of what gave it.
+/// Identifies a purchase: by SKU, else by the id of its entitlement or contract.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Purchase<'a> {
     Sku(&'a str),
-    /// By id, else by title.
+    /// The id, else the title.
     Entitlement(Option<&'a str>),
     Contract(&'a ContractId),
 }
 
-/// When the user's access by subscription expires.
-///
 /// Decided. Known: "when the primary active renewable contract expires".
-/// Assumed: of several RENEWABLE ones the last counts; where none tells, the
-/// last of the other active subscriptions that do.
+/// Assumed: the latest `expiresAt` of the active RENEWABLE contracts, else of
+/// all active subscriptions.
 fn expires_at(active: &[&Contract]) -> Option<Timestamp> {
     let renewable = active
         .iter()
@@ -93,12 +88,10 @@ fn expires_at(active: &[&Contract]) -> Option<Timestamp> {
     })
 }
 
-/// How many subscriptions ended with a status.
-///
-/// Decided. Known: canceled and expired ones are counted, "ended" is both.
-/// Assumed: a subscription that is cancelled but still gives access has not
-/// ended and is not counted; one that ended with another status is in neither
-/// count, nor in their sum.
+/// Decided. Known: canceled and expired subscriptions are counted, and "ended"
+/// is their sum. Assumed: a cancelled subscription that still gives access has
+/// not ended and does not count. One that ended with another status is in
+/// neither count, nor in the sum.
 fn count_ended(contracts: &Contracts<'_>, status: &ContractStatus) -> u64 {
     let ended = contracts.ended_subscriptions.iter();
     ended
@@ -106,11 +99,9 @@ fn count_ended(contracts: &Contracts<'_>, status: &ContractStatus) -> u64 {
         .count() as u64
 }
 
-/// Issues left over all active subscriptions.
-///
 /// Decided. Known: "issues remaining on active subscriptions". Assumed: their
-/// sum; nothing where no subscription counts issues, since 0 would mean that
-/// none is left.
+/// sum. `None` if no subscription counts issues, because 0 would mean that all
+/// issues are used up.
 fn issues_remaining(active: &[&Contract]) -> Option<f64> {
     active
         .iter()
@@ -118,11 +109,11 @@ fn issues_remaining(active: &[&Contract]) -> Option<f64> {
         .reduce(|sum, issues| sum + issues)
 }
 
-/// When the reader is billed next: the earliest future `nextBillAt` of an
-/// active subscription that will not be cancelled before it.
+/// The earliest future `nextBillAt` of the active subscriptions that are not
+/// cancelled before it.
 ///
 /// Decided. Known: `nextBillAt` and `willCancelAt`. Assumed: a subscription
-/// that is cancelled at the very moment of the next bill is not billed then.
+/// cancelled at the exact time of its next bill is not billed.
 fn next_payment(active: &[&Contract], now: Timestamp) -> Option<Timestamp> {
     active
         .iter()
@@ -134,12 +125,9 @@ fn next_payment(active: &[&Contract], now: Timestamp) -> Option<Timestamp> {
         .min()
 }
 
-/// When the reader's first subscription will be cancelled: the earliest
-/// `willCancelAt` of an active subscription.
-///
-/// Decided. Known: "scheduled cancellation date, if any". Assumed: of several
-/// the earliest, also when past, since a subscription that is still active
-/// after it will be cancelled at any moment.
+/// Decided. Known: "scheduled cancellation date, if any". Assumed: the earliest
+/// `willCancelAt` of the active subscriptions. A date in the past counts too,
+/// because that subscription will be cancelled any moment.
 fn will_cancel(active: &[&Contract]) -> Option<Timestamp> {
     active
         .iter()

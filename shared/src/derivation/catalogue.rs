@@ -1,19 +1,19 @@
-//! Products and contracts as records of their own, for CRMs that keep a
-//! catalogue and link each reader's subscriptions to it.
+//! Products and subscriptions for CRMs that keep a product catalogue and link
+//! each user's subscriptions to it.
 
 use std::collections::BTreeSet;
 
 use super::contracts::{self, Contracts};
 use super::dates;
-use super::subscriber::{CatalogueProduct, SubscriptionRecord};
-use crate::sesamy::model::{Contract, ContractStatus, Item};
+use super::desired_contact::{CatalogueProduct, SubscriptionRecord};
+use crate::sesamy::model::{Contract, ContractItem, ContractStatus};
 
 /// The items of every active contract, unique by external id.
 ///
-/// Decided. Known: "active products" go to the catalogue. Assumed: those of
-/// every contract that is active, single purchases and overdue ones included
-/// (those that never came about are no contracts to begin with), since the catalogue says what exists, not who subscribes. Of two names
-/// under one id the one of the older contract stands.
+/// Decided. Known: "active products" go to the catalogue. Assumed: the items of
+/// every active contract, including single purchases and overdue contracts,
+/// because the catalogue says which products exist, not who subscribes. If one
+/// id has two names, the older contract's name is used.
 pub(super) fn products(contracts: &Contracts<'_>) -> Vec<CatalogueProduct> {
     let mut seen = BTreeSet::new();
     contracts
@@ -25,11 +25,9 @@ pub(super) fn products(contracts: &Contracts<'_>) -> Vec<CatalogueProduct> {
         .collect()
 }
 
-/// One record per contract, for its first item.
-///
 /// Decided. Known: one subscription per contract, linked to one product.
-/// Assumed: the first item is the main one, further ones are products only. A
-/// contract without items has no product to link to, hence no record.
+/// Assumed: the first item is the main one; the others are products only. A
+/// contract without items has no product to link to, so it gives no record.
 pub(super) fn subscriptions(contracts: &Contracts<'_>) -> Vec<SubscriptionRecord> {
     contracts
         .all
@@ -48,11 +46,9 @@ pub(super) fn subscriptions(contracts: &Contracts<'_>) -> Vec<SubscriptionRecord
         .collect()
 }
 
-/// When a contract ended, where it did.
-///
-/// Decided. Known: an end date is for ended subscriptions only. Assumed: those
-/// that are inactive and whose status is neither ACTIVE nor OVERDUE, so that
-/// no record is called active and ended at once.
+/// Decided. Known: only ended subscriptions have an end date. Assumed: a
+/// subscription has ended if it is inactive and its status is neither ACTIVE
+/// nor OVERDUE, so that no record is both active and ended.
 fn end(contract: &Contract) -> Option<jiff::Timestamp> {
     let runs_by_status = matches!(
         contract.status,
@@ -65,8 +61,8 @@ fn end(contract: &Contract) -> Option<jiff::Timestamp> {
     }
 }
 
-/// An item as a product. `None` without a SKU, since nothing could link to it.
-fn product(item: &Item) -> Option<CatalogueProduct> {
+/// `None` without a SKU, because no subscription could link to the product.
+fn product(item: &ContractItem) -> Option<CatalogueProduct> {
     let sku = item.sku.as_deref()?;
     Some(CatalogueProduct {
         external_id: external_id(sku, item),
@@ -76,10 +72,10 @@ fn product(item: &Item) -> Option<CatalogueProduct> {
 
 /// `SKU|listPriceId`.
 ///
-/// Decided. Known: this form; but no public model has a `listPriceId`.
-/// Assumed: `purchaseOptionId` stands in for it, being the price an item was
-/// bought at; where both are absent the id is the bare SKU.
-fn external_id(sku: &str, item: &Item) -> String {
+/// Decided. Known: this form, but no public model has a `listPriceId`. Assumed:
+/// `purchaseOptionId` replaces it, because it identifies the price the item was
+/// bought at. Without either, the id is the SKU.
+fn external_id(sku: &str, item: &ContractItem) -> String {
     let list_price = item.list_price_id.as_ref();
     match list_price.or(item.purchase_option_id.as_ref()) {
         Some(id) => format!("{sku}|{id}"),
@@ -90,9 +86,9 @@ fn external_id(sku: &str, item: &Item) -> String {
 /// `Title - OptionTitle`.
 ///
 /// Decided. Known: this form. Assumed: the option's title is the item's
-/// `purchaseOptionName`; without it the title stands alone; an item without a
-/// name is named by its SKU.
-fn name(sku: &str, item: &Item) -> String {
+/// `purchaseOptionName`, and it may be missing. An item without a name is named
+/// by its SKU.
+fn name(sku: &str, item: &ContractItem) -> String {
     let title = item.name.as_deref().unwrap_or(sku);
     match &item.purchase_option_name {
         Some(option) => format!("{title} - {option}"),

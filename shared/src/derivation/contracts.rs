@@ -1,28 +1,26 @@
-//! What a contract is, when it is active, and which one stands for the reader.
+//! What a contract is, when it is active, and which one is primary.
 
 use jiff::Timestamp;
 
 use super::canonical;
 use super::dates;
-use super::subscriber::PrimarySubscription;
+use super::desired_contact::PrimarySubscription;
 use crate::identity::UserId;
 use crate::sesamy::model::{Contract, ContractDuration, ContractStatus, PurchaseType};
 
-/// A user's contracts that came about, each once, the oldest first.
+/// A user's contracts that took effect, each once, the oldest first.
 pub(super) struct Contracts<'a> {
-    /// All of them, single purchases included.
+    /// Includes single purchases.
     pub(super) all: Vec<&'a Contract>,
-    /// Subscriptions that are active.
     pub(super) active_subscriptions: Vec<&'a Contract>,
-    /// Subscriptions that have ended.
+    /// *Ended* means not active (decided with [`is_active`]).
     pub(super) ended_subscriptions: Vec<&'a Contract>,
 }
 
 impl<'a> Contracts<'a> {
     pub(super) fn new(all: &'a [Contract]) -> Self {
         let mut all = canonical::contracts(all);
-        all.retain(|contract| came_about(contract));
-        // *Ended* is nothing else than not active (decided with `is_active`).
+        all.retain(|contract| took_effect(contract));
         let (active_subscriptions, ended_subscriptions) = all
             .iter()
             .copied()
@@ -35,8 +33,7 @@ impl<'a> Contracts<'a> {
         }
     }
 
-    /// The primary contract: the subscription that stands for the reader where
-    /// a CRM has room for one.
+    /// The subscription shown by a CRM that has room for one.
     pub(super) fn primary(&self) -> Option<&'a Contract> {
         self.primary_active().or_else(|| self.last_ended())
     }
@@ -44,10 +41,10 @@ impl<'a> Contracts<'a> {
     /// Among active subscriptions the one with the latest `expiresAt`, then
     /// the latest `createdAt`, then the largest id.
     ///
-    /// Decided. Known: expiry and duration type are told of "the primary active
-    /// contract", which is said nowhere to be which. Assumed: the one that
-    /// gives access longest; without `expiresAt` it has no end in sight, so
-    /// that counts as the latest.
+    /// Decided. Known: Sesamy's integrations show expiry and duration type of
+    /// "the primary active contract" without defining it. Assumed: the contract
+    /// that gives access longest. One without `expiresAt` has no end, so it
+    /// counts as the latest.
     pub(super) fn primary_active(&self) -> Option<&'a Contract> {
         self.active_subscriptions
             .iter()
@@ -58,9 +55,9 @@ impl<'a> Contracts<'a> {
     /// The subscription that ended last, then the latest `createdAt`, then
     /// the largest id.
     ///
-    /// Decided. Known: nothing. Assumed: a reader whose subscriptions have all
-    /// ended is best known by the last of them, so that a win-back campaign
-    /// sees how and when it ended. One without any date ended first.
+    /// Decided. Known: nothing. Assumed: a win-back campaign wants to know how
+    /// and when the last subscription ended. A subscription without any date
+    /// counts as the earliest to end.
     fn last_ended(&self) -> Option<&'a Contract> {
         self.ended_subscriptions
             .iter()
@@ -69,23 +66,21 @@ impl<'a> Contracts<'a> {
     }
 }
 
-/// Whether a contract came about, or was undone as if it never had.
+/// Whether a contract took effect and was not undone.
 ///
-/// Decided. Known: bills may be DRAFT, PENDING, DELETED or VOIDED; contracts
-/// have no list of statuses. Assumed: a contract of such a status was never
-/// bought, whatever `isActive` says. It is neither a subscription nor a single
-/// purchase, and no record in a catalogue.
-fn came_about(contract: &Contract) -> bool {
+/// Decided. Known: bills may be DRAFT, PENDING, DELETED or VOIDED; Sesamy
+/// publishes no list of contract statuses. Assumed: the user never bought a
+/// contract with such a status, even if `isActive` is true. It is neither a
+/// subscription nor a single purchase, and gives no catalogue record.
+fn took_effect(contract: &Contract) -> bool {
     use ContractStatus::{Deleted, Draft, Pending, Voided};
     !matches!(contract.status, Some(Draft | Pending | Deleted | Voided))
 }
 
-/// Whether a contract is a subscription.
-///
-/// Decided. Known: `contractDuration` is one of three, and contracts may have
-/// a `recurringInterval`. Assumed: RECURRING and RENEWABLE are subscriptions;
-/// where the duration is absent or not known here, an interval makes one. A new
-/// word at Sesamy must not take `sesamy_active_subscriber` off everybody.
+/// Decided. Known: `contractDuration` has three values, and contracts may have
+/// a `recurringInterval`. Assumed: RECURRING and RENEWABLE are subscriptions. If
+/// the duration is absent or unknown, a contract with an interval is one: a new
+/// value at Sesamy must not remove `sesamy_active_subscriber` from every user.
 pub(super) fn is_subscription(contract: &Contract) -> bool {
     match contract.duration {
         Some(ContractDuration::Recurring | ContractDuration::Renewable) => true,
@@ -94,11 +89,9 @@ pub(super) fn is_subscription(contract: &Contract) -> bool {
     }
 }
 
-/// Whether a contract is a single purchase.
-///
-/// Decided. Known: PERPETUAL exists, and items have a free `purchaseType`.
-/// Assumed: PERPETUAL is bought once; where neither duration nor interval is
-/// given, an item bought to own or paid once tells.
+/// Decided. Known: PERPETUAL exists, and an item's `purchaseType` is free text.
+/// Assumed: PERPETUAL means bought once. Without duration and interval, an item
+/// with purchase type OWN or SINGLE makes the contract a single purchase.
 pub(super) fn is_single_purchase(contract: &Contract) -> bool {
     match contract.duration {
         Some(ContractDuration::Perpetual) => true,
@@ -115,13 +108,10 @@ pub(super) fn is_single_purchase(contract: &Contract) -> bool {
     }
 }
 
-/// Whether a contract is active, which for a subscription is the whole
-/// difference between an active and an ended one.
-///
-/// Decided. Known: contracts have `isActive`; access continues while a payment
-/// is overdue. Assumed: `isActive` is right where it is given, else status
-/// ACTIVE or OVERDUE tells. OVERDUE counts, because win-back campaigns go to
-/// readers without an active subscription, and an overdue reader still reads.
+/// Decided. Known: contracts have `isActive`, and access continues while a
+/// payment is overdue. Assumed: `isActive` is right when present; otherwise
+/// ACTIVE and OVERDUE mean active. OVERDUE counts, because win-back campaigns
+/// address users without an active subscription, and this user still has access.
 pub(super) fn is_active(contract: &Contract) -> bool {
     contract.is_active.unwrap_or(matches!(
         contract.status,
@@ -129,20 +119,18 @@ pub(super) fn is_active(contract: &Contract) -> bool {
     ))
 }
 
-/// Whether a payment for a contract failed and Sesamy still tries again.
+/// Whether a payment failed and Sesamy still retries it.
 ///
-/// Decided. Known: the tag is for those "still in grace period". Assumed: the
-/// status stays OVERDUE after that period, and `isActive` false tells its end.
+/// Decided. Known: the tag is for users "still in grace period". Assumed: the
+/// status stays OVERDUE after that period, and `isActive` becomes false.
 pub(super) fn is_overdue(contract: &Contract) -> bool {
     contract.status == Some(ContractStatus::Overdue) && contract.is_active != Some(false)
 }
 
-/// How a contract was given to the user, where somebody else pays for it.
-///
-/// Decided. Known: checkouts have a payer and a gift mode; contracts show
-/// neither. Assumed: where a contract names a payer, it is the same as on
-/// checkouts, and that alone decides: a user who pays is given nothing, whatever
-/// is marked. Where it names none, a mark makes a gift.
+/// Decided. Known: checkouts have a payer and a gift mode; the published
+/// contract model has neither. Assumed: a payer on a contract means the same as
+/// on a checkout, and it alone decides: a contract that the user pays for is no
+/// gift, even if marked as one. Without a payer, the gift mark decides.
 pub(super) fn gift(contract: &Contract, user_id: &UserId) -> Option<Gift> {
     match &contract.payer_id {
         Some(payer) => (payer != user_id.as_str()).then_some(Gift::PaidBySomeoneElse),
@@ -150,21 +138,18 @@ pub(super) fn gift(contract: &Contract, user_id: &UserId) -> Option<Gift> {
     }
 }
 
-/// What tells that a contract is a gift.
+/// Why a contract counts as a gift.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Gift {
-    /// The payer is not the reader.
     PaidBySomeoneElse,
-    /// The contract is marked as a gift.
     Marked,
 }
 
-/// When an ended contract came to its end: `expiresAt`, else `willCancelAt`,
-/// else `updatedAt`.
+/// `expiresAt`, else `willCancelAt`, else `updatedAt`.
 ///
-/// Decided. Known: contracts have no field for it. Assumed: paid access lasts
-/// until `expiresAt`; without it a scheduled end was kept; without either the
-/// last change was the end.
+/// Decided. Known: contracts have no field for their end. Assumed: paid access
+/// lasts until `expiresAt`; without it, the contract ended as scheduled; without
+/// either, its last change was its end.
 pub(super) fn ended_at(contract: &Contract) -> Option<Timestamp> {
     contract
         .expires_at
@@ -172,12 +157,12 @@ pub(super) fn ended_at(contract: &Contract) -> Option<Timestamp> {
         .or(contract.updated_at)
 }
 
-/// When a contract was cancelled: `cancelRequestedAt`, else `willCancelAt`,
-/// else `updatedAt` of a contract that is cancelled.
+/// `cancelRequestedAt`, else `willCancelAt`, else `updatedAt` of a cancelled
+/// contract.
 ///
-/// Decided. Known: the first two fields, and that no field holds the moment of
-/// cancelling itself. Assumed: the day of the wish matters most, then the day
-/// it takes effect; a cancelled contract does not change any more.
+/// Decided. Known: the first two fields; no field holds the time of the
+/// cancellation itself. Assumed: the day the user asked for it matters most, then
+/// the day it takes effect. A cancelled contract does not change any more.
 fn canceled_at(contract: &Contract) -> Option<Timestamp> {
     let is_canceled = contract.status == Some(ContractStatus::Canceled);
     contract
@@ -186,7 +171,6 @@ fn canceled_at(contract: &Contract) -> Option<Timestamp> {
         .or(contract.updated_at.filter(|_| is_canceled))
 }
 
-/// What a CRM is told of the primary contract.
 pub(super) fn summary(contract: &Contract) -> PrimarySubscription {
     PrimarySubscription {
         status: contract

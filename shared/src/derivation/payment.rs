@@ -5,19 +5,17 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::dates;
-use super::subscriber::Payment;
+use super::desired_contact::Payment;
 use crate::identity::ContractId;
 use crate::sesamy::model::{Bill, BillStatus};
 
-/// The newest PAID bill.
-///
-/// Decided. Known: a bill has no date of payment. Assumed: it changed last
-/// when it was paid, so `updatedAt` is that date, else `createdAt`.
+/// Decided. Known: a bill has no payment date. Assumed: the payment is its last
+/// change, so the date is `updatedAt`, else `createdAt`.
 pub(super) fn newest_paid<'a>(bills: impl IntoIterator<Item = &'a Bill>) -> Option<Payment> {
     bills
         .into_iter()
         .filter(|bill| bill.status == Some(BillStatus::Paid))
-        // The bill itself as the last criterion makes the choice independent of order.
+        // The bill itself breaks ties, so that the order of bills does not matter.
         .max_by_key(|bill| (paid_at(bill), *bill))
         .map(|bill| Payment {
             amount: bill.price.clone(),
@@ -27,7 +25,6 @@ pub(super) fn newest_paid<'a>(bills: impl IntoIterator<Item = &'a Bill>) -> Opti
         })
 }
 
-/// The newest PAID bill of each contract that has one.
 pub(super) fn newest_paid_by_contract(bills: &[Bill]) -> BTreeMap<ContractId, Payment> {
     let mut by_contract: BTreeMap<&ContractId, Vec<&Bill>> = BTreeMap::new();
     for bill in bills {

@@ -1,20 +1,20 @@
-//! The products a reader has now, for fields that list them.
+//! The products a user has now, for fields that list them.
 
 use std::collections::BTreeSet;
 
 use super::contracts::Contracts;
+use super::desired_contact::ActiveProducts;
 use super::entitlements::Entitlements;
 use super::slug::slug;
-use super::subscriber::ActiveProducts;
 
 /// Items of active subscriptions, then accessible entitlements except
 /// articles, each product once.
 ///
-/// Decided. Known: "active products" have SKU, titles and option titles, and
-/// are deduplicated by the slug of the title. Assumed: what is subscribed to
-/// comes before what is merely accessible; the first of the same product
-/// stands for all; no list says the same thing twice. An entitlement names its
-/// purchase option by id only, which is no title, so it gives none.
+/// Decided. Known: "active products" have SKUs, titles and option titles, and
+/// are deduplicated by the slug of the title. Assumed: subscribed products come
+/// before other accessible ones, the first record of a product is used, and no
+/// list repeats a value. An entitlement has only the id of its purchase option,
+/// so it gives no option title.
 pub(super) fn active(contracts: &Contracts<'_>, entitlements: &Entitlements<'_>) -> ActiveProducts {
     let items = contracts.active_subscriptions.iter().flat_map(|contract| {
         contract.items.iter().map(|item| Product {
@@ -32,7 +32,7 @@ pub(super) fn active(contracts: &Contracts<'_>, entitlements: &Entitlements<'_>)
     let (mut skus, mut titles, mut option_titles) =
         (Unique::default(), Unique::default(), Unique::default());
     for product in items.chain(entitled) {
-        if seen.insert(product.identity()) {
+        if seen.insert(product.key()) {
             skus.push(product.sku);
             titles.push(product.title);
             option_titles.push(product.option_title);
@@ -52,23 +52,22 @@ struct Product<'a> {
 }
 
 impl<'a> Product<'a> {
-    /// What two records of the same product have in common: the slug of the
-    /// title; where there is none, the SKU; else the title as it stands.
-    fn identity(&self) -> Identity<'a> {
+    /// The slug of the title, else the SKU, else the title as it is.
+    fn key(&self) -> ProductKey<'a> {
         match self.title.map(slug).filter(|slug| !slug.is_empty()) {
-            Some(slug) => Identity::Slug(slug),
-            None => Identity::Text(self.sku.or(self.title)),
+            Some(slug) => ProductKey::Slug(slug),
+            None => ProductKey::Text(self.sku.or(self.title)),
         }
     }
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Identity<'a> {
+enum ProductKey<'a> {
     Slug(String),
     Text(Option<&'a str>),
 }
 
-/// A list that holds each text once, in the order of first appearance.
+/// A list without duplicates, in the order of first appearance.
 #[derive(Default)]
 struct Unique<'a> {
     list: Vec<String>,

@@ -1,47 +1,43 @@
-//! Who a reader is, and who is not synced.
+//! Names, phone and address of a user, and which users are not synced.
 
-use super::subscriber::BillingAddress;
 use crate::identity::UserId;
 use crate::personal::Personal;
-use crate::sesamy::model::Profile;
+use crate::sesamy::model::{BillingAddress, Profile};
 
-/// Whether a reader is a guest: a temporary account made during a checkout.
+/// Whether the user is a temporary account made during a checkout.
 ///
-/// Decided. Known: guests are not synced; what marks one is not documented.
-/// Assumed: the profile says so, or the reader signs in by the connection
-/// `guest`, as the user id's prefix tells.
+/// Decided. Known: guests are not synced; how to recognise them is not
+/// documented. Assumed: by a field of the profile, or by the connection `guest`
+/// in the prefix of the user id.
 pub(super) fn is_guest(user_id: &UserId, profile: &Profile) -> bool {
     profile.is_guest || user_id.connection() == Some("guest")
 }
 
-/// Whether a user's account is not confirmed.
-///
-/// Decided. Known: "only users with confirmed accounts are included"; what marks
-/// one is not documented. Assumed: `emailVerified` false marks one that is not.
-/// A vendor may say otherwise by [`Policy`](super::Policy).
+/// Decided. Known: "only users with confirmed accounts are included"; how to
+/// recognise them is not documented. Assumed: `emailVerified` is false for an
+/// unconfirmed account. [`Policy`](super::Policy) can include them.
 pub(super) fn is_unconfirmed(profile: &Profile) -> bool {
     profile.email_verified == Some(false)
 }
 
 /// `firstName`, else `given_name`.
 ///
-/// Decided. Known: both pairs of fields, and a full `name`. Assumed: Sesamy's
-/// own field is what the publisher keeps right. `name` is never split, because
-/// nobody can tell where.
+/// Decided. Known: both pairs of fields, and a full `name`. Assumed: publishers
+/// maintain Sesamy's own field. `name` is never split, because the split point
+/// is unknown.
 pub(super) fn first_name(profile: &Profile) -> Option<Personal> {
     let own = profile.first_name.as_ref();
     own.or(profile.given_name.as_ref()).cloned()
 }
 
-/// `lastName`, else `family_name`: as with [`first_name`].
+/// `lastName`, else `family_name`, like [`first_name`].
 pub(super) fn last_name(profile: &Profile) -> Option<Personal> {
     let own = profile.last_name.as_ref();
     own.or(profile.family_name.as_ref()).cloned()
 }
 
-/// The phone number that comes first: mobile, default, work, home.
-///
-/// Known: this priority. Assumed: the default one is `phone_number`.
+/// Known: the priority mobile, default, work, home. Assumed: `phone_number` is
+/// the default.
 pub(super) fn phone(profile: &Profile) -> Option<Personal> {
     [
         &profile.mobile_phone,
@@ -53,18 +49,8 @@ pub(super) fn phone(profile: &Profile) -> Option<Personal> {
     .find_map(Clone::clone)
 }
 
-/// The billing address. One whose fields are all blank is none.
+/// An address whose fields are all blank counts as missing.
 pub(super) fn billing_address(profile: &Profile) -> Option<BillingAddress> {
-    let address = profile.billing_address.clone()?;
-    let address = BillingAddress {
-        first_name: address.first_name,
-        last_name: address.last_name,
-        street: address.street,
-        city: address.city,
-        zip: address.zip,
-        co: address.co,
-        country: address.country,
-        department: address.department,
-    };
-    (address != BillingAddress::default()).then_some(address)
+    let address = profile.billing_address.clone();
+    address.filter(|address| *address != BillingAddress::default())
 }

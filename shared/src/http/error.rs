@@ -1,4 +1,4 @@
-//! What can go wrong with a call, and what follows from it.
+//! Errors of API calls, and what follows from them.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,89 +7,96 @@ use thiserror::Error;
 
 use crate::secrets::SecretFault;
 
-/// A call that did not succeed. Holds no personal data and no credential.
+/// Holds no personal data and no credentials, so it may be logged.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{api} {endpoint}: {fault}")]
+#[error("{api} {endpoint}: {kind}")]
 pub struct ApiError {
-    /// The API called.
     pub api: &'static str,
-    /// Method and path, placeholders in place of values.
+    /// The path with placeholders in place of values.
     pub endpoint: &'static str,
-    /// What went wrong.
-    pub fault: Fault,
+    pub kind: ApiErrorKind,
 }
 
-/// What went wrong with a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
-    /// No answer within the time allowed.
+pub enum ApiErrorKind {
     Timeout,
-    /// No connection, or one that broke before the answer was whole.
+    /// No connection, or one that broke before the response was complete.
     Connection,
-    /// The API is left alone, since it asked for it or failed to answer in time
-    /// again and again; nothing was sent.
+    /// Nothing was sent: the API is rate-limited or its breaker is open.
     Paused {
-        /// How long it is still left alone.
         wait: Duration,
     },
-    /// An answer of a status that is no success.
+    /// A status other than 2xx.
     Status {
-        /// The HTTP status.
         status: u16,
-        /// The API's own word for it, where it is a plain identifier.
+        /// The API's own error code, if it is a plain identifier.
         code: Option<String>,
-        /// How long the API asks to be left alone.
+        /// How long the API asks not to be called.
         wait: Option<Duration>,
     },
-    /// A success whose body is not what it must be.
+    /// A successful response with unusable content, or a call that cannot be built.
     Malformed(&'static str),
-    /// There was no memory for the answer beside those of other readers.
-    NoRoom,
-    /// A 404 that is not the API's own: something else answers at its address.
+    /// The responses of other users leave no memory for this one.
+    OutOfMemory,
+    /// A 404 in a form that is not the API's: another server has its address.
     WrongAddress,
-    /// The credentials for the call cannot be read; nothing was sent.
+    /// A 4xx of a token endpoint: the vendor's credentials or `tokenUrl` are wrong.
+    TokenRefused {
+        status: u16,
+        code: Option<String>,
+    },
+    /// Nothing was sent: the credentials cannot be read.
     Credentials(SecretFault),
 }
 
 impl ApiError {
-    /// The status answered, where there was an answer of no success.
     pub fn status(&self) -> Option<u16> {
-        match self.fault {
-            Fault::Status { status, .. } => Some(status),
+        match self.kind {
+            ApiErrorKind::Status { status, .. } | ApiErrorKind::TokenRefused { status, .. } => {
+                Some(status)
+            }
             _ => None,
         }
     }
 
-    /// Whether the credentials were refused, are none, or open another API:
-    /// the vendor's secret must change.
+    /// Whether the call can succeed only after the vendor's secret has changed.
     pub fn is_refusal(&self) -> bool {
-        matches!(self.fault, Fault::Credentials(_) | Fault::WrongAddress)
-            || matches!(self.status(), Some(401 | 403))
+        matches!(
+            self.kind,
+            ApiErrorKind::Credentials(_)
+                | ApiErrorKind::WrongAddress
+                | ApiErrorKind::TokenRefused { .. }
+        ) || matches!(self.status(), Some(401 | 403))
     }
 
-    /// Whether the same call may succeed later: a broken connection, a wait
-    /// asked for, memory that others took, or a status that says so (408, 429, 5xx but 501).
-    pub fn is_passing(&self) -> bool {
-        match self.fault {
-            Fault::Timeout | Fault::Connection | Fault::Paused { .. } | Fault::NoRoom => true,
-            Fault::Status { status, .. } => {
+    /// Whether the same call may succeed later.
+    pub fn is_transient(&self) -> bool {
+        match self.kind {
+            ApiErrorKind::Timeout
+            | ApiErrorKind::Connection
+            | ApiErrorKind::Paused { .. }
+            | ApiErrorKind::OutOfMemory => true,
+            ApiErrorKind::Status { status, .. } => {
                 matches!(status, 408 | 429) || (status >= 500 && status != 501)
             }
-            Fault::Malformed(_) | Fault::WrongAddress | Fault::Credentials(_) => false,
+            ApiErrorKind::Malformed(_)
+            | ApiErrorKind::WrongAddress
+            | ApiErrorKind::TokenRefused { .. }
+            | ApiErrorKind::Credentials(_) => false,
         }
     }
 
-    /// How long the API asks to be left alone.
+    /// How long not to call the API.
     pub fn wait(&self) -> Option<Duration> {
-        match self.fault {
-            Fault::Paused { wait } => Some(wait),
-            Fault::Status { wait, .. } => wait,
+        match self.kind {
+            ApiErrorKind::Paused { wait } => Some(wait),
+            ApiErrorKind::Status { wait, .. } => wait,
             _ => None,
         }
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for ApiErrorKind {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Timeout => formatter.write_str("no answer in time"),
@@ -98,22 +105,30 @@ impl fmt::Display for Fault {
                 write!(formatter, "left alone for another {} s", wait.as_secs())
             }
             Self::Status { status, code, wait } => {
-                write!(formatter, "answered {status}")?;
-                if let Some(code) = code {
-                    write!(formatter, " ({code})")?;
-                }
+                write_status(formatter, *status, code.as_deref())?;
                 if let Some(wait) = wait {
                     write!(formatter, ", asks to wait {} s", wait.as_secs())?;
                 }
                 Ok(())
             }
-            Self::Malformed(what) => write!(formatter, "the answer is malformed: {what}"),
-            Self::NoRoom => formatter.write_str("there was no memory left for the answer"),
+            Self::TokenRefused { status, code } => {
+                write_status(formatter, *status, code.as_deref())
+            }
+            Self::Malformed(reason) => write!(formatter, "the answer is malformed: {reason}"),
+            Self::OutOfMemory => formatter.write_str("there was no memory left for the answer"),
             Self::WrongAddress => {
                 formatter.write_str("answered 404 in a form that is not this API's; check apiUrl")
             }
             Self::Credentials(fault) => write!(formatter, "the secret is malformed: {fault}"),
         }
+    }
+}
+
+fn write_status(f: &mut fmt::Formatter<'_>, status: u16, code: Option<&str>) -> fmt::Result {
+    write!(f, "answered {status}")?;
+    match code {
+        Some(code) => write!(f, " ({code})"),
+        None => Ok(()),
     }
 }
 
@@ -125,7 +140,7 @@ mod tests {
         ApiError {
             api: "crm",
             endpoint: "GET /x",
-            fault: Fault::Status {
+            kind: ApiErrorKind::Status {
                 status,
                 code: None,
                 wait: None,
@@ -134,12 +149,12 @@ mod tests {
     }
 
     #[test]
-    fn timeouts_limits_and_server_errors_pass_but_501_and_other_4xx_do_not() {
-        for passing in [408, 429, 500, 502, 503, 504, 599] {
-            assert!(status(passing).is_passing(), "{passing}");
+    fn timeouts_rate_limits_and_server_errors_but_501_are_transient() {
+        for transient in [408, 429, 500, 502, 503, 504, 599] {
+            assert!(status(transient).is_transient(), "{transient}");
         }
-        for lasting in [301, 400, 401, 403, 404, 409, 413, 422, 501] {
-            assert!(!status(lasting).is_passing(), "{lasting}");
+        for permanent in [301, 400, 401, 403, 404, 409, 413, 422, 501] {
+            assert!(!status(permanent).is_transient(), "{permanent}");
         }
     }
 

@@ -1,15 +1,16 @@
 //! Calls to the APIs of Sesamy and the CRMs: bounded, https only, with typed errors.
 
-mod api;
 mod breaker;
-mod calls;
+mod budget;
+mod call;
+mod client;
+mod dry_run;
 mod error;
-mod memory;
-mod pause;
+mod error_body;
+mod metrics;
+mod rate_limit;
 mod retry_after;
-mod told;
-mod wire;
-mod withheld;
+mod transport;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,64 +19,57 @@ use reqwest::Client;
 use reqwest::redirect::Policy;
 use thiserror::Error;
 
-pub use api::{Api, ApiDescription, Authorization, Call, Refused, Reply};
-pub use calls::{API, API_CALLS, API_LATENCY, STATUS};
-pub use error::{ApiError, Fault};
+pub use call::{ApiCall, Authorization};
+pub use client::{ApiClient, ApiDescription, ApiResponse, FailedCall};
+pub use dry_run::DryRunCall;
+pub use error::{ApiError, ApiErrorKind};
 pub use reqwest::{Method, Request, Url};
-pub use wire::{Answer, Carried, Wire};
-pub use withheld::Withheld;
+pub use transport::{RawResponse, ResponseFuture, Transport};
 
 use crate::identity::VendorId;
 use crate::telemetry::Metrics;
 use crate::tls::{self, TlsError};
-use calls::Calls;
-use memory::Memory;
-use pause::Pauses;
-use withheld::Journal;
+use budget::MemoryBudget;
+use dry_run::DryRun;
+use metrics::CallMetrics;
+use rate_limit::Backoffs;
 
-/// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Longest wait for a whole call, the answer's body included.
+/// For a whole call, including the response body.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long an idle connection is kept, to AWS too. Short, because a frozen
-/// function wakes to connections that the other side has long closed, and to
-/// find that out takes a call's whole time where nothing answers at all.
+/// How long idle connections are kept, to AWS too. Short, because a function
+/// that was frozen wakes up with connections that the other side has closed,
+/// and noticing a silent one takes the whole timeout of a call.
 pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// The HTTP client could not be made.
 #[derive(Debug, Error)]
 pub enum HttpSetupError {
-    /// There is no usable TLS set-up.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// The client refuses its settings.
     #[error("the HTTP client could not be made: {0}")]
     Client(#[from] reqwest::Error),
 }
 
-/// The one HTTP client of a function instance, with what its APIs asked to be left alone.
+/// The one HTTP client of a function instance, with the state that its calls
+/// share: connections, backoffs, metrics and the memory budget.
 #[derive(Debug)]
 pub struct Http {
     client: Client,
-    /// What carries the requests in place of the client.
-    wire: Option<Arc<dyn Wire>>,
-    pauses: Arc<Pauses>,
-    calls: Arc<Calls>,
-    memory: Arc<Memory>,
-    /// Where writes go that are not to be sent. `None` where they are sent.
-    journal: Option<Journal>,
+    transport: Option<Arc<dyn Transport>>,
+    backoffs: Arc<Backoffs>,
+    metrics: Arc<CallMetrics>,
+    budget: Arc<MemoryBudget>,
+    /// Records writes instead of sending them.
+    dry_run: Option<DryRun>,
 }
 
 impl Http {
-    /// Makes the client. Once per function instance, which keeps its connections.
+    /// Call this once per function instance: the client owns the connections.
     ///
-    /// Redirects are not followed: none of the APIs redirects a valid call, and
-    /// credentials must not go where an answer points.
-    ///
-    /// # Errors
-    /// [`HttpSetupError`] where there is no usable TLS set-up.
+    /// Redirects are not followed: no API redirects a valid call, and a
+    /// response must not decide where credentials are sent.
     pub fn new() -> Result<Self, HttpSetupError> {
         let client = Client::builder()
             .tls_backend_preconfigured(tls::config()?)
@@ -88,88 +82,77 @@ impl Http {
             .build()?;
         Ok(Self {
             client,
-            wire: None,
-            pauses: Arc::default(),
-            calls: Arc::default(),
-            memory: Arc::default(),
-            journal: None,
+            transport: None,
+            backoffs: Arc::default(),
+            metrics: Arc::default(),
+            budget: Arc::default(),
+            dry_run: None,
         })
     }
 
-    /// The same client with its requests carried by something else than the
-    /// network, such as a simulation on a virtual clock.
+    /// Replaces the network, for example by a simulation on a virtual clock.
     #[must_use]
-    pub fn carried_by(mut self, wire: impl Wire) -> Self {
-        self.wire = Some(Arc::new(wire));
+    pub fn with_transport(mut self, transport: impl Transport) -> Self {
+        self.transport = Some(Arc::new(transport));
         self
     }
 
-    /// Sends a request and reads its answer to the end.
-    async fn exchange(&self, request: Request) -> Result<Answer, Fault> {
-        let Some(wire) = &self.wire else {
-            return wire::read(self.client.execute(request).await).await;
+    async fn send(&self, request: Request) -> Result<RawResponse, ApiErrorKind> {
+        let Some(transport) = &self.transport else {
+            return transport::read(self.client.execute(request).await).await;
         };
-        let carried = tokio::time::timeout(CALL_TIMEOUT, wire.carry(request)).await;
-        carried.unwrap_or(Err(Fault::Timeout))
+        let response = tokio::time::timeout(CALL_TIMEOUT, transport.send(request)).await;
+        response.unwrap_or(Err(ApiErrorKind::Timeout))
     }
 
-    /// The metrics of the calls made since they were last taken: [`API_CALLS`]
-    /// and [`API_LATENCY`].
+    /// The metrics of the calls since this was last called.
     pub fn metrics(&self) -> Vec<Metrics> {
-        self.calls.take()
+        self.metrics.take()
     }
 
-    /// How long the API of this name is still left alone by this vendor.
-    pub fn left(&self, vendor: &VendorId, api: &'static str) -> Option<Duration> {
-        self.pauses.left(vendor, api)
+    /// How long this API must not be called for this vendor.
+    pub fn backoff(&self, vendor: &VendorId, api: &'static str) -> Option<Duration> {
+        self.backoffs.remaining(vendor, api)
     }
 
-    /// Whether the API of this name was left alone by this vendor not long ago,
-    /// as far as this function instance knows.
-    pub fn was_left(&self, vendor: &VendorId, api: &'static str) -> bool {
-        self.pauses.was_left(vendor, api)
+    /// Whether this function instance recently paused calls to this API for
+    /// this vendor.
+    pub fn was_paused(&self, vendor: &VendorId, api: &'static str) -> bool {
+        self.backoffs.was_paused(vendor, api)
     }
 
-    /// Lets a sync go ahead that will call the API of this name for this
-    /// vendor, or says how long the API is still left alone.
-    ///
-    /// # Errors
-    /// How long to wait.
-    pub fn enter(&self, vendor: &VendorId, api: &'static str) -> Result<(), Duration> {
-        self.pauses.enter(vendor, api)
+    /// Call this before a sync that will call this API for this vendor. The
+    /// error says how long the sync must wait.
+    pub fn admit_sync(&self, vendor: &VendorId, api: &'static str) -> Result<(), Duration> {
+        self.backoffs.admit_sync(vendor, api)
     }
 
-    /// The same client, with the same connections, pauses and metrics, but for
-    /// what it does with writes: it sends none and notes them instead.
+    /// The same client, sharing all state, except that it records writes
+    /// instead of sending them.
     #[must_use]
     pub fn read_only(&self) -> Self {
         Self {
             client: self.client.clone(),
-            wire: self.wire.clone(),
-            pauses: self.pauses.clone(),
-            calls: self.calls.clone(),
-            memory: self.memory.clone(),
-            journal: Some(Journal::default()),
+            transport: self.transport.clone(),
+            backoffs: self.backoffs.clone(),
+            metrics: self.metrics.clone(),
+            budget: self.budget.clone(),
+            dry_run: Some(DryRun::default()),
         }
     }
 
-    /// Says whether more than one reader is worked on from now on: none of them
-    /// may then use all of the memory that there is for answers. At first there
-    /// is one.
+    /// Says whether several users are synced at the same time from now on. If
+    /// so, no user may take all of the memory for responses. False at first.
     pub fn share_memory(&self, is_shared: bool) {
-        self.memory.share(is_shared);
+        self.budget.share(is_shared);
     }
 
-    /// Whether writes are withheld.
     pub fn is_read_only(&self) -> bool {
-        self.journal.is_some()
+        self.dry_run.is_some()
     }
 
-    /// The writes withheld so far, in order.
-    pub fn withheld(&self) -> Vec<Withheld> {
-        self.journal
-            .as_ref()
-            .map(Journal::writes)
-            .unwrap_or_default()
+    /// The writes that a read-only client recorded, in order.
+    pub fn dry_run_calls(&self) -> Vec<DryRunCall> {
+        self.dry_run.as_ref().map(DryRun::calls).unwrap_or_default()
     }
 }

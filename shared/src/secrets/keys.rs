@@ -1,4 +1,4 @@
-//! Reading a secret's JSON key by key, so that a fault names the key and never a value.
+//! Reads a secret's JSON key by key. Errors name the key, never a value.
 
 use std::net::IpAddr;
 
@@ -9,63 +9,44 @@ use thiserror::Error;
 
 use crate::aws;
 
-/// What is wrong with a secret's content. Never holds a value.
+/// Never holds a value of the secret.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SecretFault {
-    /// The secret's text is not JSON.
     #[error("it is not JSON")]
     NotJson,
-    /// The secret, or a part of it, is not a JSON object.
     #[error("it is not a JSON object")]
     NotAnObject,
-    /// A key that must be there is not.
     #[error("key \"{0}\" is missing")]
     Missing(&'static str),
-    /// The secret is a list that is empty or too long.
     #[error("it must hold between 1 and {max} sets of credentials")]
-    WrongNumber {
-        /// The longest list allowed.
-        max: usize,
-    },
-    /// One of several sets of credentials is malformed.
+    WrongNumber { max: usize },
     #[error("set {number} of it: {fault}")]
     InSet {
-        /// Which set, counted from 1.
+        /// Counted from 1.
         number: usize,
-        /// What is wrong with it.
         fault: Box<SecretFault>,
     },
-    /// A key is there but its value is of the wrong form.
     #[error("key \"{key}\" must be {expected}")]
     Wrong {
-        /// The key.
         key: &'static str,
-        /// The form its value must have.
         expected: &'static str,
     },
 }
 
-/// The keys of a secret that is a JSON object. Keys that nobody asks for are ignored.
+/// The keys of a secret that is a JSON object. Unknown keys are ignored.
 pub struct Keys<'a>(&'a Map<String, Value>);
 
 impl<'a> Keys<'a> {
-    /// The keys of `json`.
-    ///
-    /// # Errors
-    /// [`SecretFault::NotAnObject`].
     pub fn of(json: &'a Value) -> Result<Self, SecretFault> {
         json.as_object().map(Self).ok_or(SecretFault::NotAnObject)
     }
 
-    /// The value of `key`, whatever it is. `None` where it is missing or null.
+    /// Null counts as missing.
     pub fn value(&self, key: &'static str) -> Option<&'a Value> {
         self.0.get(key).filter(|value| !value.is_null())
     }
 
-    /// The text at `key`, which must be there and not empty.
-    ///
-    /// # Errors
-    /// [`SecretFault::Missing`] or [`SecretFault::Wrong`].
+    /// Required and not empty.
     pub fn text(&self, key: &'static str) -> Result<&'a str, SecretFault> {
         self.optional_text(key)?
             .filter(|text| !text.trim().is_empty())
@@ -75,28 +56,19 @@ impl<'a> Keys<'a> {
             })
     }
 
-    /// The text at `key`, which must be there and not empty, as something never printed.
-    ///
-    /// # Errors
-    /// [`SecretFault::Missing`] or [`SecretFault::Wrong`].
+    /// Required and not empty, and redacted in debug output.
     pub fn secret(&self, key: &'static str) -> Result<SecretString, SecretFault> {
         self.text(key).map(SecretString::from)
     }
 
-    /// The text at `key`, empty or not, where there is one.
-    ///
-    /// # Errors
-    /// [`SecretFault::Wrong`] where it is no text.
+    /// May be empty.
     pub fn optional_text(&self, key: &'static str) -> Result<Option<&'a str>, SecretFault> {
         self.value(key)
             .map(|value| value.as_str().ok_or_else(|| wrong_text(key)))
             .transpose()
     }
 
-    /// The id at `key`, which must be there: a text that is not empty, or a whole number.
-    ///
-    /// # Errors
-    /// [`SecretFault::Missing`] or [`SecretFault::Wrong`].
+    /// Required: a text that is not empty, or a whole number.
     pub fn id(&self, key: &'static str) -> Result<String, SecretFault> {
         match self.value(key).and_then(Value::as_u64) {
             Some(number) => Ok(number.to_string()),
@@ -104,13 +76,8 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// The address at `key`, or `default` where there is none.
-    ///
-    /// https only, since credentials and users' data go there; http to a loopback
-    /// address where AWS is a local one too, which no deployed function has.
-    ///
-    /// # Errors
-    /// [`SecretFault::Wrong`] where it is no such address.
+    /// Only https, because credentials and personal data are sent there. Local
+    /// tests may use http to a loopback address; deployed functions may not.
     pub fn url(&self, key: &'static str, default: &str) -> Result<Url, SecretFault> {
         let text = self.optional_text(key)?.unwrap_or(default);
         Url::parse(text)
@@ -122,10 +89,6 @@ impl<'a> Keys<'a> {
             })
     }
 
-    /// The truth value at `key`, or `default` where there is none.
-    ///
-    /// # Errors
-    /// [`SecretFault::Wrong`] where it is neither true nor false.
     pub fn flag(&self, key: &'static str, default: bool) -> Result<bool, SecretFault> {
         self.value(key).map_or(Ok(default), |value| {
             value.as_bool().ok_or(SecretFault::Wrong {
@@ -143,10 +106,9 @@ fn wrong_text(key: &'static str) -> SecretFault {
     }
 }
 
-/// Whether this is no deployed function: AWS's own address is one of this machine
-/// (the deployed tests, `sam local invoke`), or this is a build for development.
-/// What is deployed is always a release build, and the template leaves the
-/// address empty.
+/// True in a debug build, and if the AWS endpoint is on this machine (deployed
+/// tests, `sam local invoke`). Deployed functions are release builds, and the
+/// template leaves the endpoint empty.
 fn is_local() -> bool {
     cfg!(debug_assertions) || aws::endpoint_url().is_some_and(|url| is_loopback_address(&url))
 }
@@ -164,9 +126,9 @@ fn is_loopback(url: &Url) -> bool {
             .is_ok_and(|address| address.is_loopback())
 }
 
-fn is_safe(url: &Url, local: bool) -> bool {
-    let sheltered = local && url.scheme() == "http" && is_loopback(url);
-    (url.scheme() == "https" || sheltered)
+fn is_safe(url: &Url, is_local: bool) -> bool {
+    let is_local_http = is_local && url.scheme() == "http" && is_loopback(url);
+    (url.scheme() == "https" || is_local_http)
         && url.username().is_empty()
         && url.password().is_none()
         && url.query().is_none()
@@ -180,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_https_or_loopback() {
+    fn url_must_be_https_or_loopback() {
         let cases = [
             ("https://api.example.com/v1", true),
             ("http://127.0.0.1:8080/x", true),
@@ -206,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deployed_function_takes_no_http_address_at_all() {
+    fn deployed_functions_accept_no_http_address() {
         let cases = [
             ("https://api.example.com/v1", true),
             ("https://127.0.0.1/v1", true),
@@ -222,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn aws_is_local_at_a_loopback_address() {
+    fn loopback_addresses_are_recognised() {
         let cases = [
             ("http://localhost:4570", true),
             ("http://127.0.0.1:4566", true),
@@ -236,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_absent_or_null_is_the_default() {
+    fn missing_and_null_keys_take_the_default() {
         let json = json!({ "apiUrl": null, "events": null });
         let keys = Keys::of(&json).unwrap();
         assert_eq!(
@@ -248,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flag_is_a_truth_value() {
+    fn flag_must_be_a_boolean() {
         let json = json!({ "off": false, "text": "false" });
         let keys = Keys::of(&json).unwrap();
         assert_eq!(keys.flag("off", true), Ok(false));

@@ -1,11 +1,9 @@
-//! Credentials from Secrets Manager, cached in the function.
+//! Credentials from Secrets Manager, cached per function instance.
 //!
-//! Source: the contract of this system. A secret is JSON; unknown keys are
-//! ignored. It is kept for [`TIME_TO_LIVE`] and read again at once by whoever
-//! finds that it opens nothing ([`Secrets::get_within`]). A secret that cannot
-//! be read or understood is never kept, so that a repaired one counts at once;
-//! that there is none is kept, because that is the answer for every vendor who
-//! has a connector switched off.
+//! A secret is cached for [`TIME_TO_LIVE`]. After refused credentials it is read
+//! again at once ([`Secrets::get_within`]). Unreadable and malformed secrets are
+//! never cached, so that a fix takes effect at once. A missing secret is cached,
+//! because every vendor without this connector has none.
 
 mod keys;
 mod store;
@@ -24,115 +22,89 @@ use crate::digest::digest;
 pub use keys::{Keys, SecretFault};
 pub use store::{ReadResult, SecretStore, SecretsManager};
 
-/// How long a secret is used without being read again.
 pub const TIME_TO_LIVE: Duration = Duration::from_secs(5 * 60);
 
-/// Why a secret could not be had. Never holds a value.
+/// Never holds a value of the secret.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SecretError {
-    /// Secrets Manager did not answer, or refused. It may answer later.
+    /// May succeed later.
     #[error(
         "secret {name} could not be read ({reason}); check that Secrets Manager is reachable and that the function's role may read the secret"
     )]
-    Unavailable {
-        /// The secret's name.
-        name: String,
-        /// What the store says, without any value.
-        reason: String,
-    },
-    /// The secret is there but is not what it must be. A person must mend it.
+    Unavailable { name: String, reason: String },
+    /// An operator must fix the secret.
     #[error("secret {name} is malformed: {fault}; store it as the README describes")]
-    Malformed {
-        /// The secret's name.
-        name: String,
-        /// What is wrong with which key.
-        fault: SecretFault,
-    },
+    Malformed { name: String, fault: SecretFault },
 }
 
-/// Credentials that a secret's JSON can be read into.
 pub trait FromSecret: Sized + Send + Sync + 'static {
-    /// Reads the secret's JSON.
-    ///
-    /// # Errors
-    /// The first key that is missing or wrong.
     fn from_secret(json: &serde_json::Value) -> Result<Self, SecretFault>;
 }
 
-/// A secret as it was read, and when.
 #[derive(Debug)]
 pub struct Loaded<T> {
-    /// The credentials. `None` where there is no such secret.
+    /// `None` if there is no such secret.
     pub value: Option<T>,
     fingerprint: String,
     read_at: Instant,
 }
 
 impl<T> Loaded<T> {
-    /// A digest of the secret's text, by which it is told from another version
-    /// of itself. It does not give the text away, yet is of no use in a log.
+    /// A digest that identifies this version of the secret.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
 
-    /// How long ago it was read.
     pub fn age(&self) -> Duration {
         self.read_at.elapsed()
     }
 }
 
-/// The secrets of one stack, cached. Made once per function instance.
+/// The secrets of one stack. Create once per function instance.
 pub struct Secrets {
     store: Box<dyn SecretStore>,
     prefix: String,
-    kept: Cache<Arc<dyn Any + Send + Sync>>,
+    cache: Cache<Arc<dyn Any + Send + Sync>>,
 }
 
 impl Secrets {
-    /// Secrets whose names begin with `prefix` and a slash.
+    /// Names of secrets start with `prefix` and a slash.
     pub fn new(store: impl SecretStore, prefix: impl Into<String>) -> Self {
         Self {
             store: Box::new(store),
             prefix: prefix.into(),
-            kept: Cache::default(),
+            cache: Cache::default(),
         }
     }
 
-    /// The full name of the secret at `path` (`webhook`, `{vendorId}/sesamy`).
+    /// `path` is `webhook` or, for example, `{vendorId}/sesamy`.
     pub fn name(&self, path: &str) -> String {
         format!("{}/{path}", self.prefix)
     }
 
-    /// The secret at `path`, at most [`TIME_TO_LIVE`] old.
-    ///
-    /// # Errors
-    /// [`SecretError`] where it cannot be read or understood.
     pub async fn get<T: FromSecret>(&self, path: &str) -> Result<Arc<Loaded<T>>, SecretError> {
         self.get_within(path, TIME_TO_LIVE).await
     }
 
-    /// The secret at `path`, read again unless what is kept is younger than `max_age`.
+    /// Reads the secret again unless the cached one is younger than `max_age`.
     ///
-    /// After a refusal pass the refused secret's own [`Loaded::age`]: of many
-    /// syncs refused at once, the first then reads and the others use what it read.
-    ///
-    /// # Errors
-    /// [`SecretError`] where it cannot be read or understood.
+    /// After a refusal, pass the refused secret's [`Loaded::age`]: if many syncs
+    /// are refused at once, the first one reads the secret for all.
     pub async fn get_within<T: FromSecret>(
         &self,
         path: &str,
         max_age: Duration,
     ) -> Result<Arc<Loaded<T>>, SecretError> {
         let name = self.name(path);
-        let mut kept = self.kept.lock(&name).await;
-        if let Some(loaded) = kept
+        let mut cached = self.cache.lock(&name).await;
+        if let Some(loaded) = cached
             .clone()
             .and_then(|any| any.downcast::<Loaded<T>>().ok())
             && loaded.age() < max_age
         {
             return Ok(loaded);
         }
-        // Before the call: a secret that changes while it is read counts as old.
+        // Before the call, so that a secret that changes during it expires early.
         let read_at = Instant::now();
         let (value, fingerprint) = match self.store.read(&name).await {
             Ok(None) => (None, String::new()),
@@ -146,7 +118,7 @@ impl Secrets {
                 let value = T::from_secret(&json).map_err(malformed)?;
                 (Some(value), digest(&[text.expose_secret()]))
             }
-            // What is kept stays: it may serve others until its time is up.
+            // The cached secret stays: it may still be fresh enough for others.
             Err(reason) => return Err(SecretError::Unavailable { name, reason }),
         };
         let loaded = Arc::new(Loaded {
@@ -154,7 +126,7 @@ impl Secrets {
             fingerprint,
             read_at,
         });
-        *kept = Some(loaded.clone());
+        *cached = Some(loaded.clone());
         Ok(loaded)
     }
 }
@@ -168,10 +140,10 @@ mod tests {
 
     use super::*;
 
-    /// A store that answers what it was told, in order, and the last answer for ever.
-    struct Script(StdMutex<VecDeque<Result<Option<&'static str>, &'static str>>>);
+    /// Gives its answers in order, then repeats the last one.
+    struct ScriptedStore(StdMutex<VecDeque<Result<Option<&'static str>, &'static str>>>);
 
-    impl SecretStore for Script {
+    impl SecretStore for ScriptedStore {
         fn read<'a>(&'a self, _: &'a str) -> ReadResult<'a> {
             let mut answers = self.0.lock().unwrap();
             let answer = match answers.len() {
@@ -198,7 +170,10 @@ mod tests {
     fn secrets(
         answers: impl IntoIterator<Item = Result<Option<&'static str>, &'static str>>,
     ) -> Secrets {
-        Secrets::new(Script(StdMutex::new(answers.into_iter().collect())), "test")
+        Secrets::new(
+            ScriptedStore(StdMutex::new(answers.into_iter().collect())),
+            "test",
+        )
     }
 
     async fn key(secrets: &Secrets) -> Option<String> {
@@ -207,7 +182,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_secret_is_kept_for_five_minutes() {
+    async fn secret_is_cached_for_five_minutes() {
         let secrets = secrets([Ok(Some(r#"{"key":"old"}"#)), Ok(Some(r#"{"key":"new"}"#))]);
         assert_eq!(key(&secrets).await.as_deref(), Some("old"));
         tokio::time::advance(TIME_TO_LIVE - Duration::from_secs(1)).await;
@@ -217,7 +192,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn of_many_refused_at_once_the_first_reads_for_all() {
+    async fn first_of_many_refused_syncs_reads_the_secret_for_all() {
         let secrets = secrets([
             Ok(Some(r#"{"key":"1"}"#)),
             Ok(Some(r#"{"key":"2"}"#)),
@@ -233,7 +208,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn that_there_is_no_secret_is_kept_too() {
+    async fn missing_secret_is_cached() {
         let secrets = secrets([Ok(None), Ok(Some(r#"{"key":"new"}"#))]);
         assert_eq!(key(&secrets).await, None);
         assert_eq!(key(&secrets).await, None);
@@ -242,7 +217,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_bad_secret_is_not_kept_and_its_error_holds_no_value() {
+    async fn bad_secret_is_not_cached_and_its_error_holds_no_value() {
         let secrets = secrets([
             Ok(Some("s3cret")),
             Ok(Some(r#"["s3cret"]"#)),

@@ -1,123 +1,119 @@
-//! Whether a vendor's Sesamy account can be read as a sync reads it.
-//!
-//! Reads alone, and few: a token, a page of users, one user's lists.
+//! Checks whether syncs could read a vendor's Sesamy account: a token, a page of
+//! users and one user's lists.
 
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::client::MANAGEMENT_API;
-use super::pages::{self, Page, SHORT_PAGE};
+use super::json::{Fields, parse};
+use super::pages::{self, Page, RawItem, SHORT_PAGE, without_envelope};
 use super::token;
 use super::{Reads, SesamyCredentials};
-use crate::check::{Code, Finding};
-use crate::http::{Api, ApiError, Authorization, Call, Http, Method};
+use crate::check::{CheckCode, CheckItem};
+use crate::http::{ApiCall, ApiClient, ApiError, Authorization, Http, Method};
 use crate::identity::VendorId;
 
-/// Looks at everything that a sync needs of a vendor's Sesamy account, with a
-/// new token.
+/// Requests a new token, so that a cached one cannot hide refused credentials.
 pub async fn check(
     http: &Http,
     vendor: &VendorId,
     credentials: &SesamyCredentials,
     reads: Reads,
-) -> Vec<Finding> {
+) -> Vec<CheckItem> {
     const TOKEN: &str = "Sesamy: token";
-    let token = match token::mint(http, vendor, credentials, "").await {
+    const PROFILE: &str = "Sesamy: read a user";
+    let token = match token::request(http, vendor, credentials, "").await {
         Ok(token) => token,
         Err(error) => return vec![refused_token(TOKEN, &error)],
     };
-    let mut findings = vec![Finding::works(TOKEN)];
-    let api = Api::new(
+    let api = ApiClient::new(
         http,
         vendor,
         MANAGEMENT_API,
         &credentials.api_url,
         Authorization::Bearer(token.value),
     );
-    let users = match page(&api, "/users", "users", None, 0).await {
-        Ok(page) => {
-            findings.push(Finding::works("Sesamy: list users"));
-            findings.push(page_size(&api, &page).await);
-            page.items
-        }
-        Err(error) => {
-            let failed = Finding::failed("Sesamy: list users", &error, "read users");
-            let refused = failed.code == Code::CredentialsRefused;
-            findings.push(failed);
-            if refused {
-                return findings;
-            }
-            Vec::new()
-        }
-    };
+    let users = page(&api, "/users", None, 0).await;
+    let mut results = vec![
+        CheckItem::works(TOKEN),
+        read_result("Sesamy: list users", &users, "read users"),
+    ];
+    match &users {
+        Ok(page) => results.push(page_size(&api, page).await),
+        // All other calls would be refused too.
+        Err(error) if error.status() == Some(401) => return results,
+        Err(_) => {}
+    }
+    let users = users.map_or_else(|_| Vec::new(), |page| page.items);
     let user = users.iter().find_map(|user| {
-        let id = user.get("id").or_else(|| user.get("userId"))?;
-        id.as_str()
+        let id = user.id.as_ref().or(user.user_id.as_ref());
+        id.map(String::as_str)
     });
     let (profile, contracts, entitlements, bills) = tokio::join!(
         profile(&api, user),
-        page(&api, "/contracts", "contracts", user, 0),
-        page(&api, "/entitlements", "entitlements", user, 0),
+        page(&api, "/contracts", user, 0),
+        page(&api, "/entitlements", user, 0),
         async {
             match reads.bills {
-                true => Some(page(&api, "/bills", "bills", user, 0).await),
+                true => Some(page(&api, "/bills", user, 0).await),
                 false => None,
             }
         },
     );
-    match &profile {
-        Some(Err(error)) => {
-            findings.push(Finding::failed("Sesamy: read a user", error, "read users"));
-        }
-        Some(Ok(_)) => findings.push(Finding::works("Sesamy: read a user")),
-        None => findings.push(Finding::assumption(
-            "Sesamy: read a user",
-            None,
-            "there is no user to read",
-        )),
-    }
+    results.push(match &profile {
+        Some(profile) => read_result(PROFILE, profile, "read users"),
+        None => CheckItem::assumption(PROFILE, None, "there is no user to read"),
+    });
     let lists = [
-        ("/contracts", "contracts", Some(&contracts)),
-        ("/entitlements", "entitlements", Some(&entitlements)),
-        ("/bills", "bills", bills.as_ref()),
+        ("/contracts", Some(&contracts)),
+        ("/entitlements", Some(&entitlements)),
+        ("/bills", bills.as_ref()),
     ];
-    for (endpoint, name, list) in lists {
+    for (endpoint, list) in lists {
+        let name = pages::list_name(endpoint);
         let what = format!("Sesamy: list {name}");
         match list {
-            Some(Ok(first)) if is_unpaged(&api, endpoint, name, user, first).await => {
+            Some(Ok(first)) if is_unpaged(&api, endpoint, user, first).await => {
                 let say = "works; unpaged: whatever page is asked for, the whole list comes";
-                findings.push(Finding::new(what, Code::Works, say));
+                results.push(CheckItem::new(what, CheckCode::Works, say));
             }
-            Some(Ok(_)) => findings.push(Finding::works(what)),
-            Some(Err(error)) => {
-                findings.push(Finding::failed(what, error, &format!("read {name}")));
-            }
+            Some(list) => results.push(read_result(what, list, &format!("read {name}"))),
             None => {}
         }
     }
     let seen = profile.and_then(Result::ok);
-    findings.push(guest_mark(users.iter().chain(&seen)));
-    findings.push(unconfirmed(
+    results.push(guest_mark(users.iter().chain(&seen)));
+    results.push(unconfirmed(
         &users,
         seen.as_ref(),
         credentials.sync_unconfirmed,
     ));
-    findings.push(user_filter(user, contracts.as_ref().ok()));
-    findings
+    results.push(user_filter(user, contracts.as_ref().ok()));
+    results
 }
 
-/// The token endpoint answers 400, 401 or 403 to credentials that it does not know.
-fn refused_token(what: &str, error: &ApiError) -> Finding {
+fn read_result<T>(
+    what: impl Into<String>,
+    result: &Result<T, ApiError>,
+    permission: &str,
+) -> CheckItem {
+    match result {
+        Ok(_) => CheckItem::works(what),
+        Err(error) => CheckItem::failed(what, error, permission),
+    }
+}
+
+/// The token endpoint answers unknown credentials with 400, 401 or 403.
+fn refused_token(what: &str, error: &ApiError) -> CheckItem {
     match error.status() {
-        Some(400 | 401 | 403) => Finding::new(what, Code::CredentialsRefused, error.to_string())
+        Some(400 | 401 | 403) => CheckItem::new(what, CheckCode::CredentialsRefused, error.to_string())
             .with_remedy("store the clientId and clientSecret of an application of the type \"Management API\"; if they are right, try \"audience\": \"\""),
-        _ => Finding::failed(what, error, "get a token"),
+        _ => CheckItem::failed(what, error, "get a token"),
     }
 }
 
 async fn page(
-    api: &Api<'_>,
+    api: &ApiClient<'_>,
     endpoint: &'static str,
-    name: &'static str,
     user: Option<&str>,
     offset: usize,
 ) -> Result<Page, ApiError> {
@@ -125,86 +121,80 @@ async fn page(
     if let Some(user) = user {
         call = call.query("userId", user);
     }
-    let reply = api.read(call).await?;
-    Page::read(reply.json()?, name)
-        .ok_or_else(|| reply.malformed("it is no list in any known envelope"))
+    Page::read(&api.read(call).await?, endpoint)
 }
 
-/// Whether the API repeats the first page of a user's list when it is asked for
-/// what follows. No paging is documented for some lists.
+/// Whether the API ignores the offset. For some lists no paging is documented.
 async fn is_unpaged(
-    api: &Api<'_>,
+    api: &ApiClient<'_>,
     endpoint: &'static str,
-    name: &'static str,
     user: Option<&str>,
     first: &Page,
 ) -> bool {
-    if first.tells() || first.items.is_empty() {
+    if first.states_paging() || first.items.is_empty() {
         return false;
     }
-    let next = page(api, endpoint, name, user, first.items.len()).await;
-    next.is_ok_and(|next| next.identities() == first.identities())
+    let next = page(api, endpoint, user, first.items.len()).await;
+    next.is_ok_and(|next| next.keys() == first.keys())
 }
 
-async fn profile(api: &Api<'_>, user: Option<&str>) -> Option<Result<Value, ApiError>> {
+async fn profile(api: &ApiClient<'_>, user: Option<&str>) -> Option<Result<RawItem, ApiError>> {
     let read = async |user: &str| {
-        let call = Call::new(Method::GET, "/users/{userId}", &[user]);
-        let json: Value = api.read(call).await?.json()?;
-        Ok(json.get("data").cloned().unwrap_or(json))
+        let call = ApiCall::new(Method::GET, "/users/{userId}", &[user]);
+        let json: Box<RawValue> = api.read(call).await?.json()?;
+        Ok(RawItem::new(without_envelope(&json).to_owned()))
     };
     Some(read(user?).await)
 }
 
-/// A page that is shorter than the shortest cap assumed must be the last, where
-/// no envelope tells.
-async fn page_size(api: &Api<'_>, first: &Page) -> Finding {
+/// Without an envelope, a page shorter than [`SHORT_PAGE`] must be the last.
+async fn page_size(api: &ApiClient<'_>, first: &Page) -> CheckItem {
     const WHAT: &str = "assumption: a short page of a list is its last";
     let length = first.items.len();
-    if first.tells() {
-        return Finding::assumption(WHAT, Some(true), "Sesamy's lists tell what follows");
+    if first.states_paging() {
+        return CheckItem::assumption(WHAT, Some(true), "Sesamy's lists tell what follows");
     }
     if length >= SHORT_PAGE {
         let say = format!("pages hold at least {length} items");
-        return Finding::assumption(WHAT, Some(true), say);
+        return CheckItem::assumption(WHAT, Some(true), say);
     }
-    match page(api, "/users", "users", None, length).await {
+    match page(api, "/users", None, length).await {
         Ok(next) if next.items.is_empty() || length == 0 => {
             let say = format!("nothing follows a page of {length} items");
-            Finding::assumption(WHAT, Some(true), say)
+            CheckItem::assumption(WHAT, Some(true), say)
         }
-        Ok(next) if next.identities() == first.identities() => {
+        Ok(next) if next.keys() == first.keys() => {
             let say = "unpaged: whatever page is asked for, the whole list comes";
-            Finding::assumption(WHAT, Some(true), say)
+            CheckItem::assumption(WHAT, Some(true), say)
         }
         Ok(_) => {
             let say = format!("a page of {length} items is followed by more");
-            Finding::assumption(WHAT, Some(false), say)
+            CheckItem::assumption(WHAT, Some(false), say)
                 .with_remedy("do not go live: long lists would be cut; the rule is in pages.rs")
         }
-        Err(error) => Finding::assumption(WHAT, None, error.to_string()),
+        Err(error) => CheckItem::assumption(WHAT, None, error.to_string()),
     }
 }
 
-fn guest_mark<'a>(mut users: impl Iterator<Item = &'a Value>) -> Finding {
+fn guest_mark<'a>(mut users: impl Iterator<Item = &'a RawItem>) -> CheckItem {
     const WHAT: &str = "assumption: a guest's profile says isGuest or guest";
-    let marked = |user: &Value| {
-        ["isGuest", "guest"]
-            .iter()
-            .any(|key| user.get(key).is_some())
+    let is_marked = |user: &RawItem| {
+        let marks = ["isGuest", "guest"];
+        marks.into_iter().any(|mark| field(user, mark).is_some())
     };
-    if users.any(marked) {
-        Finding::assumption(WHAT, Some(true), "a profile has such a field")
+    if users.any(is_marked) {
+        CheckItem::assumption(WHAT, Some(true), "a profile has such a field")
     } else {
         let say = "no profile that was read has such a field; guests are known by their id alone";
-        Finding::assumption(WHAT, None, say)
+        CheckItem::assumption(WHAT, None, say)
     }
 }
 
-/// How many users a sync leaves out because their address is not verified.
-/// Sesamy's list of users may not say; then the one profile that was read does.
-fn unconfirmed(users: &[Value], read: Option<&Value>, are_synced: bool) -> Finding {
+/// How many users syncs skip because their address is not verified. If the list
+/// of users does not say, the one profile that was read may.
+fn unconfirmed(users: &[RawItem], read: Option<&RawItem>, are_synced: bool) -> CheckItem {
     const WHAT: &str = "assumption: emailVerified false marks an account that is not confirmed";
-    let verified = |user: &Value| user.get("emailVerified")?.as_bool();
+    let verified = |user: &RawItem| parse(field(user, "emailVerified")?).ok();
     let listed: Vec<bool> = users.iter().filter_map(verified).collect();
     if listed.is_empty() {
         let say = match read.and_then(verified) {
@@ -218,9 +208,9 @@ fn unconfirmed(users: &[Value], read: Option<&Value>, are_synced: bool) -> Findi
                 "the list of users does not say; the address of the one user that was read is not verified"
             }
         };
-        return Finding::assumption(WHAT, None, say);
+        return CheckItem::assumption(WHAT, None, say);
     }
-    // One who does not say counts as confirmed.
+    // Users without the field count as confirmed.
     let unverified = listed.iter().filter(|verified| !**verified).count();
     let percent = unverified * 100 / users.len();
     let (have, are) = match unverified {
@@ -232,43 +222,43 @@ fn unconfirmed(users: &[Value], read: Option<&Value>, are_synced: bool) -> Findi
         users.len(),
     );
     if unverified == 0 {
-        Finding::assumption(WHAT, Some(true), share)
+        CheckItem::assumption(WHAT, Some(true), share)
     } else if are_synced {
         let say = format!("{share} and {are} synced all the same, as \"syncUnconfirmed\" says");
-        Finding::new(WHAT, Code::Works, say)
+        CheckItem::new(WHAT, CheckCode::Works, say)
     } else {
-        Finding::assumption(WHAT, None, format!("{share} and {are} not synced")).with_remedy(
+        CheckItem::assumption(WHAT, None, format!("{share} and {are} not synced")).with_remedy(
             "if these accounts are confirmed, store \"syncUnconfirmed\": true in the Sesamy secret",
         )
     }
 }
 
-/// A filter that Sesamy ignored would give every reader everybody's contracts.
-fn user_filter(user: Option<&str>, contracts: Option<&Page>) -> Finding {
+/// If Sesamy ignored the filter, every user would get all users' contracts.
+fn user_filter(user: Option<&str>, contracts: Option<&Page>) -> CheckItem {
     const WHAT: &str = "assumption: contracts are filtered by userId";
     let items = contracts
         .map(|page| page.items.as_slice())
         .unwrap_or_default();
-    let mut owners = items.iter().filter_map(|item| item.get("userId")?.as_str());
+    let mut owners = items.iter().filter_map(|item| item.user_id.as_deref());
     let Some(user) = user else {
-        return Finding::assumption(WHAT, None, "there is no user to read");
+        return CheckItem::assumption(WHAT, None, "there is no user to read");
     };
-    if let Some(first) = owners.next() {
-        let all = first == user && owners.all(|owner| owner == user);
-        let say = if all {
-            "one user's contracts are that user's alone"
-        } else {
-            "one user's contracts hold another's"
-        };
-        let finding = Finding::assumption(WHAT, Some(all), say);
-        return match all {
-            true => finding,
-            false => finding.with_remedy("do not go live: readers would get each other's tags"),
-        };
+    let Some(first) = owners.next() else {
+        let say = "the user who was read has no contract that names its user";
+        return CheckItem::assumption(WHAT, None, say);
+    };
+    if first == user && owners.all(|owner| owner == user) {
+        CheckItem::assumption(
+            WHAT,
+            Some(true),
+            "one user's contracts are that user's alone",
+        )
+    } else {
+        CheckItem::assumption(WHAT, Some(false), "one user's contracts hold another's")
+            .with_remedy("do not go live: users would get each other's tags")
     }
-    Finding::assumption(
-        WHAT,
-        None,
-        "the user who was read has no contract that names its user",
-    )
+}
+
+fn field<'a>(user: &'a RawItem, key: &str) -> Option<&'a RawValue> {
+    parse::<Fields>(&user.json).ok()?.remove(key)
 }

@@ -1,30 +1,27 @@
-//! What opens a vendor's data at Sesamy.
-
 use reqwest::Url;
 use secrecy::SecretString;
 
 use crate::secrets::{FromSecret, Keys, SecretFault};
 
-/// Where the Management API is. Source: Sesamy's API guide and its own plugin.
+/// Source: Sesamy's API guide and its own plugin.
 const API_URL: &str = "https://api2.sesamy.com/management";
 
-/// Where tokens are had. Source: Sesamy's guide to API keys.
+/// Source: Sesamy's guide to API keys.
 const TOKEN_URL: &str = "https://token.sesamy.com/oauth/token";
 
-/// The audience that tokens are asked for. Sesamy's guide sends this one, its
-/// own plugin sends none; which of the two an account needs is assumed.
+/// Sesamy's guide sends this audience, its own plugin sends none. Assumed: most
+/// accounts need it.
 const AUDIENCE: &str = "https://api.sesamy.com";
 
-/// A vendor's credentials for Sesamy's Management API: the secret `{prefix}/{vendorId}/sesamy`.
+/// The secret `{prefix}/{vendorId}/sesamy`.
 #[derive(Debug)]
 pub struct SesamyCredentials {
     pub(super) client_id: SecretString,
     pub(super) client_secret: SecretString,
     pub(super) api_url: Url,
     pub(super) token_url: Url,
-    /// `None` where none is to be sent.
+    /// `None` to send none.
     pub(super) audience: Option<String>,
-    /// Whether the vendor wants users synced whose account is not confirmed.
     pub(crate) sync_unconfirmed: bool,
 }
 
@@ -50,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_and_audience_have_defaults_and_an_empty_audience_is_none() {
+    fn urls_and_audience_have_defaults_and_empty_audience_is_none() {
         let secret = json!({ "clientId": "id", "clientSecret": "s3cret" });
         let credentials = SesamyCredentials::from_secret(&secret).unwrap();
         assert_eq!(credentials.api_url.as_str(), API_URL);
@@ -64,28 +61,23 @@ mod tests {
     }
 
     #[test]
-    fn unconfirmed_users_are_synced_only_where_the_secret_says_so() {
-        struct Case {
-            flag: serde_json::Value,
-            synced: Option<bool>,
-        }
+    fn sync_unconfirmed_is_off_by_default_and_must_be_a_boolean() {
         let cases = [
             (json!(null), Some(false)),
             (json!(false), Some(false)),
             (json!(true), Some(true)),
             (json!("true"), None),
-        ]
-        .map(|(flag, synced)| Case { flag, synced });
-        for Case { flag, synced } in cases {
+        ];
+        for (flag, expected) in cases {
             let secret = json!({ "clientId": "id", "clientSecret": "s", "syncUnconfirmed": flag });
             let credentials = SesamyCredentials::from_secret(&secret);
             let read = credentials.ok().map(|c| c.sync_unconfirmed);
-            assert_eq!(read, synced, "{flag}");
+            assert_eq!(read, expected, "{flag}");
         }
     }
 
     #[test]
-    fn what_is_missing_is_named() {
+    fn error_names_the_missing_key() {
         let faults = [
             (json!({ "clientSecret": "s" }), "clientId"),
             (json!({ "clientId": "id" }), "clientSecret"),

@@ -1,10 +1,12 @@
-//! Sesamy: what its Management API says of a reader, and which readers there are.
+//! Client of Sesamy's Management API: one user's state, and the list of users.
 
 mod check;
 mod client;
 mod credentials;
+mod json;
 pub mod model;
 mod pages;
+mod time;
 mod token;
 mod users;
 
@@ -13,5 +15,5 @@ pub use client::{Reads, Sesamy};
 pub use credentials::SesamyCredentials;
 pub use users::{PAGE_USERS, UsersPage};
 
-/// The names of the APIs that reading a reader's state calls.
+/// The APIs that a read of a user's state calls.
 pub(crate) const API_NAMES: [&str; 2] = [token::TOKEN_API.name, client::MANAGEMENT_API.name];

@@ -1,199 +1,217 @@
-//! Lists of the Management API, page by page.
+//! Pages of the Management API's lists.
 //!
-//! What Sesamy publishes contradicts itself: bare arrays in its OpenAPI text,
-//! `{"data": […], "pagination": {…}}` in its guide, `{"<name>": […]}` in its own
-//! plugin. All three are read. Its largest page is not known, so a page's
-//! length says little; the rules below are decided.
+//! Sesamy's sources contradict each other: bare arrays in the OpenAPI text,
+//! `{"data": […], "pagination": {…}}` in the guide, `{"<name>": […]}` in its own
+//! plugin. All three forms are read. The maximum page size is unknown, so the
+//! length of a page says little; the rules below are decided.
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 
+use super::json::{Fields, parse};
 use crate::digest::digest;
-use crate::http::{Call, Method};
+use crate::http::{ApiCall, ApiError, ApiResponse, Method};
 use crate::identity::UserId;
 
-/// How many items are asked for at once. Sesamy may send fewer.
+/// Requested page size. Sesamy may send fewer.
 pub(super) const PAGE_ITEMS: usize = 100;
 
-/// How many pages of one list are read at most.
 pub(super) const MAX_PAGES: usize = 100;
 
-/// How many items of one list are read at most, whatever its pages hold.
+/// Per list, because pages may be larger than requested.
 pub(super) const MAX_ITEMS: usize = MAX_PAGES * PAGE_ITEMS;
 
-/// A page shorter than this is the last where nothing tells. Assumed: no API
-/// caps its pages below ten.
+/// Without an envelope, a shorter page is the last. Assumed: no API caps its
+/// pages below ten.
 pub(super) const SHORT_PAGE: usize = 10;
 
-/// The call for the page of a list that begins at `offset`.
-pub(super) fn call<'a>(endpoint: &'static str, offset: usize) -> Call<'a> {
-    let call = Call::new(Method::GET, endpoint, &[])
+pub(super) fn call<'a>(endpoint: &'static str, offset: usize) -> ApiCall<'a> {
+    let call = ApiCall::new(Method::GET, endpoint, &[])
         .query("limit", PAGE_ITEMS.to_string())
         .query("offset", offset.to_string());
     match endpoint {
-        // Documented for bills, as `offset` is for all else.
+        // Documented for bills; `offset` for all other lists.
         "/bills" => call.query("from", offset.to_string()),
         _ => call,
     }
 }
 
-/// One page of a list.
-#[derive(Debug, PartialEq)]
+/// The key of a list in the third form.
+pub(super) fn list_name(endpoint: &'static str) -> &'static str {
+    endpoint.trim_start_matches('/')
+}
+
 pub(super) struct Page {
-    pub(super) items: Vec<Value>,
-    next: Next,
+    pub(super) items: Vec<RawItem>,
+    paging: Paging,
 }
 
-/// What tells an item from the others of its list.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Identity {
-    /// Its id.
-    Id(String),
-    /// The digest of all of it, where it has no id.
-    Whole(String),
+/// A user, contract, entitlement or bill, not yet read except for its ids.
+pub(super) struct RawItem {
+    pub(super) json: Box<RawValue>,
+    pub(super) id: Option<String>,
+    pub(super) user_id: Option<String>,
 }
 
-impl Identity {
-    fn of(item: &Value) -> Self {
-        match item.get("id").and_then(Value::as_str) {
-            Some(id) => Self::Id(id.to_owned()),
-            None => Self::Whole(digest(&[&item.to_string()])),
+impl RawItem {
+    pub(super) fn new(json: Box<RawValue>) -> Self {
+        let fields: Fields = parse(&json).unwrap_or_default();
+        let text = |key| fields.get(key).and_then(|json| parse(json).ok());
+        let (id, user_id) = (text("id"), text("userId"));
+        Self { json, id, user_id }
+    }
+
+    fn key(&self) -> ItemKey {
+        match &self.id {
+            Some(id) => ItemKey::Id(id.clone()),
+            None => ItemKey::Digest(digest(&[&self.canonical()])),
         }
+    }
+
+    /// The JSON with sorted keys. As it is if it nests too deeply to be parsed.
+    fn canonical(&self) -> String {
+        let value = parse::<Value>(&self.json);
+        value.map_or_else(|_| self.json.get().to_owned(), |value| value.to_string())
     }
 }
 
-/// Whether an object names another user than this one by any of these keys.
-/// A value that is no text, or blank, names no user.
-pub(super) fn names_another(object: &Value, keys: &[&str], user: &UserId) -> bool {
-    let named = keys.iter().filter_map(|key| object.get(key)?.as_str());
-    let mut named = named.map(str::trim).filter(|named| !named.is_empty());
-    named.any(|named| named != user.as_str())
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum ItemKey {
+    Id(String),
+    /// Digest of an item without an id.
+    Digest(String),
 }
 
-/// What an envelope tells of what follows.
+/// Whether any of these ids is of a user other than `user`. A blank id is no id.
+pub(super) fn names_other_user(ids: &[&Option<String>], user: &UserId) -> bool {
+    let ids = ids.iter().filter_map(|id| id.as_deref()).map(str::trim);
+    let mut ids = ids.filter(|id| !id.is_empty());
+    ids.any(|id| id != user.as_str())
+}
+
+/// The content of `{"data": {…}}`, or the JSON as it is.
+pub(super) fn without_envelope(json: &RawValue) -> &RawValue {
+    let data = parse::<Fields>(json).ok();
+    let data = data.and_then(|fields| fields.get("data").copied());
+    data.filter(|data| data.get().starts_with('{'))
+        .unwrap_or(json)
+}
+
+/// What an envelope states about further items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum Paging {
     Total(usize),
-    More(bool),
-    Untold,
+    HasMore(bool),
+    Unstated,
 }
 
 impl Page {
-    /// Reads a page of the list called `name` in any of the three forms.
-    pub(super) fn read(json: Value, name: &str) -> Option<Self> {
-        match json {
-            Value::Array(items) => Some(Self {
-                items,
-                next: Next::Untold,
-            }),
-            Value::Object(mut envelope) => {
-                let pagination = envelope.remove("pagination");
-                let tells = |key: &str| {
-                    let inner = pagination
-                        .as_ref()
-                        .and_then(|pagination| pagination.get(key));
-                    inner.or_else(|| envelope.get(key))
-                };
-                let total = tells("total").and_then(count);
-                let more = ["hasMore", "has_more", "hasNext"]
-                    .iter()
-                    .find_map(|key| tells(key)?.as_bool());
-                let next = match (total, more) {
-                    (Some(total), _) => Next::Total(total),
-                    (None, Some(more)) => Next::More(more),
-                    (None, None) => Next::Untold,
-                };
-                let list = envelope.remove("data").or_else(|| envelope.remove(name));
-                match list {
-                    Some(Value::Array(items)) => Some(Self { items, next }),
-                    _ => None,
-                }
-            }
-            _ => None,
+    pub(super) fn read(response: &ApiResponse, endpoint: &'static str) -> Result<Self, ApiError> {
+        let json: Box<RawValue> = response.json()?;
+        Self::parse(&json, list_name(endpoint))
+            .ok_or_else(|| response.malformed("it is no list in any known envelope"))
+    }
+
+    pub(super) fn parse(json: &RawValue, name: &str) -> Option<Self> {
+        if let Ok(items) = parse(json) {
+            return Some(Self::new(items, Paging::Unstated));
         }
-    }
-
-    /// What tells each item from the others, in the page's order.
-    pub(super) fn identities(&self) -> Vec<Identity> {
-        self.items.iter().map(Identity::of).collect()
-    }
-
-    /// Whether the envelope tells what follows.
-    pub(super) fn tells(&self) -> bool {
-        self.next != Next::Untold
-    }
-
-    /// What the envelope tells of what follows.
-    pub(super) fn next(&self) -> Next {
-        self.next
-    }
-
-    /// What follows this page, when `distinct` different items were read in
-    /// all, and `fresh` of this page's were not seen before. `is_first_again`
-    /// is for a page that repeats the list's first one.
-    pub(super) fn follow(&self, distinct: usize, fresh: usize, is_first_again: bool) -> Follow {
-        let more_is_due = match self.next {
-            Next::Total(total) => distinct < total,
-            Next::More(more) => more,
-            Next::Untold if fresh == 0 => {
-                return match self.items.is_empty() {
-                    true => Follow::End,
-                    false if is_first_again => Follow::Unpaged,
-                    false => Follow::Stuck,
-                };
-            }
-            // Also where there is more than was asked for: an API that does not
-            // heed the limit may heed the offset all the same.
-            Next::Untold => self.items.len() >= SHORT_PAGE,
+        let envelope: Fields = parse(json).ok()?;
+        let pagination = envelope.get("pagination").copied();
+        let pagination: Fields = pagination
+            .and_then(|json| parse(json).ok())
+            .unwrap_or_default();
+        let field = |key| pagination.get(key).or_else(|| envelope.get(key));
+        let has_more = ["hasMore", "has_more", "hasNext"]
+            .into_iter()
+            .find_map(|key| parse(field(key)?).ok());
+        let paging = match (field("total").and_then(|json| count(json)), has_more) {
+            (Some(total), _) => Paging::Total(total),
+            (None, Some(has_more)) => Paging::HasMore(has_more),
+            (None, None) => Paging::Unstated,
         };
-        match more_is_due {
-            false => Follow::End,
-            true if fresh == 0 => Follow::Stuck,
-            true => Follow::Next,
+        let list = envelope.get("data").or_else(|| envelope.get(name))?;
+        Some(Self::new(parse(list).ok()?, paging))
+    }
+
+    fn new(items: Vec<Box<RawValue>>, paging: Paging) -> Self {
+        let items = items.into_iter().map(RawItem::new).collect();
+        Self { items, paging }
+    }
+
+    pub(super) fn keys(&self) -> Vec<ItemKey> {
+        self.items.iter().map(RawItem::key).collect()
+    }
+
+    pub(super) fn states_paging(&self) -> bool {
+        self.paging != Paging::Unstated
+    }
+
+    pub(super) fn paging(&self) -> Paging {
+        self.paging
+    }
+
+    /// What to do after this page of a user's list. `distinct` is the number of
+    /// different items read so far, `fresh` the number of this page's items not
+    /// seen before; both include this page.
+    pub(super) fn next_step(&self, distinct: usize, fresh: usize, repeats_first: bool) -> NextStep {
+        let expects_more = match self.paging {
+            Paging::Total(total) => distinct < total,
+            Paging::HasMore(more) => more,
+            Paging::Unstated if fresh == 0 => {
+                return match self.items.is_empty() {
+                    true => NextStep::Complete,
+                    false if repeats_first => NextStep::Unpaged,
+                    false => NextStep::Stalled,
+                };
+            }
+            // Also for oversized pages: an API that ignores the limit may still
+            // respect the offset.
+            Paging::Unstated => self.items.len() >= SHORT_PAGE,
+        };
+        match expects_more {
+            false => NextStep::Complete,
+            true if fresh == 0 => NextStep::Stalled,
+            true => NextStep::ReadNext,
         }
     }
 }
 
-/// What follows a page of one user's list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Follow {
-    /// The next page.
-    Next,
-    /// Nothing: the list is whole.
-    End,
-    /// Nothing: the API answers the whole list whatever page is asked for.
+pub(super) enum NextStep {
+    ReadNext,
+    Complete,
+    /// Complete: the API ignores the offset and always answers the whole list.
     Unpaged,
-    /// The list does not move on though more is due: what was read is a part.
-    Stuck,
+    /// Incomplete: more items should follow, but none are new.
+    Stalled,
 }
 
-impl Next {
-    /// Whether a page of so many users is the last of a vendor's, when `read`
-    /// users were read in all, this page's included, and `fresh` of this page's
-    /// were not seen before.
+impl Paging {
+    /// As [`UsersPage::is_last`](super::UsersPage::is_last), for a page of `items` users.
     pub(super) fn is_last(self, items: usize, read: usize, fresh: usize) -> bool {
         match self {
-            // An empty page is the last whatever is told, or there would be no end.
+            // Whatever the envelope states, or reading might never end.
             _ if items == 0 => true,
             Self::Total(total) => read >= total,
-            Self::More(more) => !more,
-            // Nothing new: this list knows no offsets.
-            Self::Untold => items < SHORT_PAGE || fresh == 0,
+            Self::HasMore(more) => !more,
+            // Without new users, the API ignores the offset.
+            Self::Unstated => items < SHORT_PAGE || fresh == 0,
         }
     }
 }
 
-/// A count, which may be sent as a text.
-fn count(value: &Value) -> Option<usize> {
-    match value {
-        Value::String(text) => text.parse().ok(),
-        other => usize::try_from(other.as_u64()?).ok(),
-    }
+/// Sesamy may send the count as a text.
+fn count(json: &RawValue) -> Option<usize> {
+    let text: Option<String> = parse(json).ok();
+    text.map_or_else(|| parse(json).ok(), |text| text.parse().ok())
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
+    use super::super::json::raw;
     use super::*;
 
     fn items(count: usize) -> Value {
@@ -208,7 +226,7 @@ mod tests {
             json!({ "contracts": items(3) }),
         ];
         for form in forms {
-            let page = Page::read(form.clone(), "contracts").expect("a page");
+            let page = Page::parse(&raw(&form), "contracts").expect("a page");
             assert_eq!(page.items.len(), 3, "{form}");
         }
         let others = [
@@ -219,12 +237,13 @@ mod tests {
             json!({ "data": {} }),
         ];
         for other in others {
-            assert_eq!(Page::read(other.clone(), "contracts"), None, "{other}");
+            let page = Page::parse(&raw(&other), "contracts");
+            assert!(page.is_none(), "{other}");
         }
     }
 
     #[test]
-    fn items_without_an_id_are_told_apart_by_all_that_they_say() {
+    fn items_without_an_id_are_distinguished_by_content() {
         let json = json!([
             { "id": "a", "sku": "x" },
             { "id": "a", "sku": "y" },
@@ -234,16 +253,16 @@ mod tests {
             { "id": 7 },
             { "id": 8 },
         ]);
-        let page = Page::read(json, "entitlements").expect("a page");
-        let all = page.identities();
-        let same = |one: usize, other: usize| all[one] == all[other];
-        assert!(same(0, 1), "the id alone counts where there is one");
-        assert!(same(2, 3), "the order of keys says nothing");
-        assert!(!same(2, 4) && !same(5, 6), "{all:?}");
+        let page = Page::parse(&raw(&json), "entitlements").expect("a page");
+        let keys = page.keys();
+        assert_eq!(keys[0], keys[1], "same id");
+        assert_eq!(keys[2], keys[3], "same content in another order");
+        assert_ne!(keys[2], keys[4], "different content");
+        assert_ne!(keys[5], keys[6], "an id that is no text");
     }
 
     #[test]
-    fn whoever_is_named_by_any_key_must_be_the_user() {
+    fn every_key_that_names_a_user_must_name_this_user() {
         let user = UserId::try_from("email|a").expect("an id");
         let cases = [
             (json!({ "id": "email|a", "userId": "email|a" }), false),
@@ -251,81 +270,78 @@ mod tests {
             (json!({ "id": "email|a", "userId": "email|b" }), true),
             (json!({ "id": "email|b", "userId": "email|a" }), true),
             (json!({ "id": "email|b" }), true),
-            // Nobody is named.
+            // No user is named.
             (json!({}), false),
             (json!({ "id": "", "userId": null }), false),
             (json!({ "id": 7, "userId": {} }), false),
             (json!([]), false),
         ];
-        for (object, another) in cases {
-            let named = names_another(&object, &["id", "userId"], &user);
-            assert_eq!(named, another, "{object}");
+        for (object, expected) in cases {
+            let item = RawItem::new(raw(&object));
+            let found = names_other_user(&[&item.id, &item.user_id], &user);
+            assert_eq!(found, expected, "{object}");
         }
     }
 
     #[test]
-    fn a_page_that_brings_nothing_new_never_makes_a_part_the_whole() {
+    fn incomplete_list_never_counts_as_complete() {
         struct Case {
             page: Value,
-            /// Different items read, this page's included.
             distinct: usize,
-            /// How many of this page's are new; all of them where none is named.
+            /// All items of the page if `None`.
             fresh: Option<usize>,
-            is_first_again: bool,
-            follow: Follow,
+            repeats_first: bool,
+            expected: NextStep,
         }
-        let case = |page: Value, distinct, follow| Case {
+        let case = |page: Value, distinct, expected| Case {
             page,
             distinct,
             fresh: None,
-            is_first_again: false,
-            follow,
+            repeats_first: false,
+            expected,
         };
-        let repeated = |page: Value, distinct, is_first_again, follow| Case {
+        let repeated = |page: Value, distinct, repeats_first, expected| Case {
             page,
             distinct,
             fresh: Some(0),
-            is_first_again,
-            follow,
+            repeats_first,
+            expected,
         };
         let total =
             |items: Value, total: Value| json!({ "data": items, "pagination": { "total": total } });
         let more =
             |items: Value, more: bool| json!({ "data": items, "pagination": { "hasMore": more } });
         let cases = [
-            // Nothing tells: a short page or an empty one is the last.
-            case(items(0), 0, Follow::End),
-            case(items(9), 109, Follow::End),
-            case(items(10), 10, Follow::Next),
-            case(items(100), 100, Follow::Next),
-            case(items(0), 100, Follow::End),
-            // Nothing tells: the API knows no pages, or repeats itself elsewhere.
-            case(items(2000), 2000, Follow::Next),
-            repeated(items(2000), 2000, true, Follow::Unpaged),
-            repeated(items(50), 50, true, Follow::Unpaged),
-            repeated(items(50), 150, false, Follow::Stuck),
-            // The envelope tells how many there are.
-            case(total(items(5), json!(12)), 5, Follow::Next),
-            case(total(items(5), json!("12")), 12, Follow::End),
-            case(total(items(100), json!(100)), 100, Follow::End),
-            repeated(total(items(0), json!(12)), 5, false, Follow::Stuck),
-            repeated(total(items(100), json!(150)), 100, true, Follow::Stuck),
-            repeated(total(items(100), json!(100)), 100, true, Follow::End),
-            // The envelope tells whether there are more.
-            case(more(items(5), true), 5, Follow::Next),
-            case(more(items(100), false), 100, Follow::End),
-            repeated(more(items(0), true), 5, false, Follow::Stuck),
-            repeated(more(items(0), false), 5, false, Follow::End),
+            // No envelope: a short or empty page is the last.
+            case(items(0), 0, NextStep::Complete),
+            case(items(9), 109, NextStep::Complete),
+            case(items(10), 10, NextStep::ReadNext),
+            case(items(100), 100, NextStep::ReadNext),
+            case(items(0), 100, NextStep::Complete),
+            // No envelope: the API ignores paging, or repeats a later page.
+            case(items(2000), 2000, NextStep::ReadNext),
+            repeated(items(2000), 2000, true, NextStep::Unpaged),
+            repeated(items(50), 50, true, NextStep::Unpaged),
+            repeated(items(50), 150, false, NextStep::Stalled),
+            // The envelope states the total.
+            case(total(items(5), json!(12)), 5, NextStep::ReadNext),
+            case(total(items(5), json!("12")), 12, NextStep::Complete),
+            case(total(items(100), json!(100)), 100, NextStep::Complete),
+            repeated(total(items(0), json!(12)), 5, false, NextStep::Stalled),
+            repeated(total(items(100), json!(150)), 100, true, NextStep::Stalled),
+            repeated(total(items(100), json!(100)), 100, true, NextStep::Complete),
+            // The envelope states whether there are more.
+            case(more(items(5), true), 5, NextStep::ReadNext),
+            case(more(items(100), false), 100, NextStep::Complete),
+            repeated(more(items(0), true), 5, false, NextStep::Stalled),
+            repeated(more(items(0), false), 5, false, NextStep::Complete),
         ];
         for case in cases {
-            let page = Page::read(case.page.clone(), "contracts").expect("a page");
+            let page = Page::parse(&raw(&case.page), "contracts").expect("a page");
             let fresh = case.fresh.unwrap_or(page.items.len());
-            let follow = page.follow(case.distinct, fresh, case.is_first_again);
-            assert_eq!(
-                follow, case.follow,
-                "{} distinct, {}",
-                case.distinct, case.page
-            );
+            let step = page.next_step(case.distinct, fresh, case.repeats_first);
+            let Case { distinct, page, .. } = case;
+            assert_eq!(step, case.expected, "{distinct} distinct, {page}");
         }
     }
 }

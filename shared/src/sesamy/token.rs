@@ -1,7 +1,5 @@
-//! Access tokens by client credentials, kept until shortly before they end.
-//!
-//! Source: Sesamy's guide to API keys: a form-encoded request (JSON is refused),
-//! a bearer token for 24 hours whose vendor is the credentials' own.
+//! OAuth client credentials. Source: Sesamy's guide to API keys: a form-encoded
+//! request (JSON is refused), and a bearer token valid for 24 hours.
 
 use std::time::Duration;
 
@@ -13,7 +11,9 @@ use tokio::time::Instant;
 
 use super::SesamyCredentials;
 use crate::cache::Cache;
-use crate::http::{Api, ApiDescription, ApiError, Authorization, Call, Http};
+use crate::http::{
+    ApiCall, ApiClient, ApiDescription, ApiError, ApiErrorKind, Authorization, Http,
+};
 use crate::identity::VendorId;
 
 pub(super) const TOKEN_API: ApiDescription = ApiDescription {
@@ -21,36 +21,30 @@ pub(super) const TOKEN_API: ApiDescription = ApiDescription {
     wall_clock: None,
 };
 
-/// How long before its end a token is replaced.
+/// A token is replaced this long before it expires.
 const MARGIN: Duration = Duration::from_secs(60);
 
-/// How long a token is kept whose answer does not say. Assumed: Sesamy's own
-/// are good for a day.
-const UNSTATED_LIFETIME: Duration = Duration::from_secs(60 * 60);
+/// For a token without `expires_in`. Assumed: Sesamy's tokens live for a day.
+const DEFAULT_LIFETIME: Duration = Duration::from_secs(60 * 60);
 
-/// The longest a token is kept, whatever its answer says.
-const LONGEST_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+const MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A token and the credentials it was had for.
 #[derive(Debug, Clone)]
 pub(super) struct Token {
     pub(super) value: SecretString,
-    /// The fingerprint of the credentials.
+    /// Fingerprint of the credentials that the token was issued for.
     credentials: String,
-    minted_at: Instant,
-    ends_at: Instant,
+    requested_at: Instant,
+    expires_at: Instant,
 }
 
-/// The tokens of a function instance, one per vendor.
+/// One token per vendor.
 #[derive(Debug, Default)]
-pub(super) struct Tokens(Cache<Token>);
+pub(super) struct TokenCache(Cache<Token>);
 
-impl Tokens {
-    /// A token that is good now: the kept one, unless it ends soon, was had for
-    /// other credentials, or is `refused`.
-    ///
-    /// # Errors
-    /// What the token endpoint answers.
+impl TokenCache {
+    /// The cached token, unless it expires soon, was issued for other credentials
+    /// or was `refused`.
     pub(super) async fn get(
         &self,
         http: &Http,
@@ -59,27 +53,24 @@ impl Tokens {
         fingerprint: &str,
         refused: Option<&Token>,
     ) -> Result<Token, ApiError> {
-        let mut kept = self.0.lock(vendor.as_str()).await;
-        if let Some(token) = kept.as_ref()
+        let mut cached = self.0.lock(vendor.as_str()).await;
+        if let Some(token) = cached.as_ref()
             && token.credentials == fingerprint
-            && Instant::now() < token.ends_at
-            // Another task may have replaced the refused one already.
-            && refused.is_none_or(|refused| token.minted_at > refused.minted_at)
+            && Instant::now() < token.expires_at
+            // Another task may have replaced the refused token already.
+            && refused.is_none_or(|refused| token.requested_at > refused.requested_at)
         {
             return Ok(token.clone());
         }
-        *kept = None;
-        let token = mint(http, vendor, credentials, fingerprint).await?;
-        *kept = Some(token.clone());
+        *cached = None;
+        let token = request(http, vendor, credentials, fingerprint).await?;
+        *cached = Some(token.clone());
         Ok(token)
     }
 }
 
-/// A new token, which is kept nowhere.
-///
-/// # Errors
-/// What the token endpoint answers.
-pub(super) async fn mint(
+/// Does not cache the token.
+pub(super) async fn request(
     http: &Http,
     vendor: &VendorId,
     credentials: &SesamyCredentials,
@@ -93,39 +84,51 @@ pub(super) async fn mint(
     if let Some(audience) = &credentials.audience {
         form.push(("audience", audience));
     }
-    let api = Api::new(
+    let api = ApiClient::new(
         http,
         vendor,
         TOKEN_API,
         &credentials.token_url,
         Authorization::InBody,
     );
-    let minted_at = Instant::now();
-    let reply = api
-        .read(Call::new(Method::POST, "", &[]).form(form))
-        .await?;
-    let granted: Granted = reply.json()?;
-    let value = granted
+    let requested_at = Instant::now();
+    let call = ApiCall::new(Method::POST, "", &[]).form(form);
+    let response = api.read(call).await.map_err(refusal)?;
+    let token: TokenResponse = response.json()?;
+    let value = token
         .access_token
-        .filter(|token| !token.is_empty())
-        .ok_or_else(|| reply.malformed("it holds no access token"))?;
+        .filter(|value| !value.is_empty())
+        .ok_or_else(|| response.malformed("it holds no access token"))?;
     Ok(Token {
         value: value.into(),
         credentials: fingerprint.to_owned(),
-        minted_at,
-        ends_at: minted_at + lifetime(granted.expires_in.as_ref()),
+        requested_at,
+        expires_at: requested_at + lifetime(token.expires_in.as_ref()),
     })
 }
 
-/// What the token endpoint answers, as far as it is read.
+/// A permanent 4xx concerns the vendor's credentials or `tokenUrl`, not a user.
+fn refusal(error: ApiError) -> ApiError {
+    match error.kind {
+        ApiErrorKind::Status {
+            status: status @ 400..500,
+            code,
+            ..
+        } if !matches!(status, 408 | 429) => ApiError {
+            kind: ApiErrorKind::TokenRefused { status, code },
+            ..error
+        },
+        _ => error,
+    }
+}
+
 #[derive(Deserialize)]
-struct Granted {
+struct TokenResponse {
     access_token: Option<String>,
     expires_in: Option<Value>,
 }
 
-/// How long a token is kept: its stated lifetime less a margin, or half of it
-/// where it is shorter than twice the margin.
+/// The stated lifetime less the margin, or half of it if that is longer.
 fn lifetime(expires_in: Option<&Value>) -> Duration {
     let seconds = expires_in.and_then(|value| match value {
         Value::String(text) => text.parse().ok(),
@@ -133,8 +136,8 @@ fn lifetime(expires_in: Option<&Value>) -> Duration {
     });
     let stated = seconds
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .unwrap_or(UNSTATED_LIFETIME)
-        .min(LONGEST_LIFETIME);
+        .unwrap_or(DEFAULT_LIFETIME)
+        .min(MAX_LIFETIME);
     stated.saturating_sub(MARGIN).max((stated / 2).min(MARGIN))
 }
 
@@ -145,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_kept_until_a_minute_before_its_end() {
+    fn token_is_replaced_a_minute_before_it_expires() {
         let cases = [
             (Some(json!(86400)), 86340),
             (Some(json!("3600")), 3540),

@@ -1,73 +1,69 @@
-//! A vendor's list of users, of which nothing but the ids is kept.
+//! A vendor's list of users. Only the ids are kept.
 
-use serde_json::Value;
-
-use super::pages::{Next, PAGE_ITEMS, Page, names_another};
+use super::pages::{PAGE_ITEMS, Page, Paging, RawItem, names_other_user};
 use crate::identity::UserId;
 
-/// How many users are asked for at once. Sesamy may send fewer.
+/// Requested page size. Sesamy may send fewer.
 pub const PAGE_USERS: usize = PAGE_ITEMS;
 
-/// One page of a vendor's users.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsersPage {
     ids: Vec<Option<UserId>>,
-    next: Next,
+    paging: Paging,
 }
 
 impl UsersPage {
-    /// The ids on a page.
     pub(super) fn new(page: &Page) -> Self {
         Self {
             ids: page.items.iter().map(id).collect(),
-            next: page.next(),
+            paging: page.paging(),
         }
     }
 
-    /// A page of these users whose envelope tells how many there are in all, or
-    /// tells nothing.
+    /// A page whose envelope states the total, or nothing.
     pub fn of(ids: Vec<Option<UserId>>, total: Option<usize>) -> Self {
-        let next = total.map_or(Next::Untold, Next::Total);
-        Self { ids, next }
+        let paging = total.map_or(Paging::Unstated, Paging::Total);
+        Self { ids, paging }
     }
 
-    /// The id of each user, in the list's order. `None` where one has no
-    /// usable id: it has its place in the list all the same.
+    /// In the list's order. `None` for a user without a usable id, who still
+    /// counts towards offsets.
     pub fn ids(&self) -> &[Option<UserId>] {
         &self.ids
     }
 
-    /// How many users there are in all, where Sesamy tells.
+    /// `None` if Sesamy does not state it.
     pub fn total(&self) -> Option<usize> {
-        match self.next {
-            Next::Total(total) => Some(total),
-            Next::More(_) | Next::Untold => None,
+        match self.paging {
+            Paging::Total(total) => Some(total),
+            Paging::HasMore(_) | Paging::Unstated => None,
         }
     }
 
-    /// Whether this page is the last, when `read` users were read in all, this
-    /// page's included, and `fresh` of this page's were not seen before.
+    /// `read` is the number of users read so far, `fresh` the number of this
+    /// page's users not seen before. Both include this page.
     pub fn is_last(&self, read: usize, fresh: usize) -> bool {
-        self.next.is_last(self.ids.len(), read, fresh)
+        self.paging.is_last(self.ids.len(), read, fresh)
     }
 }
 
-/// `id` as in Sesamy's list of users, or `userId` as in a profile. An item that
-/// names two users by them names none.
-fn id(item: &Value) -> Option<UserId> {
-    let read = |key: &str| UserId::try_from(item.get(key)?.as_str()?).ok();
-    let id = read("id").or_else(|| read("userId"))?;
-    (!names_another(item, &["userId"], &id)).then_some(id)
+/// `id` as in Sesamy's list of users, or `userId` as in a profile. `None` if the
+/// two contradict each other.
+fn id(item: &RawItem) -> Option<UserId> {
+    let read = |id: &Option<String>| UserId::try_from(id.as_deref()?).ok();
+    let id = read(&item.id).or_else(|| read(&item.user_id))?;
+    (!names_other_user(&[&item.user_id], &id)).then_some(id)
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
+    use super::super::json::raw;
     use super::*;
 
     #[test]
-    fn a_user_without_a_usable_id_keeps_its_place() {
+    fn user_without_a_usable_id_keeps_its_position() {
         let json = json!([
             { "id": "email|a", "email": "a@example.com" },
             { "userId": "email|b" },
@@ -77,7 +73,7 @@ mod tests {
             { "id": "email|e", "userId": "email|f" },
             null,
         ]);
-        let page = UsersPage::new(&Page::read(json, "users").unwrap());
+        let page = UsersPage::new(&Page::parse(&raw(&json), "users").unwrap());
         let ids: Vec<_> = page
             .ids()
             .iter()

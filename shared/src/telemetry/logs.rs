@@ -1,4 +1,4 @@
-//! Log lines as JSON, with the level that the stack's operator chose.
+//! Log lines as JSON, from the level that the stack's operator chose.
 
 use std::any::Any;
 use std::panic::{self, PanicHookInfo};
@@ -9,27 +9,25 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::prelude::*;
 
-/// The variable that holds the least level that is logged.
 const LOG_LEVEL: &str = "LOG_LEVEL";
 
-/// Starts logging: to be called first of all in `main`, once.
+/// Call this once, first in `main`.
 ///
 /// `function` is the crate of the function's binary. Its lines and those of
-/// this library are logged from the level in `LOG_LEVEL` (`error`, `warn`,
-/// `info`, `debug` or `trace`; `info` where it is none of them). Other crates
-/// are heard from `warn` at most, because below it the Lambda runtime and the
-/// AWS SDK log whole requests.
+/// `shared` are logged from the level in `LOG_LEVEL` (`error`, `warn`, `info`,
+/// `debug` or `trace`; default `info`). Other crates log `warn` and above at
+/// most, because below that the Lambda runtime and the AWS SDK log whole requests.
 ///
-/// A line is `{"timestamp", "level", "message", …fields, "target"}`, the fields
-/// of the span it is logged in under `span`. Lambda's own log filter knows
-/// `timestamp` and `level`.
+/// A line is `{"timestamp", "level", "message", …fields, "target"}`, with the
+/// fields of its span under `span`. Lambda's own log filter reads `timestamp`
+/// and `level`.
 ///
-/// A panic becomes one such line, with the place but without the message
-/// unless that is a literal: a formatted one may quote what was worked on.
+/// A panic becomes one such line, with its location. Its message is logged only
+/// if it is a literal, because a formatted one may quote personal data.
 pub fn init(function: &'static str) {
     let chosen = std::env::var(LOG_LEVEL).unwrap_or_default();
     let level = level(&chosen);
-    // Fails only where logging was started before, which then goes on.
+    // Fails only if logging was started before, which is no problem.
     let _ = subscriber(
         function,
         level.unwrap_or(LevelFilter::INFO),
@@ -70,15 +68,14 @@ where
 }
 
 fn log_panic(panic: &PanicHookInfo<'_>) {
-    let place = panic.location().map(ToString::to_string);
+    let location = panic.location().map(ToString::to_string);
     error!(
-        place = place.as_deref().unwrap_or("unknown"),
+        place = location.as_deref().unwrap_or("unknown"),
         reason = literal(panic.payload()),
         "Panicked. This is a bug; please report the place."
     );
 }
 
-/// A panic's message where it is a literal of the source.
 fn literal(payload: &(dyn Any + Send)) -> &'static str {
     payload
         .downcast_ref::<&'static str>()
@@ -109,7 +106,6 @@ mod tests {
         }
     }
 
-    /// The lines that `work` logs at this level.
     fn lines(level: LevelFilter, work: impl FnOnce()) -> Vec<Value> {
         let written = Written::default();
         let writer = written.clone();
@@ -124,9 +120,9 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_one_json_object_with_its_fields_at_the_top() {
+    fn a_line_is_one_flat_json_object() {
         let lines = lines(LevelFilter::INFO, || {
-            info!(target: "webhook::intake", outcome = "accepted", text = "a\nb\"c", "Answered.");
+            info!(target: "webhook::handler", outcome = "accepted", text = "a\nb\"c", "Answered.");
         });
         assert_eq!(lines.len(), 1);
         let line = &lines[0];
@@ -134,13 +130,13 @@ mod tests {
         assert_eq!(line["message"], "Answered.");
         assert_eq!(line["outcome"], "accepted");
         assert_eq!(line["text"], "a\nb\"c");
-        assert_eq!(line["target"], "webhook::intake");
+        assert_eq!(line["target"], "webhook::handler");
         let timestamp = line["timestamp"].as_str().unwrap();
         assert!(timestamp.parse::<jiff::Timestamp>().is_ok(), "{timestamp}");
     }
 
     #[test]
-    fn other_crates_are_heard_from_warn_at_most() {
+    fn other_crates_log_warnings_and_errors_only() {
         let cases = [
             (LevelFilter::TRACE, vec!["shared", "webhook", "other warns"]),
             (LevelFilter::INFO, vec!["other warns"]),
@@ -160,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn the_level_is_one_of_five_names_in_any_letter_case() {
+    fn the_level_is_one_of_five_case_insensitive_names() {
         let cases = [
             ("error", Some(LevelFilter::ERROR)),
             ("WARN", Some(LevelFilter::WARN)),
@@ -177,13 +173,9 @@ mod tests {
     }
 
     #[test]
-    fn of_a_panic_only_a_literal_message_is_told() {
-        let told: Box<dyn Any + Send> = Box::new("a literal");
-        let quoting: Box<dyn Any + Send> = Box::new(format!("index of {}", "anna@example.se"));
-        assert_eq!(literal(told.as_ref()), "a literal");
-        assert_eq!(
-            literal(quoting.as_ref()),
-            "not logged, since it may quote data"
-        );
+    fn only_literal_panic_messages_are_logged() {
+        let formatted = format!("index of {}", "anna@example.se");
+        assert_eq!(literal(&"a literal"), "a literal");
+        assert_eq!(literal(&formatted), "not logged, since it may quote data");
     }
 }

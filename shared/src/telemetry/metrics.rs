@@ -1,6 +1,5 @@
-//! Metrics in CloudWatch's embedded metric format (EMF).
-//!
-//! Source: the EMF specification of CloudWatch (documented), its limits too.
+//! Metrics in CloudWatch's embedded metric format (EMF). Format and limits are
+//! from CloudWatch's specification (documented).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -10,49 +9,31 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-/// The CloudWatch namespace of every metric of this system.
 pub const NAMESPACE: &str = "SesamyCrmSync";
 
-/// The dimension that tells stacks in one account apart, and functions from
-/// each other. Its value is the name of the Lambda function.
+/// Distinguishes functions, and the stacks of one account.
 const FUNCTION: &str = "FunctionName";
 
-/// The variable in which Lambda puts the function's name.
 const FUNCTION_VARIABLE: &str = "AWS_LAMBDA_FUNCTION_NAME";
 
-/// The most values of one metric that a line may hold.
+/// Of one metric in a line.
 const MAX_VALUES: usize = 100;
 
-/// The longest value of a dimension, in characters. CloudWatch allows 1,024.
-const MAX_DIMENSION: usize = 256;
+/// For a dimension's value, in characters. CloudWatch allows 1,024.
+const MAX_DIMENSION_LENGTH: usize = 256;
 
-/// What a metric's values are counted in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Unit {
-    /// Things.
     Count,
-    /// Thousandths of a second.
     Milliseconds,
-    /// Seconds.
     Seconds,
 }
 
-/// Values of metrics that share their dimensions, to be written as one line.
+/// Metrics with the same dimensions, which are written as one line.
 ///
-/// ```
-/// use shared::telemetry::{Metrics, Unit};
-///
-/// Metrics::new()
-///     .dimension("Api", "rule")
-///     .dimension("Status", "200")
-///     .count("ApiCalls", 1)
-///     .value("ApiLatency", Unit::Milliseconds, 41.5)
-///     .emit();
-/// ```
-///
-/// Every distinct set of dimension values is a metric of its own, and is paid
-/// for: they must come from a small fixed choice, so never ids. Dimensions and
-/// metrics need different names, because both stand at the top of the line.
+/// CloudWatch charges for each distinct set of dimension values, so they must
+/// come from a small fixed set: never use ids. Dimensions and metrics need
+/// different names, because both are keys of the same object.
 #[derive(Debug, Clone, Default)]
 pub struct Metrics {
     dimensions: BTreeMap<&'static str, Cow<'static, str>>,
@@ -60,8 +41,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// No values yet; the function's name is their dimension `FunctionName`
-    /// where there is one, that is in Lambda.
+    /// In Lambda, `FunctionName` is a dimension from the start.
     pub fn new() -> Self {
         match std::env::var(FUNCTION_VARIABLE) {
             Ok(function) if !function.is_empty() => Self::default().dimension(FUNCTION, function),
@@ -69,22 +49,21 @@ impl Metrics {
         }
     }
 
-    /// Adds a dimension. What CloudWatch would refuse in its value becomes `?`;
-    /// an empty value becomes `none`.
+    /// Replaces characters that CloudWatch rejects by `?`, and an empty value
+    /// by `none`.
     #[must_use]
     pub fn dimension(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
-        self.dimensions.insert(name, allowed(value.into()));
+        self.dimensions.insert(name, sanitized(value.into()));
         self
     }
 
-    /// Adds a number of things.
     #[must_use]
-    pub fn count(self, name: &'static str, things: u32) -> Self {
-        self.value(name, Unit::Count, things.into())
+    pub fn count(self, name: &'static str, count: u32) -> Self {
+        self.value(name, Unit::Count, count.into())
     }
 
-    /// Adds a value. Several of one name are all told, in the unit of the
-    /// first. One that is no finite number is left out.
+    /// A metric may have several values, all in the unit of the first. Ignores
+    /// values that are not finite.
     #[must_use]
     pub fn value(mut self, name: &'static str, unit: Unit, value: f64) -> Self {
         if value.is_finite() {
@@ -94,35 +73,33 @@ impl Metrics {
         self
     }
 
-    /// Writes the metrics to stdout, as lines of their own beside the log.
     pub fn emit(&self) {
         let mut stdout = std::io::stdout().lock();
         for line in self.lines(Timestamp::now()) {
-            // Nobody is left to be told when stdout is gone.
+            // Without stdout there is no way to report the error.
             let _ = writeln!(stdout, "{line}");
         }
     }
 
-    /// The lines in EMF: one, or more where a metric has more values than a line may hold.
+    /// One line, or more if a metric has more than [`MAX_VALUES`].
     fn lines(&self, at: Timestamp) -> Vec<String> {
-        let most = self.values.values().map(|(_, values)| values.len()).max();
-        (0..most.unwrap_or(0).div_ceil(MAX_VALUES))
+        let max = self.values.values().map(|(_, values)| values.len()).max();
+        (0..max.unwrap_or(0).div_ceil(MAX_VALUES))
             .map(|part| self.line(at, part).to_string())
             .collect()
     }
 
-    /// The `part`th hundred of every metric's values.
     fn line(&self, at: Timestamp, part: usize) -> Value {
         let mut line = Map::new();
         let mut metrics = Vec::new();
         for (name, (unit, values)) in &self.values {
             if let Some(values) = values.chunks(MAX_VALUES).nth(part) {
                 metrics.push(json!({ "Name": name, "Unit": unit }));
-                let told = match values {
+                let values = match values {
                     [value] => json!(value),
                     values => json!(values),
                 };
-                line.insert((*name).to_owned(), told);
+                line.insert((*name).to_owned(), values);
             }
         }
         for (name, value) in &self.dimensions {
@@ -144,8 +121,8 @@ impl Metrics {
 
 #[cfg(test)]
 impl Metrics {
-    /// What the lines tell, beside what CloudWatch needs to read them.
-    pub(crate) fn told(&self) -> Vec<Value> {
+    /// The lines without CloudWatch's metadata.
+    pub(crate) fn emitted(&self) -> Vec<Value> {
         let mut lines = Vec::new();
         for line in self.lines(Timestamp::UNIX_EPOCH) {
             let mut line: Value = serde_json::from_str(&line).unwrap();
@@ -156,19 +133,17 @@ impl Metrics {
     }
 }
 
-/// A dimension's value as CloudWatch takes it: printable ASCII, not blank, not too long.
-fn allowed(value: Cow<'static, str>) -> Cow<'static, str> {
+/// CloudWatch takes printable ASCII that is neither blank nor too long.
+fn sanitized(value: Cow<'static, str>) -> Cow<'static, str> {
     let printable = |c: char| c.is_ascii_graphic() || c == ' ';
     if value.trim().is_empty() {
         "none".into()
-    } else if value.len() <= MAX_DIMENSION && value.chars().all(printable) {
+    } else if value.len() <= MAX_DIMENSION_LENGTH && value.chars().all(printable) {
         value
     } else {
-        let mended = value.chars().take(MAX_DIMENSION);
-        mended
-            .map(|c| if printable(c) { c } else { '?' })
-            .collect::<String>()
-            .into()
+        let characters = value.chars().take(MAX_DIMENSION_LENGTH);
+        let replaced = characters.map(|c| if printable(c) { c } else { '?' });
+        replaced.collect::<String>().into()
     }
 }
 
@@ -187,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn metrics_of_the_same_dimensions_are_one_line() {
+    fn metrics_with_the_same_dimensions_are_one_line() {
         let metrics = Metrics::default()
             .dimension("Outcome", "accepted")
             .count("Webhooks", 1)
@@ -212,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn without_values_nothing_is_written() {
+    fn without_finite_values_nothing_is_written() {
         let metrics = Metrics::default()
             .dimension("Outcome", "accepted")
             .value("Lag", Unit::Seconds, f64::NAN)
@@ -221,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_a_hundred_values_take_several_lines() {
+    fn more_than_100_values_are_split_over_several_lines() {
         let metrics = (0..250_u32)
             .fold(Metrics::default(), |metrics, value| {
                 metrics.value("Latency", Unit::Milliseconds, value.into())
@@ -245,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dimension_holds_what_cloudwatch_takes() {
+    fn dimension_values_are_valid_for_cloudwatch() {
         let long = "x".repeat(300);
         let cases = [
             ("accepted", "accepted"),
@@ -255,7 +230,7 @@ mod tests {
             (long.as_str(), &long[..256]),
         ];
         for (value, expected) in cases {
-            assert_eq!(allowed(value.to_owned().into()), expected);
+            assert_eq!(sanitized(value.to_owned().into()), expected);
         }
     }
 }

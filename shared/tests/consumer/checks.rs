@@ -1,76 +1,88 @@
-//! What a check finds of secrets and of Sesamy.
+//! Checks of secrets and of Sesamy.
 
-use bench::{Bench, VENDOR, secret_name};
+use conformance::{Bench, VENDOR, secret_name};
+use fakes::sesamy::{Contract, Entitlement, Envelope, ListFault, User};
+use fakes::{Api, Fault, RetryAfter};
 use serde_json::{Value, json};
-use shared::check::{Code, Verdict};
-use stand_ins::sesamy::{Contract, Entitlement, Envelope, ListFault, User};
-use stand_ins::{Api, Fault, RetryAfter};
+use shared::check::{CheckCode, CheckStatus};
 
 use crate::scripted::{Scripted, USER, start};
 use crate::unconfirmed::sync_unconfirmed;
 
-/// A name, what is wrong, and what is found.
-type Case = (
-    &'static str,
-    fn(&Bench<Scripted>),
-    &'static [(&'static str, Code)],
-);
+struct Case {
+    name: &'static str,
+    spoil: fn(&Bench<Scripted>),
+    /// What was checked, and the code.
+    expected: &'static [(&'static str, CheckCode)],
+}
+
+const fn case(
+    name: &'static str,
+    spoil: fn(&Bench<Scripted>),
+    expected: &'static [(&'static str, CheckCode)],
+) -> Case {
+    Case {
+        name,
+        spoil,
+        expected,
+    }
+}
 
 const CASES: &[Case] = &[
-    ("nothing is wrong", |_| {}, &[]),
-    (
+    case("no fault", |_| {}, &[]),
+    case(
         "the connector's secret is missing",
         |bench| bench.secrets.remove(&secret_name("crm")),
-        &[("secret test/vendor/crm", Code::SecretMissing)],
+        &[("secret test/vendor/crm", CheckCode::SecretMissing)],
     ),
-    (
+    case(
         "the connector's secret lacks a key",
         |bench| bench.secrets.put(&secret_name("crm"), "{}"),
-        &[("secret test/vendor/crm", Code::SecretMalformed)],
+        &[("secret test/vendor/crm", CheckCode::SecretMalformed)],
     ),
-    (
+    case(
         "the connector's secret cannot be read",
         |bench| bench.secrets.fail(&secret_name("crm")),
-        &[("secret test/vendor/crm", Code::SecretUnreadable)],
+        &[("secret test/vendor/crm", CheckCode::SecretUnreadable)],
     ),
-    (
+    case(
         "Sesamy's secret is missing",
         |bench| bench.secrets.remove(&secret_name("sesamy")),
-        &[("secret test/vendor/sesamy", Code::SecretMissing)],
+        &[("secret test/vendor/sesamy", CheckCode::SecretMissing)],
     ),
-    (
-        "Sesamy's secret is no JSON",
+    case(
+        "Sesamy's secret is not JSON",
         |bench| bench.secrets.put(&secret_name("sesamy"), "secret"),
-        &[("secret test/vendor/sesamy", Code::SecretMalformed)],
+        &[("secret test/vendor/sesamy", CheckCode::SecretMalformed)],
     ),
-    (
+    case(
         "Sesamy refuses the client",
         |bench| bench.put_sesamy_secret("wrong"),
-        &[("Sesamy: token", Code::CredentialsRefused)],
+        &[("Sesamy: token", CheckCode::CredentialsRefused)],
     ),
-    (
-        "Sesamy's tokens are not to be had",
+    case(
+        "Sesamy's token endpoint breaks connections",
         |bench| fault(bench, Fault::reset().on(Api::SesamyToken)),
-        &[("Sesamy: token", Code::ApiUnreachable)],
+        &[("Sesamy: token", CheckCode::ApiUnreachable)],
     ),
-    (
+    case(
         "Sesamy refuses the token",
         |bench| fault(bench, Fault::status(401).on(Api::Sesamy)),
-        &[("Sesamy: list users", Code::CredentialsRefused)],
+        &[("Sesamy: list users", CheckCode::CredentialsRefused)],
     ),
-    (
+    case(
         "the client may not read users",
         |bench| fault(bench, Fault::status(403).on(Api::Sesamy).path("/users*")),
-        &[("Sesamy: list users", Code::PermissionMissing)],
+        &[("Sesamy: list users", CheckCode::PermissionMissing)],
     ),
-    (
+    case(
         "the client may not read contracts",
         |bench| {
             fault(bench, Fault::status(403).on(Api::Sesamy).path("/contracts"));
         },
-        &[("Sesamy: list contracts", Code::PermissionMissing)],
+        &[("Sesamy: list contracts", CheckCode::PermissionMissing)],
     ),
-    (
+    case(
         "the client may not read entitlements",
         |bench| {
             fault(
@@ -78,32 +90,32 @@ const CASES: &[Case] = &[
                 Fault::status(403).on(Api::Sesamy).path("/entitlements"),
             );
         },
-        &[("Sesamy: list entitlements", Code::PermissionMissing)],
+        &[("Sesamy: list entitlements", CheckCode::PermissionMissing)],
     ),
-    (
+    case(
         "Sesamy breaks connections",
         |bench| fault(bench, Fault::reset().on(Api::Sesamy).path("/contracts")),
-        &[("Sesamy: list contracts", Code::ApiUnreachable)],
+        &[("Sesamy: list contracts", CheckCode::ApiUnreachable)],
     ),
-    (
-        "Sesamy has a fault of its own",
+    case(
+        "Sesamy answers 500",
         |bench| fault(bench, Fault::status(500).on(Api::Sesamy).path("/contracts")),
-        &[("Sesamy: list contracts", Code::ApiFailing)],
+        &[("Sesamy: list contracts", CheckCode::ApiFailing)],
     ),
-    (
+    case(
         "Sesamy asks to wait",
         |bench| {
             let wait = Fault::too_many_requests(RetryAfter::Seconds(60)).on(Api::Sesamy);
             fault(bench, wait.path("/users"));
         },
         &[
-            ("Sesamy: list users", Code::ApiAsksToWait),
-            ("Sesamy: list contracts", Code::ApiAsksToWait),
-            ("Sesamy: list entitlements", Code::ApiAsksToWait),
+            ("Sesamy: list users", CheckCode::ApiAsksToWait),
+            ("Sesamy: list contracts", CheckCode::ApiAsksToWait),
+            ("Sesamy: list entitlements", CheckCode::ApiAsksToWait),
         ],
     ),
-    (
-        "Sesamy answers what is no list",
+    case(
+        "Sesamy answers something else than a list",
         |bench| {
             fault(
                 bench,
@@ -112,10 +124,10 @@ const CASES: &[Case] = &[
                     .path("/contracts"),
             );
         },
-        &[("Sesamy: list contracts", Code::UnexpectedAnswer)],
+        &[("Sesamy: list contracts", CheckCode::UnexpectedAnswer)],
     ),
-    (
-        "Sesamy gives one user another's contracts",
+    case(
+        "Sesamy ignores the filter by user",
         |bench| {
             let other = json!([{ "id": "c", "userId": "email|other" }]);
             fault(
@@ -125,11 +137,11 @@ const CASES: &[Case] = &[
         },
         &[(
             "assumption: contracts are filtered by userId",
-            Code::AssumptionFails,
+            CheckCode::AssumptionFails,
         )],
     ),
-    (
-        "Sesamy caps its pages below ten and does not tell",
+    case(
+        "Sesamy caps its pages below ten without saying so",
         |bench| {
             bench.sesamy.set_envelope(Envelope::Bare);
             bench.sesamy.set_page_cap(5);
@@ -139,77 +151,77 @@ const CASES: &[Case] = &[
         },
         &[(
             "assumption: a short page of a list is its last",
-            Code::AssumptionFails,
+            CheckCode::AssumptionFails,
         )],
     ),
 ];
 
 fn fault(bench: &Bench<Scripted>, fault: Fault) {
-    bench.stand_ins.fault(fault);
+    bench.fakes.fault(fault);
 }
 
 #[tokio::test]
-async fn each_thing_that_is_wrong_is_found_and_named() {
-    for (name, spoil, expected) in CASES {
+async fn every_fault_is_found_and_named() {
+    for case in CASES {
         let (bench, _) = start().await;
-        spoil(&bench);
-        bench.finds(name, expected).await;
+        (case.spoil)(&bench);
+        bench.finds(case.name, case.expected).await;
     }
 }
 
 #[tokio::test]
-async fn a_mended_secret_counts_at_once() {
+async fn fixed_secret_counts_at_once() {
     let (bench, _) = start().await;
     bench.synced(USER, "a").await;
     bench.put_sesamy_secret("wrong");
-    assert_eq!(bench.check().await.outcome, Verdict::Problem);
+    assert_eq!(bench.check().await.outcome, CheckStatus::Problem);
     bench.put_sesamy_secret("secret");
-    assert_eq!(bench.check().await.outcome, Verdict::Ok);
+    assert_eq!(bench.check().await.outcome, CheckStatus::Ok);
 }
 
 #[tokio::test]
-async fn what_reading_shows_of_the_assumptions_is_told() {
+async fn check_reports_which_assumptions_hold() {
     let (bench, _) = start().await;
     let codes = async || {
         let findings = bench.check().await.findings.into_iter();
-        let told = findings.filter(|finding| finding.what.starts_with("assumption"));
-        told.map(|finding| finding.code).collect::<Vec<_>>()
+        let assumptions = findings.filter(|finding| finding.what.starts_with("assumption"));
+        assumptions.map(|finding| finding.code).collect::<Vec<_>>()
     };
-    let untold = [
-        Code::AssumptionHolds,
-        Code::CannotBeTold,
-        Code::CannotBeTold,
-        Code::CannotBeTold,
+    let unknown = [
+        CheckCode::AssumptionHolds,
+        CheckCode::CannotBeTold,
+        CheckCode::CannotBeTold,
+        CheckCode::CannotBeTold,
     ];
     let what = "pages, guests, unconfirmed users, the filter";
-    assert_eq!(codes().await, untold, "{what}");
+    assert_eq!(codes().await, unknown, "{what}");
     bench.sesamy.put_user(
         User::new(USER)
             .guest()
             .contract(Contract::active("c1").set("userId", USER)),
     );
-    let told = [
-        Code::AssumptionHolds,
-        Code::AssumptionHolds,
-        // The list of users does not say whose address is verified.
-        Code::CannotBeTold,
-        Code::AssumptionHolds,
+    let known = [
+        CheckCode::AssumptionHolds,
+        CheckCode::AssumptionHolds,
+        // The list of users does not say which addresses are verified.
+        CheckCode::CannotBeTold,
+        CheckCode::AssumptionHolds,
     ];
-    assert_eq!(codes().await, told, "{what}");
+    assert_eq!(codes().await, known, "{what}");
 }
 
 #[tokio::test]
-async fn the_share_of_unverified_addresses_is_told() {
+async fn check_reports_the_share_of_unverified_addresses() {
     struct Case {
         name: &'static str,
         users: Value,
         sync_unconfirmed: bool,
-        code: Code,
+        code: CheckCode,
         say: &'static str,
     }
     let cases = [
         Case {
-            name: "some are unverified; one who does not say counts as confirmed",
+            name: "some are unverified; a user without the flag counts as confirmed",
             users: json!([
                 { "id": USER, "emailVerified": true },
                 { "id": "email|2", "emailVerified": false },
@@ -217,42 +229,42 @@ async fn the_share_of_unverified_addresses_is_told() {
                 { "id": "email|4", "emailVerified": true },
             ]),
             sync_unconfirmed: false,
-            code: Code::CannotBeTold,
+            code: CheckCode::CannotBeTold,
             say: "1 of 4 users on the first page (25 %) has an unverified address and is not synced",
         },
         Case {
             name: "all are unverified",
             users: json!([{ "id": USER, "emailVerified": false }, { "id": "email|2", "emailVerified": false }]),
             sync_unconfirmed: false,
-            code: Code::CannotBeTold,
+            code: CheckCode::CannotBeTold,
             say: "2 of 2 users on the first page (100 %) have an unverified address and are not synced",
         },
         Case {
-            name: "all are unverified and synced all the same",
+            name: "all are unverified and synced nevertheless",
             users: json!([{ "id": USER, "emailVerified": false }, { "id": "email|2", "emailVerified": false }]),
             sync_unconfirmed: true,
-            code: Code::Works,
+            code: CheckCode::Works,
             say: "2 of 2 users on the first page (100 %) have an unverified address and are synced all the same, as \"syncUnconfirmed\" says",
         },
         Case {
             name: "none is unverified",
             users: json!([{ "id": USER, "emailVerified": true }, { "id": "email|2" }]),
             sync_unconfirmed: false,
-            code: Code::AssumptionHolds,
+            code: CheckCode::AssumptionHolds,
             say: "0 of 2 users on the first page (0 %) have an unverified address",
         },
         Case {
             name: "the list does not say",
             users: json!([{ "id": USER }, { "id": "email|2", "emailVerified": "false" }]),
             sync_unconfirmed: false,
-            code: Code::CannotBeTold,
+            code: CheckCode::CannotBeTold,
             say: "the list of users does not say; the address of the one user that was read is verified",
         },
         Case {
-            name: "there is nobody",
+            name: "there are no users",
             users: json!([]),
             sync_unconfirmed: false,
-            code: Code::CannotBeTold,
+            code: CheckCode::CannotBeTold,
             say: "no profile that was read says whether its address is verified; all count as confirmed",
         },
     ];
@@ -280,39 +292,52 @@ async fn the_share_of_unverified_addresses_is_told() {
 }
 
 #[tokio::test]
-async fn a_list_that_comes_whole_whatever_page_is_asked_for_is_told_as_unpaged() {
-    let cases = [
-        (ListFault::IgnoresPaging, Envelope::Bare, true),
-        (ListFault::None, Envelope::Bare, false),
-        // The envelope tells, so that nothing more is asked.
-        (ListFault::IgnoresPaging, Envelope::Data, false),
-    ];
-    for (fault, envelope, unpaged) in cases {
+async fn check_reports_a_list_that_ignores_paging() {
+    struct Case {
+        fault: ListFault,
+        envelope: Envelope,
+        is_unpaged: bool,
+    }
+    let case = |fault, envelope, is_unpaged| Case {
+        fault,
+        envelope,
+        is_unpaged,
+    };
+    for case in [
+        case(ListFault::IgnoresPaging, Envelope::Bare, true),
+        case(ListFault::None, Envelope::Bare, false),
+        // The envelope states the total, so the check asks for nothing more.
+        case(ListFault::IgnoresPaging, Envelope::Data, false),
+    ] {
         let (bench, _) = start().await;
         let user = User::new(USER).entitlement(Entitlement::new("e", "sid:1", "Dagens Nytt"));
         bench.sesamy.put_user(user);
-        bench.sesamy.set_list_fault(fault);
-        bench.sesamy.set_envelope(envelope);
+        bench.sesamy.set_list_fault(case.fault);
+        bench.sesamy.set_envelope(case.envelope);
         let check = bench.check().await;
-        assert_ne!(check.outcome, Verdict::Problem, "{check:?}");
+        assert_ne!(check.outcome, CheckStatus::Problem, "{check:?}");
         let of = |name: &str| check.findings.iter().find(|f| f.what == name).unwrap();
-        let (told, empty) = (
+        let (filled, empty) = (
             of("Sesamy: list entitlements"),
             of("Sesamy: list contracts"),
         );
-        assert_eq!(told.say.contains("unpaged"), unpaged, "{told:?}");
-        assert_eq!(told.code, Code::Works);
-        assert_eq!(empty.say, "works", "an empty list cannot tell");
+        assert_eq!(
+            filled.say.contains("unpaged"),
+            case.is_unpaged,
+            "{filled:?}"
+        );
+        assert_eq!(filled.code, CheckCode::Works);
+        assert_eq!(empty.say, "works", "an empty list shows nothing");
     }
 }
 
 #[tokio::test]
-async fn a_check_reads_only_and_tells_nothing_personal() {
+async fn check_only_reads_and_shows_no_personal_data() {
     let (bench, _) = start().await;
     let check = serde_json::to_string(&bench.check().await).unwrap();
     assert!(check.contains(VENDOR) && !check.contains("anna"), "{check}");
-    let requests = bench.stand_ins.requests_to(Api::Sesamy);
+    let requests = bench.fakes.requests_to(Api::Sesamy);
     assert!(requests.iter().all(|request| request.method == "GET"));
     assert!(requests.len() <= 5, "{}", requests.len());
-    assert_eq!(bench.stand_ins.violations(), []);
+    assert_eq!(bench.fakes.violations(), []);
 }

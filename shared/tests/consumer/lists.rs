@@ -1,73 +1,74 @@
-//! Lists of Sesamy that are not what was asked for.
+//! Lists of Sesamy that differ from what was asked for.
 
-use bench::record;
+use conformance::{Bench, record};
+use fakes::sesamy::{Bill, Contract, Entitlement, Envelope, ListFault, User};
+use fakes::{Api, Fault};
 use serde_json::json;
-use shared::consumer::DeadLetterKind;
-use stand_ins::sesamy::{Bill, Contract, Entitlement, Envelope, ListFault, User};
-use stand_ins::{Api, Fault};
+use shared::connector::DeadLetterKind;
 
-use crate::scripted::{USER, start};
-
-/// What a sync of a user with 150 contracts comes to.
-enum Then {
-    Synced,
-    Malformed,
-}
+use crate::scripted::{Scripted, USER, start};
 
 #[tokio::test]
-async fn a_part_of_a_list_is_never_taken_for_the_whole() {
+async fn part_of_a_list_is_never_taken_for_the_whole() {
+    struct Case {
+        fault: ListFault,
+        envelope: Envelope,
+        is_synced: bool,
+    }
+    let case = |fault, envelope, is_synced| Case {
+        fault,
+        envelope,
+        is_synced,
+    };
     let cases = [
-        (ListFault::None, Envelope::Bare, Then::Synced),
-        (ListFault::None, Envelope::Data, Then::Synced),
-        (ListFault::IgnoresOffset, Envelope::Data, Then::Malformed),
-        (ListFault::IgnoresPaging, Envelope::Data, Then::Synced),
-        // Nothing tells, so that the first page again means an unpaged list.
-        (ListFault::IgnoresOffset, Envelope::Bare, Then::Synced),
-        (ListFault::IgnoresPaging, Envelope::Bare, Then::Synced),
+        case(ListFault::None, Envelope::Bare, true),
+        case(ListFault::None, Envelope::Data, true),
+        case(ListFault::IgnoresOffset, Envelope::Data, false),
+        case(ListFault::IgnoresPaging, Envelope::Data, true),
+        // Without an envelope, the same first page again means an unpaged list.
+        case(ListFault::IgnoresOffset, Envelope::Bare, true),
+        case(ListFault::IgnoresPaging, Envelope::Bare, true),
     ];
-    for (fault, envelope, then) in cases {
+    for case in cases {
         let (bench, crm) = start().await;
-        let user = User::new(USER).email("anna@example.se");
-        let user = (0..150).fold(user, |user, n| {
-            user.contract(Contract::active(&format!("c{n:03}")))
-        });
-        bench.sesamy.put_user(user);
-        bench.sesamy.set_envelope(envelope);
-        bench.sesamy.set_list_fault(fault);
+        bench.sesamy.put_user(with_150_contracts());
+        bench.sesamy.set_envelope(case.envelope);
+        bench.sesamy.set_list_fault(case.fault);
         assert_eq!(bench.handle([record("1", USER, "a")]).await, [""; 0]);
-        let (synced, dead_letters) = (crm.syncs().len(), bench.queue.dead_letters());
-        match then {
-            Then::Synced => assert_eq!(
-                (synced, dead_letters.len()),
-                (1, 0),
-                "{fault:?} {envelope:?}"
-            ),
-            Then::Malformed => {
-                assert_eq!(
-                    (synced, dead_letters.len()),
-                    (0, 1),
-                    "{fault:?} {envelope:?}"
-                );
-                let kind = DeadLetterKind::MalformedAnswer.name();
-                assert_eq!(dead_letters[0].1, kind);
-            }
+        let name = format!("{:?} {:?}", case.fault, case.envelope);
+        assert_eq!(crm.syncs().len(), usize::from(case.is_synced), "{name}");
+        assert_eq!(is_malformed(&bench), !case.is_synced, "{name}");
+    }
+}
+
+fn with_150_contracts() -> User {
+    let contract = |n| Contract::active(&format!("c{n:03}"));
+    (0..150).fold(own(), |user, n| user.contract(contract(n)))
+}
+
+/// Whether the only message is a dead-letter message for a malformed answer.
+fn is_malformed(bench: &Bench<Scripted>) -> bool {
+    let dead_letters = bench.queue.dead_letters();
+    let kinds: Vec<_> = dead_letters.iter().map(|(_, kind, _)| &**kind).collect();
+    match kinds[..] {
+        [] => false,
+        [kind] => {
+            assert_eq!(kind, DeadLetterKind::MalformedAnswer.name());
+            true
         }
+        _ => panic!("{kinds:?}"),
     }
 }
 
 #[tokio::test]
-async fn a_page_of_more_items_than_asked_for_is_not_taken_for_the_whole_list() {
+async fn page_with_more_items_than_asked_is_not_taken_for_the_whole_list() {
     let (bench, crm) = start().await;
-    let user = User::new(USER).email("anna@example.se");
-    let contract = |n| Contract::active(&format!("c{n:03}"));
-    bench
-        .sesamy
-        .put_user((0..150).fold(user, |user, n| user.contract(contract(n))));
+    bench.sesamy.put_user(with_150_contracts());
     bench.sesamy.set_list_fault(ListFault::IgnoresLimit);
     bench.sesamy.set_page_cap(120);
     bench.synced(USER, "a").await;
     assert_eq!(crm.syncs().len(), 1);
-    let requests = bench.stand_ins.requests_to(Api::Sesamy).into_iter();
+    let requests = bench.fakes.requests_to(Api::Sesamy).into_iter();
     let contracts = requests.filter(|request| request.path == "/contracts");
     let asked: Vec<_> = contracts.map(|request| request.query).collect();
     let page = |offset| format!("limit=100&offset={offset}&userId=email%7C84cc");
@@ -76,31 +77,21 @@ async fn a_page_of_more_items_than_asked_for_is_not_taken_for_the_whole_list() {
 
 #[tokio::test]
 async fn repeated_items_without_an_id_do_not_count_toward_a_total() {
-    // (what the items say, whether the list is whole).
     let entitlement = |title: &str| json!({ "title": title, "sku": "s", "type": "pass" });
-    let cases = [
-        (vec![entitlement("A"), entitlement("B")], 4, false),
-        (vec![entitlement("A"), entitlement("B")], 2, true),
-    ];
-    for (items, total, whole) in cases {
+    let items = json!([entitlement("A"), entitlement("B")]);
+    for (total, is_complete) in [(4, false), (2, true)] {
         let (bench, crm) = start().await;
-        // The same page whatever is asked for, and half of what it tells of.
+        // The same page whatever is asked for.
         let answer = json!({ "data": items, "pagination": { "total": total } });
         let fault = Fault::json(200, answer).on(Api::Sesamy);
-        bench.stand_ins.fault(fault.path("/entitlements"));
+        bench.fakes.fault(fault.path("/entitlements"));
         assert_eq!(bench.handle([record("1", USER, "a")]).await, [""; 0]);
-        assert_eq!(crm.syncs().len(), usize::from(whole), "{total}");
-        let dead_letters = bench.queue.dead_letters();
-        let kinds: Vec<_> = dead_letters
-            .iter()
-            .map(|(_, kind, _)| kind.as_str())
-            .collect();
-        let malformed = DeadLetterKind::MalformedAnswer.name();
-        assert_eq!(kinds, vec![malformed; usize::from(!whole)], "{total}");
+        assert_eq!(crm.syncs().len(), usize::from(is_complete), "{total}");
+        assert_eq!(is_malformed(&bench), !is_complete, "{total}");
     }
 }
 
-/// What Sesamy answers in place of the user's own data.
+/// Data of another user in the answers about a user.
 type Foreign = (&'static str, fn() -> User);
 
 const FOREIGN: [Foreign; 6] = [
@@ -132,26 +123,20 @@ fn own() -> User {
 }
 
 #[tokio::test]
-async fn data_that_names_another_user_is_malformed_whatever_is_asked() {
+async fn data_of_another_user_is_malformed_for_every_action() {
     for (name, state) in FOREIGN {
         let (bench, crm) = start().await;
         bench.put_connector_secret(&json!({ "key": "first", "bills": true }));
         bench.sesamy.put_user(state());
         assert_eq!(bench.handle([record("1", USER, "a")]).await, [""; 0]);
-        let dead_letters = bench.queue.dead_letters();
-        let kinds: Vec<_> = dead_letters
-            .iter()
-            .map(|(_, kind, _)| kind.as_str())
-            .collect();
-        assert_eq!(kinds, ["malformed_answer"], "{name}");
-
+        assert!(is_malformed(&bench), "{name}");
         let preview = bench.preview(USER).await;
         let preview = serde_json::to_value(preview).unwrap();
         assert_eq!(preview["outcome"], "error", "{name}: {preview}");
         assert_eq!(preview["error"]["code"], "malformed_answer", "{name}");
         assert_eq!(crm.syncs(), [], "{name}");
 
-        // Forgetting needs the address alone, and reads no bills.
+        // Forget only needs the address, and reads no bills.
         if name != "a bill of another" {
             let forgotten = bench.forget(USER, None).await;
             let forgotten = serde_json::to_value(forgotten).unwrap();

@@ -1,21 +1,20 @@
-//! What the log line of a sync tells.
+//! The log line of a sync.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
-use bench::{Bench, record};
+use conformance::{Bench, record};
+use fakes::sesamy::{Bill, Contract, Entitlement, User};
 use serde_json::{Value, json};
-use stand_ins::sesamy::{Bill, Contract, Entitlement, User};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::scripted::{Scripted, Step, USER, start};
 
-/// What is logged on this thread, where a test's tasks run too.
+/// The log lines of this thread, which runs a test's tasks too.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Lines {
-    /// The line of the only sync.
     fn of_sync(&self) -> Value {
         let bytes = self.0.lock().unwrap();
         let lines = bytes.split(|byte| *byte == b'\n');
@@ -42,7 +41,6 @@ impl<'a> MakeWriter<'a> for Lines {
     }
 }
 
-/// The log line of a sync of [`USER`].
 async fn line_of_sync(bench: &Bench<Scripted>) -> Value {
     let lines = Lines::default();
     let logs = tracing_subscriber::fmt()
@@ -57,7 +55,7 @@ async fn line_of_sync(bench: &Bench<Scripted>) -> Value {
 }
 
 #[tokio::test]
-async fn refused_writes_are_told_also_where_nothing_else_was_written() {
+async fn refused_writes_are_logged_even_without_other_writes() {
     struct Case {
         step: Step,
         outcome: &'static str,
@@ -90,7 +88,7 @@ async fn refused_writes_are_told_also_where_nothing_else_was_written() {
 }
 
 #[tokio::test]
-async fn a_skipped_user_says_why() {
+async fn skipped_user_logs_the_reason() {
     struct Case {
         user: User,
         reason: &'static str,
@@ -121,7 +119,7 @@ async fn a_skipped_user_says_why() {
 }
 
 #[tokio::test]
-async fn odd_values_and_unknown_words_are_counted_by_path() {
+async fn malformed_and_unknown_values_are_counted_by_path() {
     let (bench, _) = start().await;
     bench.sesamy.put_user(
         User::new(USER)

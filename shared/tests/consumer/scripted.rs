@@ -1,21 +1,22 @@
-//! A connector that does what it is told.
+//! A connector that follows a script.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
-use bench::{Bench, Store};
+use conformance::{Bench, MemorySecrets};
+use fakes::sesamy::User;
 use serde_json::{Value, json};
-use shared::check::Finding;
-use shared::consumer::{Account, Changes, Connector, Job, Trail, Whom};
-use shared::http::{Api, ApiDescription, ApiError, Authorization, Call, Fault, Method, Url};
+use shared::check::CheckItem;
+use shared::connector::{Account, Changes, Connector, ContactLookup, ForgetProgress, Job};
+use shared::http::{
+    ApiCall, ApiClient, ApiDescription, ApiError, ApiErrorKind, Authorization, Method, Url,
+};
 use shared::secrets::{FromSecret, Keys, SecretFault};
 use shared::sesamy::Reads;
-use stand_ins::sesamy::User;
 
-/// The reader every test begins with.
 pub const USER: &str = "email|84cc";
 
-/// A bench with a scripted connector whose vendor has one reader, [`USER`].
+/// The vendor has one user, [`USER`].
 pub async fn start() -> (Bench<Scripted>, Scripted) {
     let connector = Scripted::default();
     let bench = Bench::new(connector.clone()).await;
@@ -27,20 +28,18 @@ pub async fn start() -> (Bench<Scripted>, Scripted) {
     (bench, connector)
 }
 
-/// What the scripted connector does with a sync.
 #[derive(Debug, Clone)]
 pub enum Step {
-    /// Writes something, delivers every event.
+    /// Writes and delivers every event.
     Do,
-    /// Writes nothing but what the CRM refuses.
+    /// The CRM refuses all of its writes.
     Refused(u32),
     Fail(ApiError),
-    /// Fails, and the connector's secret is another from now on.
+    /// Fails, and replaces the connector's secret.
     FailAndRotate(ApiError),
     DeliverThenFail(usize, ApiError),
     Panic,
     Hang,
-    /// Calls the CRM at this address.
     Call(Url),
 }
 
@@ -59,7 +58,7 @@ impl FromSecret for Key {
     }
 }
 
-/// A connector that does what it was told, per user and in order; by default [`Step::Do`].
+/// Follows the steps of each user, then [`Step::Do`].
 #[derive(Clone, Default)]
 pub struct Scripted(Arc<Mutex<Script>>);
 
@@ -68,11 +67,10 @@ struct Script {
     steps: HashMap<String, VecDeque<Step>>,
     /// User, number of events, credentials.
     syncs: Vec<(String, usize, String)>,
-    secrets: Option<Store>,
+    secrets: Option<MemorySecrets>,
 }
 
 impl Scripted {
-    /// What to do with the next syncs of a user.
     pub fn script(&self, user: &str, steps: impl IntoIterator<Item = Step>) {
         let mut script = self.0.lock().unwrap();
         script
@@ -80,7 +78,7 @@ impl Scripted {
             .insert(user.into(), steps.into_iter().collect());
     }
 
-    /// User and number of events of each sync.
+    /// User and number of events.
     pub fn syncs(&self) -> Vec<(String, usize)> {
         let script = self.0.lock().unwrap();
         script
@@ -90,7 +88,7 @@ impl Scripted {
             .collect()
     }
 
-    /// The credentials each sync was run with.
+    /// By each sync.
     pub fn credentials_used(&self) -> Vec<String> {
         let script = self.0.lock().unwrap();
         script.syncs.iter().map(|(_, _, key)| key.clone()).collect()
@@ -108,7 +106,7 @@ impl Connector for Scripted {
     }
 
     async fn sync(&self, job: Job<'_, Self>) -> Result<Changes, ApiError> {
-        let user = job.subscriber.user_id.to_string();
+        let user = job.desired.user_id.to_string();
         let (step, secrets) = {
             let mut script = self.0.lock().unwrap();
             let sync = (
@@ -153,32 +151,33 @@ impl Connector for Scripted {
                     wall_clock: None,
                 };
                 let credentials = Authorization::InBody;
-                let api = Api::new(job.http, job.vendor, description, &base, credentials);
-                api.write(Call::new(Method::POST, "/contacts", &[])).await?;
+                let api = ApiClient::new(job.http, job.vendor, description, &base, credentials);
+                api.write(ApiCall::new(Method::POST, "/contacts", &[]))
+                    .await?;
                 Ok(Changes::default())
             }
         }
     }
 
-    async fn check(&self, _: Account<'_, Self>) -> Vec<Finding> {
-        vec![Finding::works("CRM")]
+    async fn check(&self, _: Account<'_, Self>) -> Vec<CheckItem> {
+        vec![CheckItem::works("CRM")]
     }
 
-    /// Finds a tag and a field; takes the tag off, then does what it was told.
+    /// Finds a tag and a field, removes the tag, then follows the script.
     async fn forget(
         &self,
         _: Account<'_, Self>,
-        whom: Whom<'_>,
-        trail: &Trail,
+        lookup: ContactLookup<'_>,
+        progress: &ForgetProgress,
     ) -> Result<(), ApiError> {
-        let steps = trail.contact(None);
+        let steps = progress.contact(None);
         steps.found(["sesamy_x".to_owned()], ["Sesamy_X"]);
         steps.removed("sesamy_x");
         let step = {
             let mut script = self.0.lock().unwrap();
             script
                 .steps
-                .get_mut(whom.user.as_str())
+                .get_mut(lookup.user.as_str())
                 .and_then(VecDeque::pop_front)
         };
         match step {
@@ -196,11 +195,18 @@ impl Connector for Scripted {
     }
 }
 
-/// A failed call of the scripted CRM.
-pub fn error(fault: Fault) -> ApiError {
+pub fn error(kind: ApiErrorKind) -> ApiError {
     ApiError {
         api: "crm",
         endpoint: "POST /contacts",
-        fault,
+        kind,
     }
+}
+
+pub fn status(status: u16) -> ApiError {
+    error(ApiErrorKind::Status {
+        status,
+        code: None,
+        wait: None,
+    })
 }

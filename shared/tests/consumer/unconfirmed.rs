@@ -1,8 +1,8 @@
-//! Users whose account at Sesamy is not confirmed.
+//! Users with an unconfirmed account at Sesamy.
 
-use bench::{Bench, VENDOR, secret_name};
+use conformance::{Bench, secret_name};
+use fakes::sesamy::User;
 use serde_json::json;
-use stand_ins::sesamy::User;
 
 use crate::scripted::{Scripted, USER, start};
 
@@ -10,9 +10,9 @@ fn unconfirmed() -> User {
     User::new(USER).email("anna@example.se").unconfirmed()
 }
 
-/// Lets the vendor's unconfirmed users in.
+/// Sets `syncUnconfirmed` in the vendor's secret.
 pub fn sync_unconfirmed(bench: &Bench<Scripted>) {
-    let urls = bench.stand_ins.urls();
+    let urls = bench.fakes.urls();
     let secret = json!({
         "clientId": "client",
         "clientSecret": "secret",
@@ -25,12 +25,11 @@ pub fn sync_unconfirmed(bench: &Bench<Scripted>) {
 }
 
 async fn preview(bench: &Bench<Scripted>) -> serde_json::Value {
-    let request = json!({ "action": "preview", "vendorId": VENDOR, "userId": USER });
-    serde_json::to_value(bench.ask(request).await).unwrap()
+    serde_json::to_value(bench.preview(USER).await).unwrap()
 }
 
 #[tokio::test]
-async fn a_user_who_is_unconfirmed_now_is_skipped_and_the_contact_left_alone() {
+async fn newly_unconfirmed_user_is_skipped_and_the_contact_stays() {
     let (bench, crm) = start().await;
     bench.synced(USER, "a").await;
     bench.sesamy.put_user(unconfirmed());
@@ -44,7 +43,7 @@ async fn a_user_who_is_unconfirmed_now_is_skipped_and_the_contact_left_alone() {
 }
 
 #[tokio::test]
-async fn an_unconfirmed_user_is_synced_where_the_vendor_says_so() {
+async fn unconfirmed_user_is_synced_if_the_vendor_wants_it() {
     let (bench, crm) = start().await;
     sync_unconfirmed(&bench);
     bench.sesamy.put_user(unconfirmed());

@@ -1,2 +1,2 @@
-//! Nothing but tests, in `tests/deployed`: what a deployed stack does, seen
-//! from outside, by Sesamy, a CRM and an operator.
+//! Only tests, in `tests/deployed`: the deployed stack as Sesamy, a CRM and an
+//! operator see it.

@@ -5,17 +5,17 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
-use shared::check::Finding;
-use shared::consumer::{Account, Changes, Connector, Job, Trail, Whom};
-use shared::http::{Api, ApiDescription, ApiError, Authorization, Call, Method, Url};
+use shared::check::CheckItem;
+use shared::connector::{Account, Changes, Connector, ContactLookup, ForgetProgress, Job};
+use shared::http::{ApiCall, ApiClient, ApiDescription, ApiError, Authorization, Method, Url};
 use shared::secrets::{FromSecret, Keys, SecretFault};
 use shared::sesamy::Reads;
 use tokio::time::Instant;
 
-/// Calls of one sync: as many as Rule's of a reader who changed.
+/// As many as Rule's for a user that changed.
 const CALLS: usize = 4;
 
-/// The address of a vendor's account.
+/// Of a vendor's account.
 #[derive(Debug)]
 pub struct Address(Url);
 
@@ -26,29 +26,26 @@ impl FromSecret for Address {
     }
 }
 
-/// When each user's first sync ended, counted from the start.
+/// When each user's first sync ended, since the start.
 #[derive(Debug, Clone)]
-pub struct Done {
+pub struct FirstSyncs {
     start: Instant,
-    at: Arc<Mutex<HashMap<String, Duration>>>,
+    ends: Arc<Mutex<HashMap<String, Duration>>>,
 }
 
-impl Done {
-    /// Nobody yet.
+impl FirstSyncs {
     pub fn new(start: Instant) -> Self {
-        let at = Arc::default();
-        Self { start, at }
+        let ends = Arc::default();
+        Self { start, ends }
     }
 
-    /// When the user's first sync ended.
     pub fn of(&self, user: &str) -> Option<Duration> {
-        self.at.lock().unwrap().get(user).copied()
+        self.ends.lock().unwrap().get(user).copied()
     }
 }
 
-/// The connector: a few calls, one after the other.
 #[derive(Debug, Clone)]
-pub struct Crm(pub Done);
+pub struct Crm(pub FirstSyncs);
 
 impl Connector for Crm {
     const NAME: &'static str = "crm";
@@ -65,15 +62,16 @@ impl Connector for Crm {
             wall_clock: None,
         };
         let (base, credentials) = (&job.credentials.0, Authorization::InBody);
-        let api = Api::new(job.http, job.vendor, description, base, credentials);
+        let api = ApiClient::new(job.http, job.vendor, description, base, credentials);
         for _ in 0..CALLS {
-            api.write(Call::new(Method::POST, "/contacts", &[])).await?;
+            api.write(ApiCall::new(Method::POST, "/contacts", &[]))
+                .await?;
         }
         while !job.events.pending().is_empty() {
             job.events.mark_delivered();
         }
-        let user = job.subscriber.user_id.to_string();
-        let mut done = self.0.at.lock().unwrap();
+        let user = job.desired.user_id.to_string();
+        let mut done = self.0.ends.lock().unwrap();
         done.entry(user).or_insert_with(|| self.0.start.elapsed());
         Ok(Changes {
             writes: 1,
@@ -81,11 +79,16 @@ impl Connector for Crm {
         })
     }
 
-    async fn check(&self, _: Account<'_, Self>) -> Vec<Finding> {
+    async fn check(&self, _: Account<'_, Self>) -> Vec<CheckItem> {
         Vec::new()
     }
 
-    async fn forget(&self, _: Account<'_, Self>, _: Whom<'_>, _: &Trail) -> Result<(), ApiError> {
+    async fn forget(
+        &self,
+        _: Account<'_, Self>,
+        _: ContactLookup<'_>,
+        _: &ForgetProgress,
+    ) -> Result<(), ApiError> {
         Ok(())
     }
 }

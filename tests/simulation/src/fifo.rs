@@ -1,56 +1,51 @@
-//! A model of an SQS FIFO queue. Pure: the moment is passed in, counted from
-//! the simulation's start.
+//! A model of an SQS FIFO queue. Pure: times are passed in, as durations since
+//! the start.
 //!
-//! Documented, and modelled: a group is locked while a message of it is in
-//! flight; a receive takes as many messages of a group as it can; at most
-//! 120,000 messages are in flight, and beyond that a receive gets nothing and
-//! no error; groups are looked for among the first 120,000 messages only; who
-//! was received more often than the queue allows goes to the dead-letter queue.
-//! Assumed: the oldest message that may be received comes first, and the
-//! messages in flight count among the first 120,000.
+//! Documented: a group is locked while a message of it is in flight; a receive
+//! takes as many messages of a group as it can; with 120,000 messages in flight
+//! a receive gets nothing and no error; SQS looks for groups only among the
+//! first 120,000 messages; a message received more often than the queue allows
+//! goes to the dead-letter queue. Assumed: the oldest available message comes
+//! first, and messages in flight count among the first 120,000.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
 use std::time::Duration;
 
-/// The most messages in flight, and the depth to which groups are looked for.
-pub const IN_FLIGHT_LIMIT: usize = 120_000;
+/// Of messages in flight, and of the messages among which SQS looks for groups.
+pub const MAX_IN_FLIGHT: usize = 120_000;
 
-/// The template's settings of a connector's queue.
+/// From the template.
 const DELAY: Duration = Duration::from_secs(5);
 const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(360);
 const MAX_RECEIVE_COUNT: u32 = 1_000;
 
-/// A queue.
 #[derive(Debug, Default)]
 pub struct Fifo {
     messages: Vec<Message>,
     groups: Vec<Group>,
     group_numbers: HashMap<String, usize>,
-    /// The heads of groups that may be received.
+    /// The first messages of groups that may be received.
     ready: BTreeSet<usize>,
-    /// When messages come to be visible: moment, message, and which of its
-    /// spells it ends. A spell that was replaced means nothing.
+    /// When messages become visible: time, message, and the message's timer. A
+    /// timer that was replaced has no effect.
     due: BinaryHeap<Reverse<(Duration, usize, u32)>>,
-    /// The first so many messages are looked at…
+    /// SQS looks for groups among the messages before this one…
     horizon: usize,
-    /// … of which so many are still there.
-    within: usize,
+    /// … of which so many are left.
+    left_before_horizon: usize,
     left: usize,
     in_flight: usize,
-    counts: Counts,
+    counts: QueueCounts,
 }
 
-/// What happened so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Messages received, each time counted.
+pub struct QueueCounts {
     pub receives: u64,
-    /// The most receives of one message.
-    pub most_receives: u32,
-    /// The most messages in flight at once.
-    pub most_in_flight: usize,
-    /// Messages moved to the dead-letter queue, by SQS or by the consumer.
+    /// Of one message.
+    pub max_receives: u32,
+    pub max_in_flight: usize,
+    /// Moved to the dead-letter queue by SQS or by the consumer.
     pub dead_letters: usize,
 }
 
@@ -60,7 +55,7 @@ struct Message {
     body: String,
     sent_at: Duration,
     receives: u32,
-    spell: u32,
+    timer: u32,
     state: State,
 }
 
@@ -79,23 +74,18 @@ struct Group {
     in_flight: usize,
 }
 
-/// A message as it is received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {
-    /// The message's number, which is also its receipt.
+    /// Also the receipt.
     pub number: usize,
-    /// Its body.
     pub body: String,
-    /// Its group.
     pub group: String,
-    /// When it was sent.
     pub sent_at: Duration,
-    /// How often it was received, this time included.
+    /// This time included.
     pub receives: u32,
 }
 
 impl Fifo {
-    /// Sends a message.
     pub fn send(&mut self, group: &str, body: String, now: Duration) {
         let number = self.messages.len();
         let groups = &mut self.groups;
@@ -118,19 +108,18 @@ impl Fifo {
             body,
             sent_at: now,
             receives: 0,
-            spell: 0,
+            timer: 0,
             state: State::Delayed,
         });
         self.due.push(Reverse((now + DELAY, number, 0)));
         self.left += 1;
-        self.look_further();
+        self.advance_horizon();
     }
 
-    /// Receives up to `most` messages.
-    pub fn receive(&mut self, most: usize, now: Duration) -> Vec<Received> {
-        self.wake(now);
+    pub fn receive(&mut self, max: usize, now: Duration) -> Vec<Received> {
+        self.make_due_visible(now);
         let mut batch = Vec::new();
-        while batch.len() < most && self.in_flight < IN_FLIGHT_LIMIT {
+        while batch.len() < max && self.in_flight < MAX_IN_FLIGHT {
             let next = self.ready.first().copied();
             let Some(head) = next.filter(|head| *head < self.horizon) else {
                 break;
@@ -139,17 +128,17 @@ impl Fifo {
             let Some(group) = self.messages.get(head).map(|message| message.group) else {
                 break;
             };
-            self.take(group, most, now, &mut batch);
+            self.take(group, max, now, &mut batch);
         }
-        self.counts.most_in_flight = self.counts.most_in_flight.max(self.in_flight);
+        self.counts.max_in_flight = self.counts.max_in_flight.max(self.in_flight);
         batch
     }
 
-    /// Takes as many messages of a group as there is room for.
-    fn take(&mut self, group: usize, most: usize, now: Duration, batch: &mut Vec<Received>) {
+    /// Takes as many messages of the group as fit into the batch.
+    fn take(&mut self, group: usize, max: usize, now: Duration, batch: &mut Vec<Received>) {
         let queue = self.groups.get(group).map(|group| group.queue.clone());
         for number in queue.unwrap_or_default() {
-            let has_room = batch.len() < most && self.in_flight < IN_FLIGHT_LIMIT;
+            let has_room = batch.len() < max && self.in_flight < MAX_IN_FLIGHT;
             let Some(message) = self.messages.get_mut(number) else {
                 break;
             };
@@ -162,12 +151,12 @@ impl Fifo {
                 continue;
             }
             message.receives += 1;
-            message.spell += 1;
+            message.timer += 1;
             message.state = State::InFlight;
             self.due
-                .push(Reverse((now + VISIBILITY_TIMEOUT, number, message.spell)));
+                .push(Reverse((now + VISIBILITY_TIMEOUT, number, message.timer)));
             self.counts.receives += 1;
-            self.counts.most_receives = self.counts.most_receives.max(message.receives);
+            self.counts.max_receives = self.counts.max_receives.max(message.receives);
             self.in_flight += 1;
             let (body, sent_at, receives) =
                 (message.body.clone(), message.sent_at, message.receives);
@@ -183,51 +172,46 @@ impl Fifo {
                 receives,
             });
         }
-        self.refresh(group);
+        self.update_ready(group);
     }
 
-    /// Hides a message in flight for so long from now.
-    pub fn hide(&mut self, number: usize, wait: Duration, now: Duration) {
+    pub fn set_visibility(&mut self, number: usize, wait: Duration, now: Duration) {
         if let Some(message) = self.messages.get_mut(number)
             && message.state == State::InFlight
         {
-            message.spell += 1;
-            self.due.push(Reverse((now + wait, number, message.spell)));
+            message.timer += 1;
+            self.due.push(Reverse((now + wait, number, message.timer)));
         }
     }
 
-    /// Deletes a message.
     pub fn delete(&mut self, number: usize) {
         let group = self.messages.get(number).map(|message| message.group);
         self.remove(number);
         if let Some(group) = group {
-            self.refresh(group);
+            self.update_ready(group);
         }
     }
 
     /// Counts a message that the consumer moved to the dead-letter queue.
-    pub fn send_dead_letters(&mut self) {
+    pub fn count_dead_letter(&mut self) {
         self.counts.dead_letters += 1;
     }
 
-    /// When the next message comes to be visible, if any does.
+    /// When the next message becomes visible.
     pub fn next_due(&self) -> Option<Duration> {
         self.due.peek().map(|Reverse((at, ..))| *at)
     }
 
-    /// Whether nothing is left.
     pub fn is_empty(&self) -> bool {
         self.left == 0
     }
 
-    /// What happened so far.
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> QueueCounts {
         self.counts
     }
 
-    /// Makes visible what is due.
-    fn wake(&mut self, now: Duration) {
-        while let Some(Reverse((at, number, spell))) = self.due.peek().copied() {
+    fn make_due_visible(&mut self, now: Duration) {
+        while let Some(Reverse((at, number, timer))) = self.due.peek().copied() {
             if at > now {
                 break;
             }
@@ -235,28 +219,28 @@ impl Fifo {
             let Some(message) = self.messages.get_mut(number) else {
                 continue;
             };
-            if message.spell != spell || message.state == State::Gone {
+            if message.timer != timer || message.state == State::Gone {
                 continue;
             }
             let was_in_flight = message.state == State::InFlight;
             message.state = State::Visible;
             let group = message.group;
             if was_in_flight {
-                self.land(group);
+                self.end_flight(group);
             }
-            self.refresh(group);
+            self.update_ready(group);
         }
     }
 
-    fn land(&mut self, group: usize) {
+    fn end_flight(&mut self, group: usize) {
         self.in_flight -= 1;
         if let Some(group) = self.groups.get_mut(group) {
             group.in_flight -= 1;
         }
     }
 
-    /// Notes whether the group's head may be received.
-    fn refresh(&mut self, group: usize) {
+    /// Updates whether the group's first message may be received.
+    fn update_ready(&mut self, group: usize) {
         let Some(group) = self.groups.get(group) else {
             return;
         };
@@ -286,21 +270,21 @@ impl Fifo {
             group.queue.retain(|other| *other != number);
         }
         if state == State::InFlight {
-            self.land(group);
+            self.end_flight(group);
         }
         self.left -= 1;
         if number < self.horizon {
-            self.within -= 1;
+            self.left_before_horizon -= 1;
         }
-        self.look_further();
+        self.advance_horizon();
     }
 
-    fn look_further(&mut self) {
-        while self.within < IN_FLIGHT_LIMIT
+    fn advance_horizon(&mut self) {
+        while self.left_before_horizon < MAX_IN_FLIGHT
             && let Some(message) = self.messages.get(self.horizon)
         {
             self.horizon += 1;
-            self.within += usize::from(message.state != State::Gone);
+            self.left_before_horizon += usize::from(message.state != State::Gone);
         }
     }
 }
@@ -318,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_is_locked_while_a_message_of_it_is_in_flight() {
+    fn group_is_locked_while_a_message_of_it_is_in_flight() {
         let mut queue = Fifo::default();
         for group in ["a", "a", "b"] {
             queue.send(group, String::new(), s(0));
@@ -326,7 +310,7 @@ mod tests {
         assert_eq!(numbers(&queue.receive(10, s(4))), [] as [usize; 0]);
         assert_eq!(numbers(&queue.receive(1, s(5))), [0]);
         assert_eq!(numbers(&queue.receive(10, s(5))), [2]);
-        queue.hide(0, s(30), s(6));
+        queue.set_visibility(0, s(30), s(6));
         assert_eq!(numbers(&queue.receive(10, s(35))), [] as [usize; 0]);
         assert_eq!(numbers(&queue.receive(10, s(36))), [0, 1]);
         queue.delete(0);
@@ -334,11 +318,11 @@ mod tests {
         queue.delete(2);
         assert!(queue.is_empty());
         assert_eq!(queue.counts().receives, 4);
-        assert_eq!(queue.counts().most_in_flight, 3);
+        assert_eq!(queue.counts().max_in_flight, 3);
     }
 
     #[test]
-    fn what_is_not_settled_comes_back_with_the_queues_own_timeout() {
+    fn unsettled_message_returns_with_the_queues_timeout() {
         let mut queue = Fifo::default();
         queue.send("a", String::new(), s(0));
         queue.receive(10, s(5));
@@ -350,12 +334,12 @@ mod tests {
     }
 
     #[test]
-    fn a_thousand_and_one_receives_are_a_dead_letter() {
+    fn message_over_the_receive_limit_is_a_dead_letter() {
         let mut queue = Fifo::default();
         queue.send("a", String::new(), s(0));
         for n in 0..1_000 {
             assert_eq!(queue.receive(1, s(5 + n)).len(), 1);
-            queue.hide(0, s(0), s(5 + n));
+            queue.set_visibility(0, s(0), s(5 + n));
         }
         assert_eq!(queue.receive(1, s(2_000)).len(), 0);
         assert_eq!(queue.counts().dead_letters, 1);
@@ -363,14 +347,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_received_beyond_what_may_be_in_flight() {
+    fn nothing_is_received_beyond_the_in_flight_limit() {
         let mut queue = Fifo::default();
-        for n in 0..=IN_FLIGHT_LIMIT {
+        for n in 0..=MAX_IN_FLIGHT {
             queue.send(&n.to_string(), String::new(), s(0));
         }
         while !queue.receive(10, s(5)).is_empty() {}
-        assert_eq!(queue.counts().most_in_flight, IN_FLIGHT_LIMIT);
+        assert_eq!(queue.counts().max_in_flight, MAX_IN_FLIGHT);
         queue.delete(7);
-        assert_eq!(numbers(&queue.receive(10, s(5))), [IN_FLIGHT_LIMIT]);
+        assert_eq!(numbers(&queue.receive(10, s(5))), [MAX_IN_FLIGHT]);
     }
 }

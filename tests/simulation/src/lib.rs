@@ -1,15 +1,15 @@
 //! Days of outage in seconds: the real consumer on a virtual clock.
 //!
 //! Two function instances run the consumer itself, with its batching, slots,
-//! pauses and waits. Modelled is only what is around it: an SQS FIFO queue
+//! pauses and waits. Only its surroundings are modelled: an SQS FIFO queue
 //! ([`fifo`]), Lambda's pollers ([`lambda`]), and the APIs of Sesamy and of a
-//! CRM ([`apis`]). tokio's clock jumps from one thing that is due to the next,
-//! so a [`Scenario`] of days takes seconds and, with one seed, always ends in
-//! the same [`Report`].
+//! CRM ([`apis`]). tokio's clock jumps from one timer to the next, so a
+//! [`Scenario`] of days takes seconds, and a seed always gives the same
+//! [`SimulationReport`].
 
 #![expect(
     clippy::unwrap_used,
-    reason = "a model that breaks must fail the simulation that stands on it"
+    reason = "a broken model must fail its simulation"
 )]
 
 pub mod apis;
@@ -21,7 +21,7 @@ mod run;
 mod scenario;
 mod spread;
 
-pub use report::Report;
+pub use report::SimulationReport;
 pub use run::run;
 pub use scenario::{Scenario, Trouble};
 pub use spread::Spread;

@@ -1,12 +1,12 @@
-//! Prints the tables of simulations. `make simulate` runs it.
+//! Prints the tables of `make simulate`.
 
-#![expect(clippy::print_stdout, reason = "it tells a person what came of it")]
+#![expect(clippy::print_stdout, reason = "prints the results")]
 
 use std::time::Duration;
 
-use simulation::{Report, Scenario, Trouble, run};
+use simulation::{Scenario, SimulationReport, Trouble, run};
 
-/// Readers who wait through the day of outage.
+/// Users with messages that wait during the day of outage.
 const WAITING: usize = 500;
 
 fn main() {
@@ -24,26 +24,26 @@ fn main() {
 }
 
 fn outages() {
-    println!("\nA day of outage of one vendor's CRM, {WAITING} readers waiting\n");
+    println!("\nA day of outage of one vendor's CRM, {WAITING} users waiting\n");
     println!(
-        "| the CRM answers | most receives | dead letters | calls a minute in the outage | all done after it | other vendor p50 | p99 | longest |"
+        "| the CRM answers | most receives | dead-letter messages | calls a minute in the outage | all done after it | other vendor p50 | p99 | longest |"
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
     let waits = [0, 1, 5, 30, 60, 600].map(Duration::from_secs);
     let asked = waits.map(|wait| {
-        let told = format!("429, wait {} s", wait.as_secs());
-        (told, Trouble::AskedToWait(wait))
+        let answer = format!("429, wait {} s", wait.as_secs());
+        (answer, Trouble::AsksToWait(wait))
     });
     let unasked = ("503, no wait".to_owned(), Trouble::Unavailable);
-    for (told, trouble) in asked.into_iter().chain([unasked]) {
+    for (answer, trouble) in asked.into_iter().chain([unasked]) {
         let scenario = Scenario::outage(trouble, WAITING);
         let report = run(&scenario);
         let minutes = scenario.trouble_for.as_secs_f64() / 60.0;
         println!(
-            "| {told} | {} | {} | {:.1} | {} | {} |",
-            report.queue.most_receives,
-            dead(&report),
-            count(report.crm_in_trouble) / minutes,
+            "| {answer} | {} | {} | {:.1} | {} | {} |",
+            report.queue.max_receives,
+            dead_letters(&report),
+            count(report.requests.crm_in_trouble) / minutes,
             span(report.all_done.saturating_sub(scenario.trouble_for)),
             others(&report),
         );
@@ -51,21 +51,21 @@ fn outages() {
 }
 
 fn bulks() {
-    println!("\nA bulk change of one vendor's readers at Sesamy's limit\n");
+    println!("\nA bulk change of one vendor's users at Sesamy's limit\n");
     println!(
-        "| readers | most receives | receives on average | dead letters | most in flight | drained, of what Sesamy allows | all done | invocations a second | other vendor p50 | p99 | longest |"
+        "| users | most receives | receives on average | dead-letter messages | most in flight | drained, of what Sesamy allows | all done | invocations a second | other vendor p50 | p99 | longest |"
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
-    for readers in [20_000, 100_000] {
-        let scenario = Scenario::bulk(readers);
+    for users in [20_000, 100_000] {
+        let scenario = Scenario::bulk(users);
         let report = run(&scenario);
         let messages = report.events.count() + report.purchases.count() + report.other.count();
         println!(
-            "| {readers} | {} | {:.1} | {} | {} | {:.1} % | {} | {:.1} | {} |",
-            report.queue.most_receives,
+            "| {users} | {} | {:.1} | {} | {} | {:.1} % | {} | {:.1} | {} |",
+            report.queue.max_receives,
             count(report.queue.receives) / count(messages as u64),
-            dead(&report),
-            report.queue.most_in_flight,
+            dead_letters(&report),
+            report.queue.max_in_flight,
             report.drain * 100.0,
             span(report.all_done),
             count(report.invocations) / report.all_done.as_secs_f64(),
@@ -73,8 +73,8 @@ fn bulks() {
         );
         println!(
             "  (Sesamy answered {} and refused {}; purchases in between: {} p50, {} p99)",
-            report.sesamy_answered,
-            report.sesamy_refused,
+            report.requests.sesamy_answered,
+            report.requests.sesamy_refused,
             span(report.purchases.at(0.5)),
             span(report.purchases.at(0.99)),
         );
@@ -84,7 +84,7 @@ fn bulks() {
 fn noisy() {
     println!("\nAnother vendor's events while one vendor is noisy\n");
     println!(
-        "| the one vendor | most receives | dead letters | most in flight | calls to its CRM | other vendor's events | p50 | p99 | longest |"
+        "| the one vendor | most receives | dead-letter messages | most in flight | calls to its CRM | other vendor's events | p50 | p99 | longest |"
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     let s = Duration::from_secs;
@@ -93,23 +93,23 @@ fn noisy() {
         ("hangs, 500 wait", Scenario::noisy(Trouble::Hangs, 500)),
         (
             "refuses connections, 500 wait",
-            Scenario::noisy(Trouble::Refuses, 500),
+            Scenario::noisy(Trouble::RefusesConnections, 500),
         ),
         (
             "trickles, 9 s a call, 500 wait",
-            Scenario::noisy(Trouble::Trickles(s(9)), 500),
+            Scenario::noisy(Trouble::IsSlow(s(9)), 500),
         ),
         (
             "is slow, 4.9 s a call, 500 wait",
-            Scenario::noisy(Trouble::Trickles(s(49) / 10), 500),
+            Scenario::noisy(Trouble::IsSlow(s(49) / 10), 500),
         ),
         (
             "is just not slow, 2.9 s a call, 500 wait",
-            Scenario::noisy(Trouble::Trickles(s(29) / 10), 500),
+            Scenario::noisy(Trouble::IsSlow(s(29) / 10), 500),
         ),
         (
             "answers 429 with 0 s, 500 wait",
-            Scenario::noisy(Trouble::AskedToWait(s(0)), 500),
+            Scenario::noisy(Trouble::AsksToWait(s(0)), 500),
         ),
         (
             "answers 503, 500 wait",
@@ -120,21 +120,21 @@ fn noisy() {
             Scenario::flood(120_000),
         ),
     ];
-    for (told, scenario) in noises {
+    for (name, scenario) in noises {
         let report = run(&scenario);
         println!(
-            "| {told} | {} | {} | {} | {} | {} | {} |",
-            report.queue.most_receives,
+            "| {name} | {} | {} | {} | {} | {} | {} |",
+            report.queue.max_receives,
             report.queue.dead_letters,
-            report.queue.most_in_flight,
-            report.crm_in_trouble,
+            report.queue.max_in_flight,
+            report.requests.crm_in_trouble,
             report.other.count(),
             others(&report),
         );
     }
 }
 
-fn dead(report: &Report) -> String {
+fn dead_letters(report: &SimulationReport) -> String {
     let left = if report.is_unfinished {
         ", unfinished"
     } else {
@@ -143,7 +143,7 @@ fn dead(report: &Report) -> String {
     format!("{}{left}", report.queue.dead_letters)
 }
 
-fn others(report: &Report) -> String {
+fn others(report: &SimulationReport) -> String {
     let at = |share| format!("{:.1} s", report.other.at(share).as_secs_f64());
     format!("{} | {} | {}", at(0.5), at(0.99), at(1.0))
 }
@@ -153,7 +153,6 @@ fn count(number: u64) -> f64 {
     number as f64
 }
 
-/// A duration as a person says it.
 fn span(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
     match seconds {

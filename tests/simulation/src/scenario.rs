@@ -1,54 +1,47 @@
-//! What is simulated.
-
 use std::time::Duration;
 
-/// What the troubled vendor's CRM does for a while.
+/// How the first vendor's CRM fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
-    /// Nothing: it works.
     None,
-    /// It takes every call and never answers.
+    /// Never answers.
     Hangs,
-    /// It takes no connection.
-    Refuses,
-    /// It answers rightly, but so late.
-    Trickles(Duration),
-    /// It answers 503 and says nothing of when to come back.
+    RefusesConnections,
+    /// Answers correctly, but so late.
+    IsSlow(Duration),
+    /// Answers 503 without `Retry-After`.
     Unavailable,
-    /// It answers 429 and asks to be left alone for so long.
-    AskedToWait(Duration),
+    /// Answers 429 and asks for this wait.
+    AsksToWait(Duration),
 }
 
-/// One run: a vendor with many readers, and another who wants to notice nothing of it.
+/// A vendor with many users or a failing CRM, and another that must not notice.
 #[derive(Debug, Clone)]
 pub struct Scenario {
-    /// What all chance comes from.
+    /// Of all randomness.
     pub seed: u64,
-    /// What ails the first vendor's CRM…
     pub trouble: Trouble,
-    /// … from the start on for so long.
+    /// From the start.
     pub trouble_for: Duration,
-    /// Events of the first vendor, each of a reader of its own, evenly spread
-    /// over [`Self::within`] from the start on.
+    /// Of the first vendor, each of another user, evenly spread over
+    /// [`Self::within`].
     pub events: usize,
-    /// How long the first vendor's events take to come in.
     pub within: Duration,
-    /// How often a further reader of the first vendor buys something, until
-    /// the events are done. `None` for never.
+    /// How often another user of the first vendor buys something, until the
+    /// events are done.
     pub purchase_every: Option<Duration>,
-    /// How often something happens to a reader of the other vendor.
+    /// How often the other vendor has an event.
     pub other_every: Duration,
-    /// For how long at least.
     pub at_least: Duration,
-    /// When the run is ended though messages are left.
+    /// The end, even if messages are left.
     pub at_most: Duration,
 }
 
-/// How many webhooks a second the template's API lets through for long.
+/// The sustained rate of the template's API.
 const WEBHOOKS_PER_SECOND: u32 = 50;
 
 impl Scenario {
-    /// A day of trouble with the first vendor's CRM.
+    /// The first vendor's CRM fails for a day.
     pub fn outage(trouble: Trouble, events: usize) -> Self {
         const DAY: Duration = Duration::from_secs(24 * 60 * 60);
         Self {
@@ -64,10 +57,10 @@ impl Scenario {
         }
     }
 
-    /// A bulk change of so many readers of the first vendor, as fast as the API
-    /// lets their webhooks through.
+    /// Many users of the first vendor change, as fast as the API takes their
+    /// webhooks.
     pub fn bulk(events: usize) -> Self {
-        let within = as_fast_as_can_be(events);
+        let within = min_time_for(events);
         Self {
             seed: 1,
             trouble: Trouble::None,
@@ -81,8 +74,8 @@ impl Scenario {
         }
     }
 
-    /// Two hours of trouble with the first vendor's CRM, some of whose readers
-    /// wait, while the other vendor's events come often.
+    /// The first vendor's CRM fails for two hours, while the other vendor has
+    /// many events.
     pub fn noisy(trouble: Trouble, events: usize) -> Self {
         const TWO_HOURS: Duration = Duration::from_secs(2 * 60 * 60);
         Self {
@@ -98,7 +91,7 @@ impl Scenario {
         }
     }
 
-    /// A bulk change without purchases, of which the first hours are looked at.
+    /// The first hours of a bulk change without purchases.
     pub fn flood(events: usize) -> Self {
         let bulk = Self::bulk(events);
         Self {
@@ -110,7 +103,7 @@ impl Scenario {
     }
 }
 
-fn as_fast_as_can_be(events: usize) -> Duration {
+fn min_time_for(events: usize) -> Duration {
     let count = u32::try_from(events).unwrap_or(u32::MAX);
     Duration::from_secs(1) / WEBHOOKS_PER_SECOND * count
 }

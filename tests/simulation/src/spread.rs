@@ -1,28 +1,25 @@
-//! Times that were seen many times over.
-
 use std::time::Duration;
 
-/// Many times of one thing, in order of length.
+/// Many times of the same thing, sorted.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Spread(Vec<Duration>);
 
 impl Spread {
-    /// How many there are.
     pub fn count(&self) -> usize {
         self.0.len()
     }
 
-    /// The one that a share of all are not longer than; nothing without any.
+    /// The quantile, zero without any times.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         clippy::cast_precision_loss,
-        reason = "a place in a list"
+        reason = "an index of a list"
     )]
     pub fn at(&self, share: f64) -> Duration {
         let last = self.0.len().saturating_sub(1);
-        let place = (last as f64 * share).ceil() as usize;
-        self.0.get(place).copied().unwrap_or_default()
+        let index = (last as f64 * share).ceil() as usize;
+        self.0.get(index).copied().unwrap_or_default()
     }
 }
 

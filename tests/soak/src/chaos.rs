@@ -1,20 +1,19 @@
-//! What goes wrong during a soak.
+//! The faults and disruptions of a soak.
 
 use std::time::Duration;
 
+use fakes::{Api, Fakes, Fault, RetryAfter};
 use fastrand::Rng;
-use local_aws::Result;
-use serde_json::{Value, json};
-use stand_ins::{Api, Fault, RetryAfter, StandIns};
+use harness::{Connector, Function, Result, Stack};
 use tokio::time::{Instant, sleep_until};
 
-use crate::{Crm, Deployed, publisher::Publisher};
+use crate::{Publisher, webhook_secret};
 
-/// The faults of every API with their probabilities, an eighth of all calls together.
+/// Makes an eighth of all calls fail, in ways that are always retried.
 ///
-/// None of them may bury a message. 401 and 403 are not among them: they say
-/// that a person must act, and what they concern waits for minutes. Waits are short, since one concerns all readers of a publisher.
-pub fn inject(stand_ins: &StandIns) -> Vec<u64> {
+/// 401 and 403 are not among them: their messages wait for minutes until someone
+/// acts. Rate limits are short, since each concerns all users of a publisher.
+pub fn inject(fakes: &Fakes) -> Vec<u64> {
     let mut ids = Vec::new();
     for api in Api::ALL {
         let waits = match api {
@@ -32,106 +31,93 @@ pub fn inject(stand_ins: &StandIns) -> Vec<u64> {
             (Fault::slow(Duration::from_millis(300)), 0.02),
         ];
         for (fault, probability) in waits.into_iter().chain(others) {
-            ids.push(stand_ins.fault(fault.on(api).probability(probability)));
+            ids.push(fakes.fault(fault.on(api).probability(probability)));
         }
     }
     ids
 }
 
-/// How often faults struck. To be asked before they are taken off.
-pub fn struck(stand_ins: &StandIns, ids: &[u64]) -> u64 {
-    let faults = stand_ins.faults();
+/// How often faults struck, which is lost when they are removed.
+pub fn count_struck(fakes: &Fakes, ids: &[u64]) -> u64 {
+    let faults = fakes.faults();
     let ours = faults.iter().filter(|fault| ids.contains(&fault.id));
     ours.map(|fault| u64::from(fault.struck)).sum()
 }
 
-/// How long after a token was added to the secret it is sure to be taken: an
-/// unknown one makes the secret be read again at most every ten seconds, and
-/// that may just have been done.
-const TOKENS_KNOWN: Duration = Duration::from_secs(11);
+/// How long the webhook may refuse a token that was added to the secret: an unknown
+/// token makes it read the secret again, but at most every ten seconds.
+const TOKEN_DELAY: Duration = Duration::from_secs(11);
 
-/// What is done to the system itself.
+/// What happens to the system itself.
 #[derive(Clone, Copy, Debug)]
-enum Blow {
-    Kill(&'static str),
-    /// Both the old and the new token of every publisher count.
-    NewTokens,
-    /// Sesamy sends the new ones.
-    TokensSwitch,
-    /// Only the new one does.
-    OldTokensEnd,
-    /// Every secret of the publisher of this place is another one.
-    NewCredentials(usize),
-    /// The tokens that Sesamy gave the publisher of this place are worthless.
-    Revoke(usize),
+enum Disruption {
+    Kill(Function),
+    /// The webhook accepts the old and the new token of every publisher.
+    AddNewTokens,
+    /// Sesamy sends the new tokens.
+    SwitchTokens,
+    RemoveOldTokens,
+    /// All credentials of the publisher of this index are replaced.
+    RotateCredentials(usize),
+    /// The access tokens that Sesamy gave the publisher of this index stop working.
+    RevokeAccessTokens(usize),
 }
 
-/// The content of the webhook's secret, with these versions of each publisher's token.
-pub fn webhook_secret(publishers: &[Publisher], versions: &[u32]) -> Value {
-    let vendors = publishers.iter().map(|publisher| {
-        let tokens: Vec<_> = versions.iter().map(|v| publisher.token(*v)).collect();
-        (publisher.id.to_owned(), json!({"tokens": tokens}))
-    });
-    json!({"vendors": vendors.collect::<serde_json::Map<_, _>>()})
-}
-
-/// What blows there are, and when.
-pub struct Schedule(Vec<(Duration, Blow)>);
+/// The disruptions and their times.
+pub struct Schedule(Vec<(Duration, Disruption)>);
 
 impl Schedule {
-    /// So many kills at random moments of this time, and one change of all credentials.
+    /// Kills at random times, and one rotation of all credentials.
     pub fn new(random: &mut Rng, time: Duration, kills: usize, publishers: usize) -> Self {
         let mut at = |from: f64, to: f64| time.mul_f64(from + (to - from) * random.f64());
-        let mut blows: Vec<_> = (0..kills)
-            .map(|n| {
-                let functions = ["Rule", "Mailmojo", "Make", "Webhook"];
-                let function = functions.get(n % functions.len()).copied();
-                (at(0.05, 0.95), Blow::Kill(function.unwrap_or("Rule")))
-            })
+        let functions = Connector::ALL.map(Connector::function);
+        let functions = functions.into_iter().chain([Function::Webhook]).cycle();
+        let mut disruptions: Vec<_> = functions
+            .take(kills)
+            .map(|function| (at(0.05, 0.95), Disruption::Kill(function)))
             .collect();
         let new_tokens = time.mul_f64(0.05);
-        blows.push((new_tokens, Blow::NewTokens));
-        blows.push((new_tokens + TOKENS_KNOWN, Blow::TokensSwitch));
-        blows.push((time.mul_f64(0.9), Blow::OldTokensEnd));
-        for place in 0..publishers {
-            blows.push((at(0.3, 0.6), Blow::NewCredentials(place)));
-            blows.push((at(0.1, 0.9), Blow::Revoke(place)));
+        disruptions.push((new_tokens, Disruption::AddNewTokens));
+        disruptions.push((new_tokens + TOKEN_DELAY, Disruption::SwitchTokens));
+        disruptions.push((time.mul_f64(0.9), Disruption::RemoveOldTokens));
+        for index in 0..publishers {
+            disruptions.push((at(0.3, 0.6), Disruption::RotateCredentials(index)));
+            disruptions.push((at(0.1, 0.9), Disruption::RevokeAccessTokens(index)));
         }
-        blows.sort_by_key(|(at, _)| *at);
-        Self(blows)
+        disruptions.sort_by_key(|(at, _)| *at);
+        Self(disruptions)
     }
 
-    /// Deals the blows. `on_new_tokens` is told when Sesamy is to send the new tokens.
-    /// Gives how many processes were killed.
-    pub async fn deal(
+    /// Returns how many processes were killed.
+    pub async fn run(
         self,
-        deployed: &Deployed,
-        stand_ins: &StandIns,
+        stack: &Stack<'_>,
+        fakes: &Fakes,
         publishers: &[Publisher],
-        on_new_tokens: impl Fn(),
+        switch_tokens: impl Fn(),
     ) -> Result<usize> {
         let start = Instant::now();
         let mut killed = 0;
-        for (at, blow) in self.0 {
+        for (at, disruption) in self.0 {
             sleep_until(start + at).await;
-            match blow {
-                Blow::Kill(function) => killed += deployed.kill(function)?,
-                Blow::NewTokens => {
+            match disruption {
+                Disruption::Kill(function) => killed += stack.kill_function(function).await?,
+                Disruption::AddNewTokens => {
                     let secret = webhook_secret(publishers, &[1, 2]);
-                    deployed.stack.put_secret("webhook", &secret).await?;
+                    stack.put_secret("webhook", &secret).await?;
                 }
-                Blow::TokensSwitch => on_new_tokens(),
-                Blow::OldTokensEnd => {
+                Disruption::SwitchTokens => switch_tokens(),
+                Disruption::RemoveOldTokens => {
                     let secret = webhook_secret(publishers, &[2]);
-                    deployed.stack.put_secret("webhook", &secret).await?;
+                    stack.put_secret("webhook", &secret).await?;
                 }
-                Blow::NewCredentials(place) => {
-                    if let Some(publisher) = publishers.get(place) {
-                        rotate(deployed, stand_ins, publisher).await?;
+                Disruption::RotateCredentials(index) => {
+                    if let Some(publisher) = publishers.get(index) {
+                        rotate_credentials(stack, fakes, publisher).await?;
                     }
                 }
-                Blow::Revoke(place) => {
-                    if let Some(publisher) = publishers.get(place) {
+                Disruption::RevokeAccessTokens(index) => {
+                    if let Some(publisher) = publishers.get(index) {
                         publisher.sesamy.revoke_tokens();
                     }
                 }
@@ -141,12 +127,14 @@ impl Schedule {
     }
 }
 
-/// Changes each of a publisher's credentials: first where the functions read
-/// them, who go on with the old ones they know, and at once where they count.
-async fn rotate(deployed: &Deployed, stand_ins: &StandIns, publisher: &Publisher) -> Result<()> {
-    let apis = ["sesamy"].into_iter().chain(Crm::ALL.map(Crm::name));
-    for ((name, content), api) in publisher.secrets(stand_ins, 2).into_iter().zip(apis) {
-        deployed.stack.put_secret(&name, &content).await?;
+/// Replaces each secret first and then what the API accepts, while the functions
+/// still cache the old credentials.
+async fn rotate_credentials(stack: &Stack<'_>, fakes: &Fakes, publisher: &Publisher) -> Result<()> {
+    let apis = ["sesamy"]
+        .into_iter()
+        .chain(Connector::ALL.map(Connector::name));
+    for ((name, content), api) in publisher.secrets(fakes, 2).into_iter().zip(apis) {
+        stack.put_secret(&name, &content).await?;
         publisher.accept(api, 2);
         if api == "sesamy" {
             publisher.sesamy.revoke_tokens();

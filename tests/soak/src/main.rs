@@ -1,16 +1,16 @@
 //! A long soak: `SOAK_SEED` repeats one, `SOAK_SIZE` is `short` or `long`.
 
-#![expect(clippy::print_stdout, reason = "it tells a person what it did")]
+#![expect(clippy::print_stdout, reason = "a command-line program")]
 
 use std::{process::ExitCode, time::Instant};
 
-use local_aws::{Error, Result};
-use soak::{Report, Size, Stage, soak};
+use harness::{Deployer, Deployment, Error, Result};
+use soak::{SoakReport, SoakSize, soak};
 
 #[tokio::main]
 async fn main() -> ExitCode {
     match run().await {
-        Ok(report) if report.wrong.is_empty() => {
+        Ok(report) if report.failures.is_empty() => {
             println!("Nothing was lost.");
             ExitCode::SUCCESS
         }
@@ -22,7 +22,7 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run() -> Result<Report> {
+async fn run() -> Result<SoakReport> {
     let seed = match std::env::var("SOAK_SEED") {
         Ok(seed) => seed
             .parse()
@@ -30,18 +30,19 @@ async fn run() -> Result<Report> {
         Err(_) => fastrand::u64(..),
     };
     let size = match std::env::var("SOAK_SIZE").as_deref() {
-        Err(_) | Ok("long") => Size::LONG,
-        Ok("short") => Size::SHORT,
+        Err(_) | Ok("long") => SoakSize::LONG,
+        Ok("short") => SoakSize::SHORT,
         Ok(_) => return Err(Error::new("SOAK_SIZE must be short or long")),
     };
     println!("SOAK_SEED={seed} repeats this run. Building …");
-    let stage = Stage::set(|line| println!("  {line}")).await?;
+    let deployer = Deployer::start(|line| println!("  {line}")).await?;
     println!("Deploying …");
-    let deployed = stage.deploy("soak", "info").await?;
+    let deployment = Deployment::new("soak").log_level("info");
+    let stack = deployer.deploy(&deployment).await?;
     let (chaos, drain) = (size.chaos.as_secs(), size.drain.as_secs());
     println!("Soaking: {chaos} s, and {drain} s at most until all is done …");
     let start = Instant::now();
-    let report = soak(&deployed, seed, size).await?;
+    let report = soak(&stack, seed, size).await?;
     println!("\n{report}\n({} s in all)", start.elapsed().as_secs());
     Ok(report)
 }

@@ -1,22 +1,21 @@
-//! What is to happen to whom, made from a seed before anything happens.
+//! The plan of a soak, which depends only on its seed.
 
 use std::time::Duration;
 
+use fakes::{Resource, User};
 use fastrand::Rng;
-use local_aws::Result;
+use harness::Result;
 use shared::message::EventType;
-use stand_ins::{Resource, User};
 
-use crate::readers::{Reader, States};
+use crate::users::{SoakUser, States};
 
-/// How large a soak is.
 #[derive(Clone, Copy, Debug)]
-pub struct Size {
-    /// Readers of all publishers together.
-    pub readers: usize,
-    /// Events of all readers together.
+pub struct SoakSize {
+    /// Users of all publishers together.
+    pub users: usize,
+    /// Events of all users together.
     pub events: usize,
-    /// How long events come and everything fails.
+    /// How long events arrive and everything fails.
     pub chaos: Duration,
     /// How often a function is killed.
     pub kills: usize,
@@ -24,12 +23,11 @@ pub struct Size {
     pub drain: Duration,
 }
 
-impl Size {
-    /// A minute and a half on a quiet machine, the deployment included; the drain
-    /// leaves room for a busy one. What failed last
-    /// waits for half a minute, which nothing can hurry.
+impl SoakSize {
+    /// A minute and a half on a quiet machine, including the deployment. The drain
+    /// allows for a busy machine and for the last retries, which wait half a minute.
     pub const SHORT: Self = Self {
-        readers: 150,
+        users: 150,
         events: 900,
         chaos: Duration::from_secs(24),
         kills: 6,
@@ -38,7 +36,7 @@ impl Size {
 
     /// About ten minutes: a message waits as long as it is old.
     pub const LONG: Self = Self {
-        readers: 500,
+        users: 500,
         events: 6_000,
         chaos: Duration::from_secs(240),
         kills: 40,
@@ -46,62 +44,53 @@ impl Size {
     };
 }
 
-/// How a reader's state changes.
 #[derive(Clone, Debug)]
-pub enum Change {
-    /// Not at all: an event that says nothing new.
+pub enum StateChange {
+    /// The event has no new information.
     None,
-    /// Before the events are sent.
-    Now(User),
-    /// In the middle of a sync, right after this resource was read once more.
+    BeforeEvents(User),
+    /// During a sync, right after this resource is read once more.
     AfterRead(Resource, User),
 }
 
-/// One thing that happens.
 #[derive(Clone, Debug)]
-pub struct Step {
-    /// To whom, by place.
-    pub reader: usize,
-    /// What changes.
-    pub change: Change,
-    /// What Sesamy announces of it.
+pub struct PlannedStep {
+    /// The user's index.
+    pub user: usize,
+    pub change: StateChange,
     pub events: Vec<EventType>,
-    /// Whether Sesamy delivers each of them twice.
+    /// Whether Sesamy delivers each event twice.
     pub twice: bool,
 }
 
-/// Everything that is to happen.
 pub struct Plan {
-    /// The readers.
-    pub readers: Vec<Reader>,
-    /// Their first states, by place.
-    pub first: Vec<User>,
-    /// What happens, in this order.
-    pub steps: Vec<Step>,
+    pub users: Vec<SoakUser>,
+    /// The first states in the order of `users`.
+    pub first_states: Vec<User>,
+    pub steps: Vec<PlannedStep>,
 }
 
 impl Plan {
-    /// The plan of this seed.
-    pub fn new(seed: u64, size: Size, publishers: usize) -> Result<Self> {
+    pub fn new(seed: u64, size: SoakSize, publishers: usize) -> Result<Self> {
         let mut random = Rng::with_seed(seed);
         let mut states = States::new(seed);
-        let readers: Vec<_> = (0..size.readers)
-            .map(|number| Reader::new(number, publishers))
+        let users: Vec<_> = (0..size.users)
+            .map(|number| SoakUser::new(number, publishers))
             .collect();
-        let first = readers.iter().map(|reader| states.next(reader));
-        let first = first.collect::<Result<_>>()?;
+        let first_states = users.iter().map(|user| states.next(user));
+        let first_states = first_states.collect::<Result<_>>()?;
         let (mut steps, mut events) = (Vec::new(), 0);
-        // Everybody has a turn, and so at least one event.
-        for (place, reader) in readers.iter().enumerate().cycle() {
-            if events >= size.events && steps.len() >= readers.len() {
+        // Every user has at least one step, and so at least one event.
+        for (index, user) in users.iter().enumerate().cycle() {
+            if events >= size.events && steps.len() >= users.len() {
                 break;
             }
-            let step = Step {
-                reader: place,
+            let step = PlannedStep {
+                user: index,
                 change: match random.u8(0..10) {
-                    0..2 => Change::None,
-                    2..4 => Change::AfterRead(resource(&mut random), states.next(reader)?),
-                    _ => Change::Now(states.next(reader)?),
+                    0..2 => StateChange::None,
+                    2..4 => StateChange::AfterRead(resource(&mut random), states.next(user)?),
+                    _ => StateChange::BeforeEvents(states.next(user)?),
                 },
                 events: (0..random.usize(1..=3))
                     .map(|_| event(&mut random))
@@ -113,8 +102,8 @@ impl Plan {
         }
         random.shuffle(&mut steps);
         Ok(Self {
-            readers,
-            first,
+            users,
+            first_states,
             steps,
         })
     }
@@ -130,6 +119,6 @@ fn resource(random: &mut Rng) -> Resource {
 
 fn event(random: &mut Rng) -> EventType {
     let all = EventType::ALL;
-    let place = random.usize(0..all.len());
-    all.get(place).copied().unwrap_or(EventType::ContractUpdate)
+    let index = random.usize(0..all.len());
+    all.get(index).copied().unwrap_or(EventType::ContractUpdate)
 }

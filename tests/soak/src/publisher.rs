@@ -1,97 +1,71 @@
-//! A publisher with accounts in all three CRMs.
-
-use serde_json::{Value, json};
-use stand_ins::{
-    StandIns, mailmojo::MailmojoAccount, make::MakeAccount, rule::RuleAccount, sesamy::Vendor,
+use fakes::{
+    Fakes, mailmojo::MailmojoAccount, make::MakeAccount, rule::RuleAccount, sesamy::Vendor,
 };
+use harness::{Error, Result, Stack, secrets, webhook};
+use serde_json::Value;
 
-/// The list that Mailmojo's contacts are put on.
+/// The list of Mailmojo's contacts.
 pub const LIST: u64 = 42;
 
 /// A publisher with accounts in all three CRMs.
 pub struct Publisher {
     /// Its id at Sesamy, and the name of its accounts.
     pub id: &'static str,
-    /// Sesamy.
     pub sesamy: Vendor,
-    /// Rule.
     pub rule: RuleAccount,
-    /// Mailmojo.
     pub mailmojo: MailmojoAccount,
-    /// Make.as: each set of credentials with its list.
+    /// Each account at Make.as with its list.
     pub make: Vec<(MakeAccount, u64)>,
 }
 
 impl Publisher {
-    /// A publisher with so many sets of credentials for Make.as.
-    pub fn open(stand_ins: &StandIns, id: &'static str, sets: u64) -> Self {
-        let sesamy =
-            stand_ins
-                .sesamy()
-                .add_vendor(id, &format!("client-{id}"), &secret(id, "sesamy", 1));
-        // The limit is a minute's; a soak has few of them.
+    pub fn open(fakes: &Fakes, id: &'static str, make_accounts: u64) -> Self {
+        let secret = |api| secret(id, api, 1);
+        let client = format!("client-{id}");
+        let sesamy = fakes.sesamy().add_vendor(id, &client, &secret("sesamy"));
+        // Sesamy's limit is per minute, and a soak takes only a few.
         sesamy.set_rate_limit(None);
-        let mailmojo = stand_ins
-            .mailmojo()
-            .add_account(id, &secret(id, "mailmojo", 1));
-        mailmojo.add_list(LIST, "Readers");
-        let make = (1..=sets).map(|n| {
-            let name = format!("{id}-{n}");
-            let account = stand_ins.make().add_account(
-                &name,
-                &format!("user-{name}"),
-                &secret(id, "make", 1),
-            );
-            account.add_list(n, "Readers");
-            (account, n)
+        let mailmojo = fakes.mailmojo().add_account(id, &secret("mailmojo"));
+        mailmojo.add_list(LIST, "Users");
+        let make = (1..=make_accounts).map(|list| {
+            let name = format!("{id}-{list}");
+            let user = format!("user-{name}");
+            let account = fakes.make().add_account(&name, &user, &secret("make"));
+            account.add_list(list, "Users");
+            (account, list)
         });
         Self {
             make: make.collect(),
-            rule: stand_ins.rule().add_account(id, &secret(id, "rule", 1)),
+            rule: fakes.rule().add_account(id, &secret("rule")),
             mailmojo,
             sesamy,
             id,
         }
     }
 
-    /// The publisher's secrets by name, in their how many-th version.
-    pub fn secrets(&self, stand_ins: &StandIns, version: u32) -> [(String, Value); 4] {
-        let (id, urls) = (self.id, stand_ins.urls());
-        let sets = self.make.iter().map(|(account, list)| {
-            json!({
-                "userId": format!("user-{}", account.name()),
-                "apiKey": secret(id, "make", version),
-                "listId": list.to_string(),
-                "apiUrl": urls.make,
-            })
+    /// The names and contents of the publisher's secrets in a version: of Sesamy,
+    /// Rule, Mailmojo and Make.as.
+    pub fn secrets(&self, fakes: &Fakes, version: u32) -> [(String, Value); 4] {
+        let (id, urls) = (self.id, fakes.urls());
+        let secret = |api| secret(id, api, version);
+        let make = self.make.iter().map(|(account, list)| {
+            let user = format!("user-{}", account.name());
+            secrets::make(urls, &user, &secret("make"), *list)
         });
+        let client = format!("client-{id}");
         [
+            ("sesamy", secrets::sesamy(urls, &client, &secret("sesamy"))),
+            ("rule", secrets::rule(urls, &secret("rule"))),
             (
-                format!("{id}/sesamy"),
-                json!({
-                    "clientId": format!("client-{id}"),
-                    "clientSecret": secret(id, "sesamy", version),
-                    "apiUrl": urls.sesamy_api,
-                    "tokenUrl": urls.sesamy_token,
-                }),
+                "mailmojo",
+                secrets::mailmojo(urls, &secret("mailmojo"), LIST),
             ),
-            (
-                format!("{id}/rule"),
-                json!({"apiKey": secret(id, "rule", version), "apiUrl": urls.rule}),
-            ),
-            (
-                format!("{id}/mailmojo"),
-                json!({
-                    "apiToken": secret(id, "mailmojo", version),
-                    "listId": LIST.to_string(),
-                    "apiUrl": urls.mailmojo,
-                }),
-            ),
-            (format!("{id}/make"), sets.collect()),
+            ("make", make.collect()),
         ]
+        .map(|(api, content)| (format!("{id}/{api}"), content))
     }
 
-    /// From now on one API takes the credentials of this version alone.
+    /// From now on an API accepts only the credentials of this version.
     pub fn accept(&self, api: &str, version: u32) {
         let secret = secret(self.id, api, version);
         match api {
@@ -105,10 +79,36 @@ impl Publisher {
         }
     }
 
-    /// The token of its webhooks in this version.
+    /// The token of its webhooks in a version.
     pub fn token(&self, version: u32) -> String {
         secret(self.id, "webhook", version)
     }
+
+    /// Posts a webhook, which must be accepted.
+    pub async fn announce(
+        &self,
+        stack: &Stack<'_>,
+        event_type: &str,
+        user_id: &str,
+        occurred_at: &str,
+    ) -> Result<()> {
+        let body = webhook(event_type, self.id, user_id, occurred_at);
+        match stack.post_webhook(&self.token(1), &body).await? {
+            reply if reply.status == 202 => Ok(()),
+            reply => Err(Error::new(format!("the webhook answered {reply:?}"))),
+        }
+    }
+}
+
+/// The webhook's secret, with each publisher's tokens of these versions.
+pub fn webhook_secret<'a>(
+    publishers: impl IntoIterator<Item = &'a Publisher>,
+    versions: &[u32],
+) -> Value {
+    secrets::webhook(publishers.into_iter().map(|publisher| {
+        let tokens = versions.iter().map(|version| publisher.token(*version));
+        (publisher.id, tokens.collect())
+    }))
 }
 
 fn secret(id: &str, api: &str, version: u32) -> String {

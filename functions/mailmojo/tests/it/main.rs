@@ -1,4 +1,4 @@
-//! What this connector owes, each against the strict fake of Mailmojo.
+//! Tests against the strict fake of Mailmojo, through the real consumer.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,7 +8,8 @@
 )]
 
 mod check;
-mod forget;
+mod conformance;
+mod crm;
 mod hostile;
 mod preview;
 mod requests;

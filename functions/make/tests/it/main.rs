@@ -1,4 +1,4 @@
-//! What this connector owes, each against the strict fake of Make.as.
+//! Tests against the strict fake of Make.as, through the real consumer.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,6 +8,8 @@
 )]
 
 mod check;
+mod conformance;
+mod crm;
 mod forget;
 mod hostile;
 mod preview;

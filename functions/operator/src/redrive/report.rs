@@ -1,111 +1,95 @@
-//! What a redrive did, for the person who asked for it.
-
 use serde::Serialize;
+use shared::request::ErrorAnswer;
+use shared::sqs::{Depth, MAX_BATCH};
 use tracing::{info, warn};
 
-use super::{Stop, Tally};
-use crate::letters::{Depth, MOST_AT_ONCE};
-use crate::request::Redrive;
-use shared::request::ErrorAnswer;
+use super::{RedriveCounts, StopReason};
+use crate::command::RedriveCommand;
 
-/// The answer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Report {
+pub struct RedriveReport {
     action: &'static str,
     connector: String,
-    /// What was asked for, so that the answer can be read by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     vendor_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error_kind: Option<String>,
-    /// Letters whose message is in the connector's queue again.
+    /// Messages that are in the connector's queue again.
     pub moved: u64,
-    /// Letters looked at that were not meant; they stay.
+    /// Messages looked at that do not match.
     pub skipped: usize,
-    /// Letters that were meant and stay.
-    pub matching_left: Left,
-    /// Letters that could not be moved, and why.
+    pub matching_left: MatchingLeft,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub failed: Option<Failures>,
-    /// All dead letters that are left, as SQS counts them: approximately.
+    pub failed: Option<RedriveFailures>,
+    /// As SQS counts: approximately.
     pub dead_letters_left: Option<u64>,
-    /// Why the run ended.
     pub stopped: &'static str,
-    /// Whether to ask for the same again.
     pub run_again: bool,
-    /// What that means.
     pub advice: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorAnswer>,
 }
 
-/// How many letters that were meant stay.
+/// Matching messages that stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Left {
-    /// So many are known of.
+pub struct MatchingLeft {
+    /// Those that were seen.
     pub count: u64,
     /// Whether there are no others.
     pub exact: bool,
 }
 
-/// Letters that could not be moved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Failures {
-    /// The queue did not take their message.
+pub struct RedriveFailures {
     pub not_sent: u64,
-    /// The queue took their message, but the letter is still there.
     pub sent_but_not_deleted: u64,
-    /// Why.
     pub reasons: Vec<String>,
 }
 
-impl Report {
-    pub(super) fn new<Q>(
-        request: &Redrive<'_, Q>,
-        stop: Stop,
-        tally: Tally,
+impl RedriveReport {
+    pub(super) fn new(
+        command: &RedriveCommand,
+        stop: StopReason,
+        counts: RedriveCounts,
         left: Option<Depth>,
     ) -> Self {
-        let filter = &request.filter;
-        let failures = tally.not_sent + tally.not_deleted;
-        let out_of_sight = tally.in_flight_before > 0 || tally.hidden_groups > 0;
+        let failures = counts.not_sent + counts.not_deleted;
+        let some_unseen = counts.in_flight_before > 0 || counts.hidden_groups > 0;
         Self {
             action: "redrive",
-            connector: request.connector.name.clone(),
-            vendor_id: filter.vendor_id.as_ref().map(ToString::to_string),
-            error_kind: filter.error_kind.as_ref().map(|k| k.as_str().to_owned()),
-            moved: tally.moved,
-            skipped: tally.skipped,
-            matching_left: Left {
-                count: tally.left + tally.not_sent,
-                exact: stop == Stop::Finished && failures == 0 && !out_of_sight,
+            connector: command.connector.to_string(),
+            vendor_id: command.vendor_id.as_ref().map(ToString::to_string),
+            error_kind: command.error_kind.as_ref().map(|k| k.as_str().to_owned()),
+            moved: counts.moved,
+            skipped: counts.skipped,
+            matching_left: MatchingLeft {
+                count: counts.left + counts.not_sent,
+                exact: stop == StopReason::Finished && failures == 0 && !some_unseen,
             },
             dead_letters_left: left.map(Depth::total),
             stopped: stop.name(),
             run_again: match stop {
-                Stop::Finished => failures > 0 || tally.in_flight_before > 0,
-                // What stands first comes first again: a run that only looked
-                // gets no further the next time.
-                Stop::Time => tally.moved > 0,
-                Stop::Limit | Stop::Held => false,
-                Stop::Unavailable(_) => true,
+                StopReason::Finished => failures > 0 || counts.in_flight_before > 0,
+                // A run that only skipped messages skips the same ones next time.
+                StopReason::Time => counts.moved > 0,
+                StopReason::Limit | StopReason::TooManySkipped => false,
+                StopReason::Unavailable(_) => true,
             },
-            advice: advice(&stop, &tally),
-            failed: (failures > 0).then_some(Failures {
-                not_sent: tally.not_sent,
-                sent_but_not_deleted: tally.not_deleted,
-                reasons: tally.reasons,
+            advice: advice(&stop, &counts),
+            failed: (failures > 0).then_some(RedriveFailures {
+                not_sent: counts.not_sent,
+                sent_but_not_deleted: counts.not_deleted,
+                reasons: counts.reasons,
             }),
             error: match stop {
-                Stop::Unavailable(unavailable) => Some(unavailable.into()),
+                StopReason::Unavailable(unavailable) => Some(unavailable.into()),
                 _ => None,
             },
         }
     }
 
-    /// Writes the run's log line.
     pub(super) fn log(&self) {
         macro_rules! line {
             ($level:ident) => {
@@ -123,7 +107,7 @@ impl Report {
                         .map(|failed| failed.sent_but_not_deleted),
                     stopped = self.stopped,
                     reason = self.error.as_ref().map(|error| error.message.as_str()),
-                    "Moved dead letters back to their queue."
+                    "Moved dead-letter messages back to their queue."
                 )
             };
         }
@@ -135,62 +119,59 @@ impl Report {
     }
 }
 
-impl Stop {
+impl StopReason {
     fn name(&self) -> &'static str {
         match self {
             Self::Finished => "finished",
             Self::Limit => "limit",
             Self::Time => "time",
-            Self::Held => "too_many_skipped",
+            Self::TooManySkipped => "too_many_skipped",
             Self::Unavailable(_) => "error",
         }
     }
 }
 
-fn advice(stop: &Stop, tally: &Tally) -> String {
-    let mut advice = vec![match stop {
-        Stop::Finished => "All letters within reach were looked at.".to_owned(),
-        Stop::Limit => {
-            "The limit is reached; there may be more letters. Run it again for the next ones."
-                .to_owned()
+fn advice(stop: &StopReason, counts: &RedriveCounts) -> String {
+    let stopped = match stop {
+        StopReason::Finished => "All messages within reach were looked at.",
+        StopReason::Limit => {
+            "The limit is reached; there may be more messages. Run it again for the next ones."
         }
-        Stop::Time if tally.moved > 0 => {
-            "The time of the invocation is over. Run the same again.".to_owned()
+        StopReason::Time if counts.moved > 0 => {
+            "The time of the invocation is over. Run the same again."
         }
-        Stop::Time => {
-            "The time of the invocation is over, and all of it went into letters that are not meant. Running the same again gets no further: redrive those first, or delete them."
-                .to_owned()
+        StopReason::Time => {
+            "The time of the invocation is over, and all of it went into messages that do not match. Running the same again gets no further: redrive those first, or delete them."
         }
-        Stop::Held => {
-            "So many letters that are not meant stand before the others that no more can be looked at. Redrive those first, or delete them."
-                .to_owned()
+        StopReason::TooManySkipped => {
+            "So many messages that do not match stand before the others that no more can be looked at. Redrive those first, or delete them."
         }
-        Stop::Unavailable(_) => {
-            "SQS did not do what was asked; nothing is lost. Mend the cause, then run the same again."
-                .to_owned()
+        StopReason::Unavailable(_) => {
+            "SQS did not do what was asked; nothing is lost. Fix the cause, then run the same again."
         }
-    }];
-    if tally.in_flight_before > 0 {
+    };
+    let mut advice = vec![stopped.to_owned()];
+    if counts.in_flight_before > 0 {
         advice.push(format!(
-            "{} letters were in somebody's hands when this run began: another run, or one that died. They show again within a minute; run the same again then.",
-            tally.in_flight_before
+            "{} messages were in flight when this run began: in another run, or in one that crashed. They are visible again within a minute; run the same again then.",
+            counts.in_flight_before
         ));
     }
-    if tally.hidden_groups > 0 {
+    if counts.hidden_groups > 0 {
         advice.push(format!(
-            "Of {} readers the first {MOST_AT_ONCE} letters are not meant, and SQS shows none behind them. There may be letters that are: redrive with a wider filter.",
-            tally.hidden_groups
+            "Of {} users the first {MAX_BATCH} messages do not match, and SQS shows none behind them. There may be some that match: redrive with a wider filter.",
+            counts.hidden_groups
         ));
     }
-    if tally.not_sent > 0 {
+    if counts.not_sent > 0 {
         advice.push(
-            "Letters whose message was not taken stay, and so do the later ones of the same reader."
+            "Messages that could not be sent stay, and so do the later ones of the same user."
                 .to_owned(),
         );
     }
-    if tally.not_deleted > 0 {
+    if counts.not_deleted > 0 {
         advice.push(
-            "Messages of letters that could not be deleted were sent. Run the same again within five minutes and they are not sent twice."
+            "Some messages were sent but could not be deleted. Run the same again within five minutes, and they are not sent twice."
                 .to_owned(),
         );
     }

@@ -1,4 +1,4 @@
-//! [`Platform`] of AWS and of Sesamy.
+//! [`Platform`] on AWS and Sesamy.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,59 +16,47 @@ use shared::sesamy::{Sesamy, SesamyCredentials, UsersPage};
 use shared::telemetry::Metrics;
 use tracing::warn;
 
-use super::platform::{Platform, Unread, WriteError};
-use super::run::{Run, State, Tick};
-use crate::letters::Unavailable;
+use super::platform::{Platform, UsersError, WriteError};
+use super::run::{Run, RunState, Tick};
+use crate::dead_letters::Unavailable;
 
-/// The metric that counts runs that have ended, by how.
 const RESYNCS: &str = "Resyncs";
 
-/// The table's key: whose run an item is.
 const VENDOR_ID: &str = "vendorId";
 
-/// The attribute that counts how often the item was written.
+/// Counts the writes of an item, for optimistic locking.
 const VERSION: &str = "version";
 
-/// The attribute that holds the run, as JSON.
+/// The run as JSON.
 const RUN: &str = "run";
 
-/// How many names of secrets Secrets Manager tells at once. Source: AWS's API
-/// reference, the largest number.
+/// The maximum of ListSecrets. Source: AWS's API reference.
 const NAMES_PER_PAGE: i32 = 100;
 
-/// The most pages of names that are read: 20,000 secrets, in some ten seconds.
+/// 20,000 secrets, which take some ten seconds.
 const MAX_PAGES: usize = 200;
 
-/// DynamoDB, SQS, Secrets Manager and Sesamy.
-pub struct Aws {
-    /// The client of the table.
+pub struct AwsPlatform {
     pub table: aws_sdk_dynamodb::Client,
-    /// The table's name.
     pub table_name: String,
-    /// The client of the queue of ticks.
+    /// For ticks.
     pub queue: aws_sdk_sqs::Client,
-    /// Its address.
     pub queue_url: String,
-    /// The client that tells which secrets there are.
     pub names: aws_sdk_secretsmanager::Client,
-    /// The secrets that are read.
     pub secrets: Secrets,
-    /// What Sesamy is reached by, which counts the calls.
+    /// Counts the calls to Sesamy.
     pub http: Arc<Http>,
-    /// Sesamy.
     pub sesamy: Sesamy,
 }
 
-/// The names of secrets, while they are read page by page.
 #[derive(Default)]
-struct Names {
+struct SecretNames {
     all: Vec<String>,
     pages: usize,
 }
 
-impl Names {
-    /// Takes a page, which may be empty and yet not the last one. Gives the token
-    /// of the next page, if there is one.
+impl SecretNames {
+    /// Returns the token of the next page. An empty page may not be the last.
     fn add(
         &mut self,
         page: impl Iterator<Item = String>,
@@ -84,15 +72,14 @@ impl Names {
     }
 }
 
-/// The vendors whose Sesamy secrets are among these. `below` is the stack's
-/// prefix with its slash.
+/// `below` is the stack's prefix with its slash.
 fn vendors_in(names: &[String], below: &str) -> BTreeSet<VendorId> {
     let vendor = |name: &String| {
         let vendor = name.strip_prefix(below)?.strip_suffix("/sesamy")?;
         match VendorId::try_from(vendor) {
             Ok(vendor) => Some(vendor),
-            // Most likely the prefix of another stack, which this one's
-            // functions could then read the secrets of.
+            // Probably another stack's prefix begins with this one's, so that this stack's
+            // functions may read the other's secrets.
             Err(IdError::Slash) => {
                 warn!(
                     secret = name,
@@ -107,33 +94,37 @@ fn vendors_in(names: &[String], below: &str) -> BTreeSet<VendorId> {
     names.iter().filter_map(vendor).collect()
 }
 
-impl Aws {
+impl AwsPlatform {
     async fn users_by(
         &self,
         vendor: &VendorId,
         secret: &Loaded<SesamyCredentials>,
         offset: usize,
-    ) -> Result<UsersPage, Failure> {
-        let credentials = secret.value.as_ref().ok_or(Failure::NoSecret)?;
+    ) -> Result<UsersPage, ReadUsersError> {
+        let credentials = secret.value.as_ref().ok_or(ReadUsersError::NoSecret)?;
         let users = self
             .sesamy
             .users(vendor, credentials, secret.fingerprint(), offset);
         Ok(users.await?)
     }
 
-    async fn read_users(&self, vendor: &VendorId, offset: usize) -> Result<UsersPage, Failure> {
+    async fn read_users(
+        &self,
+        vendor: &VendorId,
+        offset: usize,
+    ) -> Result<UsersPage, ReadUsersError> {
         let path = format!("{vendor}/sesamy");
         let secret = self.secrets.get::<SesamyCredentials>(&path).await?;
         let read = self.users_by(vendor, &secret, offset).await;
         let refused = match &read {
-            Err(Failure::Api(error)) => error.is_refusal(),
-            Err(Failure::NoSecret) => true,
+            Err(ReadUsersError::Api(error)) => error.is_refusal(),
+            Err(ReadUsersError::NoSecret) => true,
             _ => false,
         };
         if !refused {
             return read;
         }
-        // It may have been changed within the time that it is kept for.
+        // The secret may have changed since it was cached.
         let fresh = self
             .secrets
             .get_within::<SesamyCredentials>(&path, secret.age())
@@ -145,26 +136,25 @@ impl Aws {
     }
 }
 
-/// Why a page of users could not be read.
-enum Failure {
+enum ReadUsersError {
     Api(ApiError),
     Secret(SecretError),
     NoSecret,
 }
 
-impl From<ApiError> for Failure {
+impl From<ApiError> for ReadUsersError {
     fn from(error: ApiError) -> Self {
         Self::Api(error)
     }
 }
 
-impl From<SecretError> for Failure {
+impl From<SecretError> for ReadUsersError {
     fn from(error: SecretError) -> Self {
         Self::Secret(error)
     }
 }
 
-impl Platform for Aws {
+impl Platform for AwsPlatform {
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }
@@ -269,33 +259,33 @@ impl Platform for Aws {
         }
     }
 
-    async fn users(&self, vendor: &VendorId, offset: usize) -> Result<UsersPage, Unread> {
+    async fn users(&self, vendor: &VendorId, offset: usize) -> Result<UsersPage, UsersError> {
         let read = self.read_users(vendor, offset).await;
         for metrics in self.http.metrics() {
             metrics.emit();
         }
         read.map_err(|failure| match failure {
-            Failure::Api(error) if error.is_passing() => Unread::Passing {
+            ReadUsersError::Api(error) if error.is_transient() => UsersError::Temporary {
                 reason: error.to_string(),
                 wait: error.wait(),
             },
-            Failure::Api(error) if error.is_refusal() => Unread::Lasting {
+            ReadUsersError::Api(error) if error.is_refusal() => UsersError::Permanent {
                 reason: format!(
                     "{error}; correct the secret {}",
                     self.secrets.name(&format!("{vendor}/sesamy"))
                 ),
             },
-            Failure::Api(error) => Unread::Lasting {
+            ReadUsersError::Api(error) => UsersError::Permanent {
                 reason: error.to_string(),
             },
-            Failure::Secret(error @ SecretError::Unavailable { .. }) => Unread::Passing {
+            ReadUsersError::Secret(error @ SecretError::Unavailable { .. }) => UsersError::Temporary {
                 reason: error.to_string(),
                 wait: None,
             },
-            Failure::Secret(error) => Unread::Lasting {
+            ReadUsersError::Secret(error) => UsersError::Permanent {
                 reason: error.to_string(),
             },
-            Failure::NoSecret => Unread::Lasting {
+            ReadUsersError::NoSecret => UsersError::Permanent {
                 reason: format!(
                     "secret {} is missing; store the vendor's Sesamy credentials as the README describes",
                     self.secrets.name(&format!("{vendor}/sesamy"))
@@ -307,7 +297,7 @@ impl Platform for Aws {
     async fn has_secret(&self, path: &str) -> Result<bool, Unavailable> {
         let name = self.secrets.name(path);
         match self.names.describe_secret().secret_id(name).send().await {
-            // One that is scheduled for deletion cannot be read any more.
+            // A secret that is scheduled for deletion cannot be read.
             Ok(secret) => Ok(secret.deleted_date().is_none()),
             Err(error) => match error.as_service_error() {
                 Some(service) if service.is_resource_not_found_exception() => Ok(false),
@@ -319,19 +309,19 @@ impl Platform for Aws {
         }
     }
 
-    fn count(&self, ended: State) {
+    fn count(&self, ended: RunState) {
         let counted = Metrics::new().dimension(OUTCOME, ended.name());
         counted.count(RESYNCS, 1).emit();
     }
 
     async fn vendors(&self) -> Result<Vec<VendorId>, Unavailable> {
         let below = self.secrets.name("");
-        // AWS takes it for the beginning of a name; a local AWS, for any part of one.
+        // AWS filters by the beginning of a name, a local AWS by any part of it.
         let filter = Filter::builder()
             .key(FilterNameStringType::Name)
             .values(&below)
             .build();
-        let (mut names, mut next) = (Names::default(), None);
+        let (mut names, mut next) = (SecretNames::default(), None);
         loop {
             let answer = self
                 .names
@@ -355,7 +345,7 @@ impl Platform for Aws {
 
 const VENDORS: &str = "reading which vendors there are";
 
-const MALFORMED: &str = "an item of the table is no resync";
+const MALFORMED: &str = "an item of the table is not a resync";
 
 fn run(attribute: Option<&AttributeValue>) -> Option<Run> {
     serde_json::from_str(attribute?.as_s().ok()?).ok()
@@ -370,7 +360,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_vendors_are_those_with_credentials_for_sesamy() {
+    fn vendors_are_those_with_a_sesamy_secret() {
         let names = [
             "p/webhook",
             "p/a/sesamy",
@@ -393,8 +383,8 @@ mod tests {
     }
 
     #[test]
-    fn every_page_of_names_is_read_and_not_for_ever() {
-        let mut names = Names::default();
+    fn pages_of_secret_names_are_read_up_to_a_maximum() {
+        let mut names = SecretNames::default();
         let pages = [
             (vec!["a"], Some("2")),
             (vec![], Some("3")),
@@ -407,7 +397,7 @@ mod tests {
         }
         assert_eq!(names.all, ["a", "b", "c"]);
 
-        let mut endless = Names::default();
+        let mut endless = SecretNames::default();
         let mut more = || endless.add(std::iter::empty(), Some("more".to_owned()));
         for _ in 1..MAX_PAGES {
             assert!(more().is_ok());

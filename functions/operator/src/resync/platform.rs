@@ -1,5 +1,3 @@
-//! What a resync needs of its surroundings.
-
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -7,107 +5,71 @@ use shared::identity::VendorId;
 use shared::sesamy::UsersPage;
 use thiserror::Error;
 
-use super::run::{Run, State, Tick};
-use crate::letters::Unavailable;
+use super::run::{Run, RunState, Tick};
+use crate::dead_letters::Unavailable;
 
-/// A table of runs, a queue of ticks, Sesamy's users and the vendors' secrets.
+/// What a resync needs from outside: the table, ticks, Sesamy's users, secrets.
 pub trait Platform: Send + Sync + 'static {
-    /// What time it is.
     fn now(&self) -> Timestamp;
 
-    /// A name unlike any other.
     fn new_id(&self) -> String;
 
-    /// The vendor's run, ended or not, and its version.
-    ///
-    /// # Errors
-    /// [`Unavailable`] where the table does not answer.
+    /// The vendor's latest run and its version.
     fn run(
         &self,
         vendor: &VendorId,
     ) -> impl Future<Output = Result<Option<(Run, u64)>, Unavailable>> + Send;
 
-    /// All vendors' runs.
-    ///
-    /// # Errors
-    /// [`Unavailable`] where the table does not answer.
     fn runs(&self) -> impl Future<Output = Result<Vec<Run>, Unavailable>> + Send;
 
-    /// Writes the vendor's run over this version of it, or as the first where
-    /// there is none; gives the new version.
-    ///
-    /// # Errors
-    /// [`WriteError`]. After [`WriteError::Unavailable`] it may be written or not.
+    /// Replaces this version, or creates the first; returns the new version. After
+    /// [`WriteError::Unavailable`] it may have been written.
     fn write(
         &self,
         run: &Run,
         over: Option<u64>,
     ) -> impl Future<Output = Result<u64, WriteError>> + Send;
 
-    /// Sends a tick that comes after so long, 15 minutes at most.
-    ///
-    /// # Errors
-    /// [`Unavailable`] where the queue did not take it.
+    /// `after` is at most 15 minutes.
     fn send(
         &self,
         tick: &Tick,
         after: Duration,
     ) -> impl Future<Output = Result<(), Unavailable>> + Send;
 
-    /// A page of the vendor's users, from the `offset`th on.
-    ///
-    /// # Errors
-    /// [`Unread`].
     fn users(
         &self,
         vendor: &VendorId,
         offset: usize,
-    ) -> impl Future<Output = Result<UsersPage, Unread>> + Send;
+    ) -> impl Future<Output = Result<UsersPage, UsersError>> + Send;
 
-    /// Whether there is a secret of this name below the stack's prefix. What it
-    /// holds is not read.
-    ///
-    /// # Errors
-    /// [`Unavailable`] where that cannot be told.
+    /// Does not read the secret. `path` is below the stack's prefix.
     fn has_secret(&self, path: &str) -> impl Future<Output = Result<bool, Unavailable>> + Send;
 
-    /// The vendors that have credentials for Sesamy, by the names of the secrets
-    /// alone: the tokens of webhooks are not for this function.
-    ///
-    /// # Errors
-    /// [`Unavailable`] where the names cannot be read.
+    /// The vendors with Sesamy credentials, by the names of secrets alone: this function
+    /// may not read the tokens of webhooks.
     fn vendors(&self) -> impl Future<Output = Result<Vec<VendorId>, Unavailable>> + Send;
 
-    /// Counts a run that has ended, by its outcome, for the alarm.
-    fn count(&self, ended: State);
+    /// For the alarm.
+    fn count(&self, ended: RunState);
 }
 
-/// Why a run was not written.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum WriteError {
-    /// Somebody else has written another version.
-    #[error("somebody else has changed the run at the same time")]
+    #[error("the run was changed at the same time")]
     Conflict,
-    /// The table does not answer.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
 }
 
-/// Why users could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum Unread {
-    /// It may work later.
+pub enum UsersError {
     #[error("{reason}")]
-    Passing {
-        /// What was answered.
+    Temporary {
         reason: String,
-        /// How long Sesamy asks to be left alone.
+        /// How long Sesamy asks to wait.
         wait: Option<Duration>,
     },
-    /// A person must mend something.
     #[error("{reason}")]
-    Lasting {
-        /// What, and where.
-        reason: String,
-    },
+    Permanent { reason: String },
 }

@@ -1,54 +1,47 @@
-//! What is answered to a person who asks about resyncs.
-
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use shared::identity::{EventId, UserId, VendorId};
+use shared::request::ErrorAnswer;
 use tracing::{info, warn};
 
-use super::Did;
+use super::RunChange;
 use super::pace::Pace;
-use super::run::{Run, State};
-use crate::letters::Unavailable;
-use shared::request::ErrorAnswer;
+use super::run::{Run, RunState};
+use crate::dead_letters::Unavailable;
 
-/// The code of what a vendor lacks a secret for.
 pub(super) const NOT_CONFIGURED: &str = "not_configured";
 
-/// How far a run is.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Progress {
-    /// How it stands.
-    pub state: State,
+pub struct RunProgress {
+    pub state: RunState,
     connectors: Vec<String>,
     /// Users sent to every connector's queue.
     pub visited: u64,
-    /// Of so many, where Sesamy tells.
+    /// All users, if Sesamy states it.
     of: Option<usize>,
-    /// How many a minute at most.
     users_per_minute: f64,
     started_at: Timestamp,
     updated_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     ended_at: Option<Timestamp>,
-    /// When all will be sent if nothing holds it up, where Sesamy tells how many there are.
     #[serde(skip_serializing_if = "Option::is_none")]
     expected_end: Option<Timestamp>,
-    /// Why nothing was added at the last step.
+    /// Why the last step added nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     waiting: Option<String>,
-    /// Why it failed.
+    /// Why the run failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
 
-impl Progress {
+impl RunProgress {
     pub(super) fn of(run: &Run, pace: Pace, now: Timestamp) -> Self {
         let users_per_minute = (10.0 * pace.users_per_minute()).round() / 10.0;
-        let of = run.place.total();
-        let running = run.state == State::Running;
+        let of = run.cursor.total();
+        let running = run.state == RunState::Running;
         let left = of.map(|of| (of as u64).saturating_sub(run.visited));
         let minutes = left.map(|left| left as f64 / pace.users_per_minute());
         let expected_end = minutes
@@ -71,49 +64,46 @@ impl Progress {
     }
 }
 
-/// The answer about a vendor's run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Report {
+pub struct ResyncReport {
     action: &'static str,
     vendor_id: VendorId,
     #[serde(rename = "do")]
     asked: &'static str,
-    /// What came of it.
     pub did: &'static str,
-    /// How the run stands, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub run: Option<Progress>,
+    pub run: Option<RunProgress>,
     #[serde(skip_serializing_if = "Option::is_none")]
     advice: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorAnswer>,
 }
 
-impl Report {
+impl ResyncReport {
     pub(super) fn new(
         vendor_id: VendorId,
         asked: &'static str,
-        did: Did,
-        run: Option<Progress>,
+        did: RunChange,
+        run: Option<RunProgress>,
     ) -> Self {
         let advice = match (did, run.as_ref().map(|run| run.state)) {
-            (Did::StartedAnew, _) => {
+            (RunChange::Restarted, _) => {
                 "It began from the start of the list. The one before had not been finished; next time \"do\": \"resume\" goes on where it was."
             }
-            (Did::GoesOn, _) => {
+            (RunChange::AlreadyRunning, _) => {
                 "A run is under way, and goes on. Stop it first to begin another one."
             }
-            (Did::Started | Did::Resumed, _) | (_, Some(State::Running)) => {
+            (RunChange::Started | RunChange::Resumed, _) | (_, Some(RunState::Running)) => {
                 "It goes on by itself. Ask with \"do\": \"show\" how far it is, with \"do\": \"stop\" to stop it."
             }
-            (_, Some(State::Stopped)) => {
+            (_, Some(RunState::Stopped)) => {
                 "Ask with \"do\": \"resume\" to go on. What is in the queues already is still synced."
             }
-            (_, Some(State::Failed)) => {
-                "Mend what the reason names, then ask with \"do\": \"resume\" to go on."
+            (_, Some(RunState::Failed)) => {
+                "Fix what the reason names, then ask with \"do\": \"resume\" to go on."
             }
-            (_, Some(State::Finished)) => {
+            (_, Some(RunState::Finished)) => {
                 "Every user was queued; those that wait in the queues are synced within a minute or so."
             }
             (_, None) => "There has been no run of this vendor. Without \"do\" one is started.",
@@ -134,7 +124,7 @@ impl Report {
             action: "resync",
             vendor_id,
             asked,
-            did: Did::Nothing.name(),
+            did: RunChange::Unchanged.name(),
             run: None,
             advice: None,
             error: Some(error),
@@ -163,38 +153,35 @@ impl Report {
     }
 }
 
-impl Did {
+impl RunChange {
     fn name(self) -> &'static str {
         match self {
-            Self::Started | Self::StartedAnew => "started",
-            Self::GoesOn => "goes_on",
+            Self::Started | Self::Restarted => "started",
+            Self::AlreadyRunning => "goes_on",
             Self::Resumed => "resumed",
             Self::Stopped => "stopped",
-            Self::Nothing => "nothing",
+            Self::Unchanged => "nothing",
         }
     }
 }
 
-/// The answer about one reader.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct One {
+pub struct UserResync {
     action: &'static str,
     vendor_id: VendorId,
     user_id: UserId,
-    /// What the connectors' logs name the sync by.
+    /// The connectors' logs use it.
     #[serde(skip_serializing_if = "Option::is_none")]
     event_id: Option<EventId>,
-    /// The connectors whose queues hold it.
     queued: Vec<String>,
-    /// Those that did not take it, and why.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     failed: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorAnswer>,
 }
 
-impl One {
+impl UserResync {
     pub(super) fn queued(
         vendor_id: VendorId,
         user_id: UserId,
@@ -236,27 +223,12 @@ impl One {
     }
 }
 
-/// All vendors' runs, by vendor.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum Runs {
-    /// As the table has them.
-    Known(BTreeMap<String, Progress>),
-    /// The table does not answer.
-    Unknown {
-        /// Why.
-        error: ErrorAnswer,
-    },
-}
-
-/// The answer about a resync of all vendors.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Reconciliation {
     action: &'static str,
-    /// What was done for each.
-    vendors: Vec<Report>,
-    /// Vendors there was no time for.
+    vendors: Vec<ResyncReport>,
+    /// Vendors without time left for them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     left: Vec<VendorId>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -264,7 +236,7 @@ pub struct Reconciliation {
 }
 
 impl Reconciliation {
-    pub(super) fn of(vendors: Vec<Report>, left: Vec<VendorId>) -> Self {
+    pub(super) fn of(vendors: Vec<ResyncReport>, left: Vec<VendorId>) -> Self {
         Self {
             action: "reconcile",
             vendors,
@@ -273,8 +245,7 @@ impl Reconciliation {
         }
     }
 
-    /// What of it failed, if anything. A vendor who lacks the secret of every
-    /// connector is being set up, which is no failure.
+    /// A vendor without a secret for any connector is still being set up: no failure.
     pub fn failure(&self) -> Option<String> {
         if let Some(error) = &self.error {
             return Some(error.message.clone());

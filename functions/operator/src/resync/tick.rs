@@ -1,63 +1,55 @@
-//! One step of a run: a few users into every connector's queue, and the next tick.
+//! One step of a run: some users into every connector's queue, and the next tick.
 
 use std::time::Duration;
 
 use futures_util::future::{join_all, try_join_all};
-use shared::message::{Message, Reader};
+use shared::message::{Message, UserKey};
+use shared::sqs::{MAX_BATCH, OutgoingMessage};
 use thiserror::Error;
 use tracing::{info, warn};
 
+use super::Resyncs;
 use super::pace::Pace;
-use super::platform::{Platform, Unread, WriteError};
-use super::run::{Due, Run, State, Tick};
-use super::{Resyncs, outgoing};
-use crate::connectors::Connector;
-use crate::letters::{DeadLetters, MOST_AT_ONCE, Unavailable};
+use super::platform::{Platform, UsersError, WriteError};
+use super::run::{Run, RunState, Tick, TickAction};
+use crate::connectors::DeployedConnector;
+use crate::dead_letters::{ConnectorQueues, Unavailable};
 
-/// So many messages in consumers' hands mean an outage of a CRM or of Sesamy, in
-/// which a run had better wait. Decided.
-const MOST_IN_FLIGHT: u64 = 200;
+/// So many messages in flight mean an outage of a CRM or of Sesamy. Decided.
+const MAX_IN_FLIGHT: u64 = 200;
 
-/// How long a run waits where something does not answer and says no more. Decided.
+/// The wait after an error that states none. Decided.
 const UNSTATED_WAIT: Duration = Duration::from_secs(60);
 
-/// The longest that SQS delays a message (documented).
-const LONGEST_WAIT: Duration = Duration::from_secs(900);
+/// SQS's maximum delay (documented).
+const MAX_WAIT: Duration = Duration::from_secs(900);
 
-/// How often a step is begun anew since somebody changed the run meanwhile.
+/// For claims that conflict with changes by others.
 const ATTEMPTS: u32 = 5;
 
-/// Why a tick is to come again.
+/// The tick is retried.
 #[derive(Debug, Error)]
 pub enum TickError {
-    /// The table or the queue of ticks does not answer.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
-    /// A connector's queue did not take a message.
     #[error("the queue of {connector} did not take a message: {reason}")]
-    NotQueued {
-        /// Which.
-        connector: String,
-        /// Why.
-        reason: String,
-    },
-    /// The run was changed by others all the time.
+    NotQueued { connector: String, reason: String },
     #[error("the run was changed by others {ATTEMPTS} times in a row")]
     Contended,
 }
 
-impl<Q: DeadLetters, P: Platform> Resyncs<'_, Q, P> {
-    /// Does what is due of a tick that came in this message.
-    ///
-    /// # Errors
-    /// [`TickError`]: the message must come again.
+impl<Q: ConnectorQueues, P: Platform> Resyncs<'_, Q, P> {
     pub async fn tick(&self, tick: &Tick, message: &str) -> Result<(), TickError> {
         let Some((mut run, mut version)) = self.claimed(tick, message).await? else {
             return Ok(());
         };
-        if !run.turn.done {
+        if !run.last_step.done {
             let users = run.sending;
-            try_join_all(self.of(&run).map(|connector| send(self, connector, &run))).await?;
+            try_join_all(
+                self.connectors_of(&run)
+                    .map(|connector| send(self, connector, &run)),
+            )
+            .await?;
             loop {
                 run.settle(self.platform.now());
                 match self.platform.write(&run, Some(version)).await {
@@ -71,40 +63,39 @@ impl<Q: DeadLetters, P: Platform> Resyncs<'_, Q, P> {
                 let due = other.0.due(tick, message);
                 (run, version) = other;
                 match due {
-                    // A person has stopped it, which does not undo what was sent.
-                    Due::Again => {}
-                    // It was written all the same, and only the answer was lost.
-                    Due::Next => break,
-                    // A person has resumed it: another chain does it again.
-                    Due::Claim | Due::Nothing => return Ok(()),
+                    // A person has stopped the run, which does not undo what was sent.
+                    TickAction::Repeat => {}
+                    // It was written, only the answer was lost.
+                    TickAction::SendNext => break,
+                    // A person has resumed the run: another chain repeats the step.
+                    TickAction::Claim | TickAction::Drop => return Ok(()),
                 }
             }
             log(&run, users);
-            if matches!(run.state, State::Finished | State::Failed) {
+            if matches!(run.state, RunState::Finished | RunState::Failed) {
                 self.platform.count(run.state);
             }
         }
-        if run.state == State::Running {
+        if run.state == RunState::Running {
             let after = Duration::from_secs(run.next_in);
             self.platform.send(&run.next_tick(), after).await?;
         }
         Ok(())
     }
 
-    /// The run whose step is this message's, claimed if it was not. `None`
-    /// where nothing is due.
+    /// The run if the step is this message's, claimed now or before.
     async fn claimed(&self, tick: &Tick, message: &str) -> Result<Option<(Run, u64)>, TickError> {
         for _ in 0..ATTEMPTS {
             let Some((mut run, version)) = self.platform.run(&tick.vendor_id).await? else {
                 return Ok(None);
             };
             match run.due(tick, message) {
-                Due::Nothing => {
+                TickAction::Drop => {
                     info!(vendor_id = %tick.vendor_id, step = tick.step, "A tick is of no use any more.");
                     return Ok(None);
                 }
-                Due::Again | Due::Next => return Ok(Some((run, version))),
-                Due::Claim => {
+                TickAction::Repeat | TickAction::SendNext => return Ok(Some((run, version))),
+                TickAction::Claim => {
                     run.claim(message);
                     self.plan(&mut run).await;
                     match self.platform.write(&run, Some(version)).await {
@@ -120,13 +111,12 @@ impl<Q: DeadLetters, P: Platform> Resyncs<'_, Q, P> {
         Err(TickError::Contended)
     }
 
-    /// The connectors of a run.
-    fn of<'r>(&'r self, run: &'r Run) -> impl Iterator<Item = &'r Connector<Q>> {
+    fn connectors_of<'r>(&'r self, run: &'r Run) -> impl Iterator<Item = &'r DeployedConnector<Q>> {
         let names = run.connectors.iter();
-        names.filter_map(|name| self.connectors.named(name))
+        names.filter_map(|name| self.connectors.named(name).ok())
     }
 
-    /// Decides how many users are sent now, and when to look again.
+    /// Decides how many users to send now, and when the next step comes.
     async fn plan(&self, run: &mut Run) {
         let pace = self.pace(run.connectors.len());
         let now = self.platform.now();
@@ -134,13 +124,13 @@ impl<Q: DeadLetters, P: Platform> Resyncs<'_, Q, P> {
         run.waiting = None;
         run.next_in = whole_seconds(pace.interval());
         run.allowance.grow(pace, now);
-        // Of a step that died, whose chain a person has replaced.
+        // A step crashed, and the run was resumed: it is sent again as it was.
         if run.sending > 0 {
             return;
         }
-        if self.of(run).count() < run.connectors.len() {
+        if self.connectors_of(run).count() < run.connectors.len() {
             run.reason = Some("a connector of this run is not in the stack any more".to_owned());
-            run.end(State::Failed, now);
+            run.end(RunState::Failed, now);
             return;
         }
         let room = match self.room(run, pace).await {
@@ -151,26 +141,26 @@ impl<Q: DeadLetters, P: Platform> Resyncs<'_, Q, P> {
                 return;
             }
         };
-        if run.in_hand.is_empty() && !run.place.is_end() {
+        if run.in_hand.is_empty() && !run.cursor.is_end() {
             if !run.allowance.has_page() {
                 return;
             }
             run.allowance.spend_page();
             match self
                 .platform
-                .users(&run.vendor_id, run.place.offset())
+                .users(&run.vendor_id, run.cursor.offset())
                 .await
             {
-                Ok(page) => run.in_hand = run.place.take(&page),
-                Err(Unread::Passing { reason, wait }) => {
-                    let wait = wait.unwrap_or(UNSTATED_WAIT).min(LONGEST_WAIT);
+                Ok(page) => run.in_hand = run.cursor.take(&page),
+                Err(UsersError::Temporary { reason, wait }) => {
+                    let wait = wait.unwrap_or(UNSTATED_WAIT).min(MAX_WAIT);
                     run.waiting = Some(reason);
                     run.next_in = run.next_in.max(whole_seconds(wait));
                     return;
                 }
-                Err(Unread::Lasting { reason }) => {
+                Err(UsersError::Permanent { reason }) => {
                     run.reason = Some(reason);
-                    run.end(State::Failed, now);
+                    run.end(RunState::Failed, now);
                     return;
                 }
             }
@@ -178,15 +168,15 @@ impl<Q: DeadLetters, P: Platform> Resyncs<'_, Q, P> {
         let allowed = run.allowance.users(pace);
         run.sending = run.in_hand.len().min(room).min(allowed);
         run.allowance.spend_users(pace, run.sending);
-        let page_is_wanted = run.sending == run.in_hand.len() && !run.place.is_end();
+        let page_is_wanted = run.sending == run.in_hand.len() && !run.cursor.is_end();
         if page_is_wanted && room > run.sending && allowed > run.sending {
             run.next_in = 0;
         }
     }
 
-    /// How many users every connector's queue has room for, at least one.
+    /// How many users every connector's queue has room for; at least one.
     async fn room(&self, run: &Run, pace: Pace) -> Result<usize, Waiting> {
-        let connectors: Vec<_> = self.of(run).collect();
+        let connectors: Vec<_> = self.connectors_of(run).collect();
         let depths = connectors
             .iter()
             .map(|connector| connector.queues.queue_depth());
@@ -198,7 +188,7 @@ impl<Q: DeadLetters, P: Platform> Resyncs<'_, Q, P> {
                 Ok(depth) => depth,
                 Err(error) => return waiting(error.to_string(), UNSTATED_WAIT),
             };
-            if depth.in_flight >= MOST_IN_FLIGHT {
+            if depth.in_flight >= MAX_IN_FLIGHT {
                 let reason = format!(
                     "{} messages of {name} wait for their next try; look at its log",
                     depth.in_flight
@@ -223,28 +213,28 @@ struct Waiting {
     wait: Duration,
 }
 
-/// Puts the users that are being sent into a connector's queue.
-async fn send<Q: DeadLetters, P: Platform>(
+async fn send<Q: ConnectorQueues, P: Platform>(
     resyncs: &Resyncs<'_, Q, P>,
-    connector: &Connector<Q>,
+    connector: &DeployedConnector<Q>,
     run: &Run,
 ) -> Result<(), TickError> {
     let now = resyncs.platform.now();
     let users = run.in_hand.iter().take(run.sending);
     let messages: Vec<_> = users
         .map(|user| {
-            let reader = Reader {
+            let user = UserKey {
                 vendor_id: run.vendor_id.clone(),
                 user_id: user.clone(),
             };
-            outgoing(&Message::resync(reader, &run.id, now))
+            OutgoingMessage::from(&Message::resync(user, &run.id, now))
         })
         .collect();
-    for chunk in messages.chunks(MOST_AT_ONCE) {
-        if let Some(failed) = connector.queues.send(chunk).await.into_iter().next() {
+    for chunk in messages.chunks(MAX_BATCH) {
+        let results = connector.queues.send(chunk).await;
+        if let Some(error) = results.into_iter().find_map(Result::err) {
             return Err(TickError::NotQueued {
-                connector: connector.name.clone(),
-                reason: failed.reason,
+                connector: connector.name.to_string(),
+                reason: error.to_string(),
             });
         }
     }
@@ -261,11 +251,11 @@ fn log(run: &Run, users: usize) {
             $level!(
                 vendor_id = %run.vendor_id,
                 run = run.id,
-                step = run.turn.step,
+                step = run.last_step.step,
                 state = ?run.state,
                 users,
                 visited = run.visited,
-                of = run.place.total(),
+                of = run.cursor.total(),
                 waiting = run.waiting,
                 reason = run.reason,
                 next_in = run.next_in,
@@ -273,7 +263,7 @@ fn log(run: &Run, users: usize) {
             )
         };
     }
-    if run.state == State::Failed {
+    if run.state == RunState::Failed {
         line!(warn);
     } else {
         line!(info);

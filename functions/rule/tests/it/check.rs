@@ -1,101 +1,89 @@
-//! What a check finds of a Rule account.
+//! Checks of a Rule account.
 
-use bench::Bench;
+use conformance::{Bench, CheckCase, USER, anna};
+use fakes::rule::FieldType;
+use fakes::{Api, Fault, RetryAfter};
 use rule::Rule;
 use serde_json::json;
-use shared::check::Code;
-use stand_ins::rule::{FieldType, RuleAccount};
-use stand_ins::{Api, Fault, RetryAfter};
+use shared::check::CheckCode;
 
-async fn start() -> (Bench<Rule>, RuleAccount) {
-    let bench = Bench::new(Rule::default()).await;
-    let account = bench.stand_ins.rule().add_account("account", "key");
-    bench.put_connector_secret(&json!({ "apiKey": "key", "apiUrl": bench.stand_ins.urls().rule }));
-    (bench, account)
-}
+use crate::crm::{RuleCrm, start};
 
 const FIELDS: &str = "Rule: read the definitions of fields";
 const TAGS: &str = "Rule: read tags";
 const TYPES: &str = "assumption: the account's Sesamy fields have the types this system writes";
 
-/// A name, what is wrong, and what is found.
-type Case = (
-    &'static str,
-    fn(&Bench<Rule>, &RuleAccount),
-    &'static [(&'static str, Code)],
-);
-
-const CASES: &[Case] = &[
-    ("nothing is wrong", |_, _| {}, &[]),
-    (
-        "the key is nobody's",
-        |_, account| account.set_api_key("other"),
-        &[(FIELDS, Code::CredentialsRefused)],
-    ),
-    (
-        "the key may not read fields",
-        |bench, _| fault(bench, Fault::status(403), "/v2/customizations"),
-        &[(FIELDS, Code::PermissionMissing)],
-    ),
-    (
-        "the key may not read tags",
-        |bench, _| fault(bench, Fault::status(403), "/v2/tags"),
-        &[(TAGS, Code::PermissionMissing)],
-    ),
-    (
-        "Rule breaks connections",
-        |bench, _| fault(bench, Fault::reset(), "/v2/tags"),
-        &[(TAGS, Code::ApiUnreachable)],
-    ),
-    (
-        "Rule has a fault of its own",
-        |bench, _| fault(bench, Fault::status(500), "/v2/tags"),
-        &[(TAGS, Code::ApiFailing)],
-    ),
-    (
-        "Rule asks to wait until a Stockholm time",
-        |bench, _| {
+const CASES: &[CheckCase<RuleCrm>] = &[
+    CheckCase {
+        name: "nothing is wrong",
+        break_it: |_, _| {},
+        problems: &[],
+    },
+    CheckCase {
+        name: "the key is unknown",
+        break_it: |_, account| account.set_api_key("other"),
+        problems: &[(FIELDS, CheckCode::CredentialsRefused)],
+    },
+    CheckCase {
+        name: "the key may not read fields",
+        break_it: |bench, _| fault(bench, Fault::status(403), "/v2/customizations"),
+        problems: &[(FIELDS, CheckCode::PermissionMissing)],
+    },
+    CheckCase {
+        name: "the key may not read tags",
+        break_it: |bench, _| fault(bench, Fault::status(403), "/v2/tags"),
+        problems: &[(TAGS, CheckCode::PermissionMissing)],
+    },
+    CheckCase {
+        name: "Rule breaks connections",
+        break_it: |bench, _| fault(bench, Fault::reset(), "/v2/tags"),
+        problems: &[(TAGS, CheckCode::ApiUnreachable)],
+    },
+    CheckCase {
+        name: "Rule fails",
+        break_it: |bench, _| fault(bench, Fault::status(500), "/v2/tags"),
+        problems: &[(TAGS, CheckCode::ApiFailing)],
+    },
+    CheckCase {
+        name: "Rule asks to wait until a Stockholm time",
+        break_it: |bench, _| {
             let wait = Fault::too_many_requests(RetryAfter::Stockholm(600));
             fault(bench, wait, "/v2/customizations");
         },
-        &[(FIELDS, Code::ApiAsksToWait), (TAGS, Code::ApiAsksToWait)],
-    ),
-    (
-        "Rule answers something else",
-        |bench, _| fault(bench, Fault::json(200, json!([])), "/v2/tags"),
-        &[(TAGS, Code::UnexpectedAnswer)],
-    ),
-    (
-        "a field of ours has another type",
-        |_, account| account.define("Sesamy_User.Created", FieldType::Text),
-        &[(TYPES, Code::AssumptionFails)],
-    ),
+        problems: &[
+            (FIELDS, CheckCode::ApiAsksToWait),
+            (TAGS, CheckCode::ApiAsksToWait),
+        ],
+    },
+    CheckCase {
+        name: "Rule answers with another form",
+        break_it: |bench, _| fault(bench, Fault::json(200, json!([])), "/v2/tags"),
+        problems: &[(TAGS, CheckCode::UnexpectedAnswer)],
+    },
+    CheckCase {
+        name: "a field of ours has another type",
+        break_it: |_, account| account.define("Sesamy_User.Created", FieldType::Text),
+        problems: &[(TYPES, CheckCode::AssumptionFails)],
+    },
 ];
 
 fn fault(bench: &Bench<Rule>, fault: Fault, path: &str) {
-    bench.stand_ins.fault(fault.on(Api::Rule).path(path));
+    bench.fakes.fault(fault.on(Api::Rule).path(path));
 }
 
 #[tokio::test]
-async fn each_thing_that_is_wrong_is_found_and_named() {
-    for (name, spoil, expected) in CASES {
-        let (bench, account) = start().await;
-        spoil(&bench, &account);
-        bench.finds(name, expected).await;
-        let requests = bench.stand_ins.requests_to(Api::Rule);
-        assert!(
-            requests.iter().all(|request| request.method == "GET"),
-            "{name}"
-        );
-    }
+async fn each_problem_is_found_by_reading() {
+    conformance::each_problem_is_found_by_reading(CASES).await;
 }
 
 #[tokio::test]
-async fn fields_that_a_sync_defined_have_the_right_types() {
+async fn fields_defined_by_a_sync_have_the_right_types() {
     let (bench, _) = start().await;
-    assert_eq!(bench.found_of(TYPES).await, Some(Code::CannotBeTold));
-    let anna = stand_ins::sesamy::User::new("email|1").email("anna@example.se");
-    bench.sesamy.put_user(anna);
-    bench.synced("email|1", "a").await;
-    assert_eq!(bench.found_of(TYPES).await, Some(Code::AssumptionHolds));
+    assert_eq!(bench.check_code(TYPES).await, Some(CheckCode::CannotBeTold));
+    bench.sesamy.put_user(anna());
+    bench.synced(USER, "a").await;
+    assert_eq!(
+        bench.check_code(TYPES).await,
+        Some(CheckCode::AssumptionHolds)
+    );
 }

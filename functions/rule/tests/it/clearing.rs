@@ -2,47 +2,40 @@
 
 use std::collections::BTreeMap;
 
-use bench::{Bench, any_state, derived, event, resync, seeded};
+use conformance::{
+    Bench, EMAIL, USER, anna, any_state, derived, event, preview_and_sync, resync, seeded,
+};
+use fakes::rule::{RuleAccount, RuleSettings, Subscriber};
+use fakes::sesamy::{Bill, Contract, User};
+use fakes::{Api, Fault};
 use proptest::prelude::*;
 use rule::{Rule, mapping};
 use serde_json::{Value, json};
-use stand_ins::rule::{RuleAccount, RuleSettings, Subscriber};
-use stand_ins::sesamy::{Bill, Contract, User};
-use stand_ins::{Api, Fault, RecordedRequest};
 
-const USER: &str = "email|84cc";
-const EMAIL: &str = "anna@example.se";
+use crate::crm::RuleCrm;
 
 async fn start() -> (Bench<Rule>, RuleAccount) {
-    let bench = Bench::new(Rule::default()).await;
-    let account = bench.stand_ins.rule().add_account("account", "key");
+    let (bench, account) = crate::crm::start().await;
     account.set_settings(RuleSettings {
         empty_clears_text_alone: true,
         error_percent_limit: Some(49),
         ..RuleSettings::default()
     });
-    bench.put_connector_secret(&json!({ "apiKey": "key", "apiUrl": bench.stand_ins.urls().rule }));
     (bench, account)
 }
 
-fn anna() -> User {
-    User::new(USER).email(EMAIL).name("Anna", "Ask")
+fn daily_subscriber() -> User {
+    crate::crm::daily_subscriber().bill(Bill::paid("b1", "c1").price(99, "SEK"))
 }
 
-fn subscriber_of_the_daily() -> User {
-    anna()
-        .contract(Contract::active("c1").item("sid:Daily", "The Daily", "po1", "Monthly"))
-        .bill(Bill::paid("b1", "c1").price(99, "SEK"))
-}
-
-/// How many calls were answered 400 since the last look.
+/// Takes the recorded calls and counts those answered by 400.
 fn refusals(bench: &Bench<Rule>) -> usize {
-    let requests = bench.stand_ins.requests_to(Api::Rule);
-    bench.stand_ins.clear_requests();
+    let requests = bench.fakes.requests_to(Api::Rule);
+    bench.fakes.clear_requests();
     requests.iter().filter(|r| r.status == Some(400)).count()
 }
 
-/// The fields of a contact that are written with its state.
+/// The fields that are not written by events.
 fn state_fields(account: &RuleAccount) -> BTreeMap<String, Value> {
     let mut fields = account.subscriber(EMAIL).unwrap().fields;
     fields.retain(|key, _| !key.starts_with("Sesamy_Event") && !key.contains("LastPayment"));
@@ -50,7 +43,7 @@ fn state_fields(account: &RuleAccount) -> BTreeMap<String, Value> {
 }
 
 #[tokio::test]
-async fn an_account_refuses_once_per_instance_and_not_once_per_user() {
+async fn an_account_refuses_once_per_function_instance() {
     let (mut bench, account) = start().await;
     let user = |n: usize| format!("email|{n}");
     for n in 0..10 {
@@ -67,17 +60,17 @@ async fn an_account_refuses_once_per_instance_and_not_once_per_user() {
         bench.restart(Rule::default());
     }
     assert_eq!(account.subscribers().len(), 10);
-    assert_eq!(bench.stand_ins.violations(), []);
+    assert_eq!(bench.fakes.violations(), []);
 }
 
 #[tokio::test]
 async fn a_value_that_no_longer_applies_is_cleared_with_its_group() {
     let (bench, account) = start().await;
     account.put_subscriber(Subscriber::new(EMAIL).field("Shop.Size", "38"));
-    bench.sesamy.put_user(subscriber_of_the_daily());
+    bench.sesamy.put_user(daily_subscriber());
     bench.synced(USER, "a").await;
     bench.sesamy.put_user(anna());
-    bench.stand_ins.clear_requests();
+    bench.fakes.clear_requests();
     bench.synced(USER, "b").await;
     let fields = state_fields(&account);
     let held: Vec<_> = fields.keys().map(String::as_str).collect();
@@ -105,7 +98,7 @@ async fn a_value_that_no_longer_applies_is_cleared_with_its_group() {
 }
 
 #[tokio::test]
-async fn the_rest_of_a_group_is_written_again() {
+async fn the_other_fields_of_a_cleared_group_are_written_again() {
     let (bench, account) = start().await;
     let canceled = Contract::active("c1").set("willCancelAt", "2099-01-01T00:00:00Z");
     bench.sesamy.put_user(anna().contract(canceled));
@@ -115,13 +108,13 @@ async fn the_rest_of_a_group_is_written_again() {
     bench
         .sesamy
         .put_user(anna().contract(Contract::active("c1")));
-    // Whatever fails on the way, the next try makes it good.
+    // The next try recovers each failed call.
     for (method, path) in [
         ("DELETE", "/v3/custom-field-data/*"),
         ("PUT", "/v2/subscribers/*"),
     ] {
         let fault = Fault::status(500).on(Api::Rule).method(method).path(path);
-        bench.stand_ins.fault(fault.once());
+        bench.fakes.fault(fault.once());
         let failures = bench.handle([resync("1", USER)]).await;
         assert_eq!(failures, ["1"], "{method} {path}");
     }
@@ -132,9 +125,9 @@ async fn the_rest_of_a_group_is_written_again() {
 }
 
 #[tokio::test]
-async fn an_event_without_a_payment_starts_its_flow_without_one() {
+async fn an_event_without_a_payment_clears_the_payment_fields() {
     let (bench, account) = start().await;
-    bench.sesamy.put_user(subscriber_of_the_daily());
+    bench.sesamy.put_user(daily_subscriber());
     bench.synced(USER, "a").await;
     let date = "Sesamy_LastPayment.Date";
     assert!(account.subscriber(EMAIL).unwrap().fields.contains_key(date));
@@ -149,12 +142,12 @@ async fn an_event_without_a_payment_starts_its_flow_without_one() {
 }
 
 #[tokio::test]
-async fn any_other_refusal_is_the_users_own() {
+async fn any_other_refusal_moves_the_message_to_the_dead_letter_queue() {
     let (bench, _) = start().await;
     bench.sesamy.put_user(anna());
     let body = json!({ "error": "ValidationError", "fields": { "email": "is none" } });
     let fault = Fault::json(400, body).on(Api::Rule).method("POST");
-    bench.stand_ins.fault(fault.path("/v2/subscribers").once());
+    bench.fakes.fault(fault.path("/v2/subscribers").once());
     assert_eq!(bench.handle([resync("1", USER)]).await, [""; 0]);
     assert_eq!(bench.queue.dead_letters().len(), 1);
     assert_eq!(refusals(&bench), 1);
@@ -164,7 +157,7 @@ async fn any_other_refusal_is_the_users_own() {
 async fn forgetting_clears_every_group() {
     let (bench, account) = start().await;
     account.put_subscriber(Subscriber::new(EMAIL).field("Shop.Size", "38"));
-    bench.sesamy.put_user(subscriber_of_the_daily());
+    bench.sesamy.put_user(daily_subscriber());
     bench.synced(USER, "a").await;
     let forgotten = bench.forget(USER, None).await;
     assert_eq!(forgotten.outcome, "forgotten");
@@ -175,57 +168,39 @@ async fn forgetting_clears_every_group() {
         ["Shop.Size", "Subscriber.FirstName", "Subscriber.LastName"]
     );
     assert_eq!(bench.forget(USER, None).await.outcome, "nothing_to_forget");
-    assert_eq!(bench.stand_ins.violations(), []);
+    assert_eq!(bench.fakes.violations(), []);
 }
 
-fn is_read(request: &RecordedRequest) -> bool {
-    request.method == "GET"
-}
-
-/// Whatever states a user goes through, the fields equal the derivation, and
-/// each preview of an instance that knows the account tells what is written.
+/// Through any sequence of states, the fields equal the derivation, and previews
+/// of an instance that knows the account announce what the sync writes.
 #[test]
-fn fields_equal_the_derivation_and_previews_tell_the_truth() {
+fn fields_equal_the_derivation_and_previews_announce_them() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (bench, account) = runtime.block_on(start());
     bench.sesamy.set_rate_limit(None);
-    bench
-        .sesamy
-        .put_user(User::new("email|first").email("first@example.se"));
-    let first = runtime.block_on(bench.handle([resync("1", "email|first")]));
-    assert_eq!(first, [""; 0]);
-    assert_eq!(refusals(&bench), 1);
-    let states = prop::collection::vec(any_state(USER, EMAIL), 1..4);
-    let tell = |states: Vec<User>| {
+    bench.sesamy.put_user(User::new(USER).email(EMAIL));
+    runtime.block_on(bench.resynced(USER));
+    assert_eq!(refusals(&bench), 1, "the first sync finds out");
+    let sequences = prop::collection::vec(any_state(USER, EMAIL), 1..4);
+    let run = |states: Vec<User>| {
         account.put_subscriber(
             Subscriber::new(EMAIL)
                 .field("Shop.Size", "38")
                 .field("Sesamy_Subscription.Status", "OVERDUE")
                 .field("Sesamy_ActiveProducts.SKU", json!(["stale"])),
         );
-        runtime.block_on(async {
-            for state in states {
-                let wanted = mapping::fields(&derived(&state));
-                let held = || {
-                    let subscriber = account.subscriber(EMAIL).unwrap();
-                    let mut fields = subscriber.fields;
-                    let phone = subscriber.phone_number.map(Value::from);
-                    fields.extend(phone.map(|number| ("phone_number".to_owned(), number)));
-                    (subscriber.tags, fields)
-                };
-                bench
-                    .previews_tell_the_truth(vec![state], Api::Rule, is_read, &["Anna"], held)
-                    .await;
-                let fields = account.subscriber(EMAIL).unwrap().fields;
-                assert_eq!(fields.get("Shop.Size"), Some(&json!("38")));
-                for field in wanted {
-                    let value = Some(&field.value).filter(|value| **value != "");
-                    assert_eq!(fields.get(field.key), value, "{}", field.key);
-                }
+        for state in states {
+            let desired = mapping::fields(&derived(&state));
+            runtime.block_on(preview_and_sync::<RuleCrm>(&bench, &account, state));
+            let fields = account.subscriber(EMAIL).unwrap().fields;
+            assert_eq!(fields.get("Shop.Size"), Some(&json!("38")));
+            for field in desired {
+                let value = Some(&field.value).filter(|_| !field.is_cleared());
+                assert_eq!(fields.get(field.key), value, "{}", field.key);
             }
-        });
+        }
         Ok(())
     };
-    seeded(200).run(&states, tell).unwrap();
+    seeded(200).run(&sequences, run).unwrap();
     assert_eq!(refusals(&bench), 0);
 }

@@ -1,26 +1,18 @@
-//! Events at the strict fake of Rule: each starts its flows with its own fields.
+//! Events at Rule: each starts its flows with its own fields.
 
-use bench::{Bench, event, event_of};
-use rule::Rule;
+use conformance::{EMAIL, TestedCrm, USER, event, event_of};
+use fakes::rule::{Flow, RuleAccount, Subscriber};
+use fakes::sesamy::{Bill, Contract, User};
+use fakes::{Api, Fault};
 use serde_json::{Value, json};
 use shared::message::EventType;
-use stand_ins::rule::{Flow, RuleAccount, Subscriber};
-use stand_ins::sesamy::{Bill, Contract, User};
-use stand_ins::{Api, Fault};
 
-const USER: &str = "email|84cc";
-const EMAIL: &str = "anna@example.se";
+use crate::crm::{RuleCrm, start};
+
 const CHECKOUT: &str = "sesamy_event_checkout-confirm";
 const USER_UPDATE: &str = "sesamy_event_uservendor-update";
 
-async fn start() -> (Bench<Rule>, RuleAccount) {
-    let bench = Bench::new(Rule::default()).await;
-    let account = bench.stand_ins.rule().add_account("account", "key");
-    bench.put_connector_secret(&json!({ "apiKey": "key", "apiUrl": bench.stand_ins.urls().rule }));
-    (bench, account)
-}
-
-/// Somebody who bought `c1` first, then `c2`, and owes something for `c3`.
+/// A user who paid for `c1` first, then for `c2`, and not yet for `c3`.
 fn buyer() -> User {
     let bill = |id, contract, price, paid_at| {
         Bill::paid(id, contract)
@@ -70,7 +62,7 @@ async fn each_flow_starts_with_the_fields_of_its_own_event() {
         event_of("3", USER, "c", &purchase),
     ];
     assert_eq!(bench.handle(batch).await, [""; 0]);
-    assert_eq!(bench.stand_ins.violations(), []);
+    assert_eq!(bench.fakes.violations(), []);
 
     let receipt = flow(&account, CHECKOUT);
     for (key, value) in [
@@ -107,7 +99,7 @@ async fn the_upsert_of_the_state_carries_no_event() {
     let (bench, _) = start().await;
     bench.sesamy.put_user(buyer());
     bench.synced(USER, "a").await;
-    let requests = bench.stand_ins.requests_to(Api::Rule);
+    let requests = bench.fakes.requests_to(Api::Rule);
     let mut upserts = requests.iter().filter(|r| r.path == "/v2/subscribers");
     let state = upserts.next().unwrap().body.as_ref().unwrap().to_string();
     for key in ["Sesamy_Event.", "Sesamy_LastPayment.", "sesamy_event_"] {
@@ -121,29 +113,29 @@ async fn the_upsert_of_the_state_carries_no_event() {
 }
 
 #[tokio::test]
-async fn automation_is_never_asked_for() {
+async fn automation_is_never_sent() {
     let (bench, _) = start().await;
     bench.sesamy.put_user(buyer());
     let batch = EventType::ALL.map(|of| event(of.name(), USER, of.name(), of.name()));
     assert_eq!(bench.handle(batch).await, [""; 0]);
-    for request in bench.stand_ins.requests_to(Api::Rule) {
+    for request in bench.fakes.requests_to(Api::Rule) {
         let body = request.body.unwrap_or_default();
         assert_eq!(body.get("automation"), None, "{}", request.path);
     }
 }
 
 #[tokio::test]
-async fn every_event_of_a_burst_starts_its_flow_once() {
+async fn every_event_of_a_batch_starts_its_flow_once() {
     let (bench, account) = start().await;
     bench.sesamy.put_user(buyer());
-    let burst = [
+    let batch = [
         event("1", USER, "a", "checkout.1#confirm"),
         event("2", USER, "b", "contract.1#purchased"),
         event("3", USER, "c", "entitlement.1#new"),
         event("4", USER, "d", "userVendor.1#new"),
         event("5", USER, "a", "checkout.1#confirm"),
     ];
-    assert_eq!(bench.handle(burst).await, [""; 0]);
+    assert_eq!(bench.handle(batch).await, [""; 0]);
     for tag in [
         "checkout-confirm",
         "contract-purchased",
@@ -159,15 +151,12 @@ async fn every_event_of_a_burst_starts_its_flow_once() {
 }
 
 #[tokio::test]
-async fn an_event_of_a_type_that_came_before_starts_its_flow_again() {
+async fn a_second_event_of_a_type_starts_its_flow_again() {
     let (bench, account) = start().await;
-    // As if spelt otherwise by somebody else, for an account that folds case.
+    // The account ignores case, and the tag may be there in another case.
     for present in [CHECKOUT, "Sesamy_Event_Checkout-Confirm"] {
         account.put_subscriber(Subscriber::new(EMAIL).tags(&[present]));
-        account.set_settings(stand_ins::rule::RuleSettings {
-            fold_tag_case: true,
-            ..Default::default()
-        });
+        account.set_settings(RuleCrm::settings_that_ignore_case());
         let before = account.flows().len();
         bench.sesamy.put_user(User::new(USER).email(EMAIL));
         let batch = [
@@ -184,55 +173,48 @@ async fn an_event_of_a_type_that_came_before_starts_its_flow_again() {
 }
 
 #[tokio::test]
-async fn an_event_that_was_delivered_is_not_delivered_again_when_the_next_one_fails() {
-    // What fails: the second event's upsert, or the removal of its tag before it.
-    for (method, path, skipped) in [
-        ("POST", "/v2/subscribers", 2),
-        ("DELETE", "/v2/subscribers/*/tags/*", 0),
-    ] {
+async fn a_delivered_event_is_not_delivered_again_if_the_next_one_fails() {
+    // The second event's upsert fails, or the removal of its tag before it.
+    let upsert = Fault::status(500).method("POST").path("/v2/subscribers");
+    let removal = Fault::status(500).method("DELETE");
+    for fault in [upsert.skip(2), removal] {
+        let case = format!("{fault:?}");
         let (bench, account) = start().await;
         bench.sesamy.put_user(User::new(USER).email(EMAIL));
         let present = ["sesamy_event_contract-purchased"];
         account.put_subscriber(Subscriber::new(EMAIL).tags(&present));
-        let fault = Fault::status(500).on(Api::Rule).method(method).path(path);
-        bench.stand_ins.fault(fault.skip(skipped).once());
+        bench.fakes.fault(fault.on(Api::Rule).once());
         let batch = [
             event("1", USER, "a", "checkout.1#confirm"),
             event("2", USER, "b", "contract.1#purchased"),
         ];
-        assert_eq!(bench.handle(batch.clone()).await, ["2"], "{path}");
+        assert_eq!(bench.handle(batch.clone()).await, ["2"], "{case}");
         let [_, left] = batch;
-        assert_eq!(bench.handle([left]).await, [""; 0], "{path}");
-        assert_eq!(account.started(EMAIL, CHECKOUT), 1, "{path}");
-        assert_eq!(account.started(EMAIL, present[0]), 1, "{path}");
+        assert_eq!(bench.handle([left]).await, [""; 0], "{case}");
+        assert_eq!(account.started(EMAIL, CHECKOUT), 1, "{case}");
+        assert_eq!(account.started(EMAIL, present[0]), 1, "{case}");
     }
 }
 
 #[tokio::test]
-async fn no_event_goes_to_a_contact_that_may_not_be_written_to() {
-    let suppressed = |mut subscriber: Subscriber| {
-        subscriber.suppressed.push("email".to_owned());
-        subscriber
-    };
-    let not_opted_in = |mut subscriber: Subscriber| {
-        subscriber.opted_in = false;
-        subscriber
-    };
-    let cases: [(&str, &dyn Fn(Subscriber) -> Subscriber); 3] = [
-        ("blocked", &Subscriber::blocked),
-        ("suppressed", &suppressed),
-        ("not opted in", &not_opted_in),
-    ];
-    for (name, left) in cases {
+async fn no_event_is_delivered_to_a_silenced_contact() {
+    let contact = Subscriber::new(EMAIL);
+    let blocked = contact.clone().blocked();
+    let mut suppressed = contact.clone();
+    suppressed.suppressed.push("email".to_owned());
+    let mut not_opted_in = contact;
+    not_opted_in.opted_in = false;
+    for contact in [blocked, suppressed, not_opted_in] {
+        let name = format!("{contact:?}");
         let (bench, account) = start().await;
-        account.put_subscriber(left(Subscriber::new(EMAIL)));
+        account.put_subscriber(contact);
         let before = account.subscriber(EMAIL).unwrap();
         bench.sesamy.put_user(buyer());
         let batch = [
             event("1", USER, "a", "checkout.1#confirm"),
             event("2", USER, "b", "contract.1#purchased"),
         ];
-        assert_eq!(bench.handle(batch).await, [""; 0], "{name}: done");
+        assert_eq!(bench.handle(batch).await, [""; 0], "{name}");
         let after = account.subscriber(EMAIL).unwrap();
         assert_eq!(
             (after.blocked, &after.suppressed, after.opted_in),
@@ -249,6 +231,6 @@ async fn no_event_goes_to_a_contact_that_may_not_be_written_to() {
             .keys()
             .filter(|key| key.starts_with("Sesamy_Event"));
         assert_eq!(events.next(), None, "{name}");
-        assert_eq!(bench.stand_ins.violations(), [], "{name}");
+        assert_eq!(bench.fakes.violations(), [], "{name}");
     }
 }

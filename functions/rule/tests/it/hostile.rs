@@ -1,13 +1,13 @@
-//! No answer kills the function.
+//! No answer of an API makes the function run out of memory.
 
 use std::path::Path;
 
-use performance::{Connector, hostile};
+use perf::{ConnectorKind, hostile};
 
 #[test]
 fn no_answer_takes_more_memory_than_the_function_has() {
     let binary = Path::new(env!("CARGO_BIN_EXE_rule"));
-    let peaks = hostile::endure(Connector::Rule, binary).unwrap();
-    let over = peaks.iter().filter(|(_, peak)| *peak > hostile::MEMORY);
+    let peaks = hostile::memory_peaks(ConnectorKind::Rule, binary).unwrap();
+    let over = peaks.iter().filter(|(_, peak)| *peak > hostile::MAX_MEMORY);
     assert_eq!(over.collect::<Vec<_>>(), [] as [&(String, u64); 0]);
 }

@@ -1,4 +1,4 @@
-//! What this connector owes, each against the strict fake of Rule.
+//! Tests against the strict fake of Rule, through the real consumer.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,8 +9,9 @@
 
 mod check;
 mod clearing;
+mod conformance;
+mod crm;
 mod events;
-mod forget;
 mod hostile;
 mod preview;
 mod requests;

@@ -1,20 +1,10 @@
-//! The exact requests for readers of every kind, to be reviewed as snapshots.
+//! The exact requests for users of every kind, reviewed as snapshots.
 
-use bench::{Bench, transcripts};
-use rule::Rule;
-use serde_json::json;
-use stand_ins::Api;
-
-async fn start() -> Bench<Rule> {
-    let bench = Bench::new(Rule::default()).await;
-    bench.stand_ins.rule().add_account("account", "key");
-    bench.put_connector_secret(&json!({ "apiKey": "key", "apiUrl": bench.stand_ins.urls().rule }));
-    bench
-}
+use crate::crm::RuleCrm;
 
 #[tokio::test]
-async fn the_requests_for_each_reader_are_those_reviewed() {
-    for (name, transcript) in transcripts(start, Api::Rule).await {
+async fn requests_match_the_reviewed_snapshots() {
+    for (name, transcript) in conformance::transcripts::<RuleCrm>().await {
         insta::assert_json_snapshot!(name, transcript);
     }
 }

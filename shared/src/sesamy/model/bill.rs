@@ -1,76 +1,57 @@
-//! What a reader was billed.
-
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::dropped::Dropped;
+use super::object::Object;
 use super::open_enum::open_enum;
-use super::reader::Object;
 use crate::identity::ContractId;
 use crate::personal::Personal;
+use crate::sesamy::json::Digits;
 
-/// A bill. Fields as seen in Sesamy's client library. It has no date of
-/// payment; the newest of its dates stands in for it.
+/// Fields as seen in Sesamy's client library. A bill has no payment date.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bill {
-    /// `id`.
     pub id: Option<String>,
-    /// `status`.
     pub status: Option<BillStatus>,
-    /// `price`, in the digits it was sent in.
+    /// In the digits it was sent in.
     pub price: Option<String>,
-    /// `currency`.
     pub currency: Option<String>,
-    /// `receiptUrl`. Whoever knows it can read the receipt.
+    /// Personal, because anyone who knows it can read the receipt.
     pub receipt_url: Option<Personal>,
-    /// `updatedAt`.
     pub updated_at: Option<Timestamp>,
-    /// `createdAt`.
     pub created_at: Option<Timestamp>,
-    /// `contractId`.
     pub contract_id: Option<ContractId>,
 }
 
 impl Bill {
-    /// Reads a bill. `None` where it is not an object.
-    pub fn read(json: &Value, dropped: &mut Dropped) -> Option<Self> {
+    /// `None` if the JSON is no object.
+    pub fn read(json: &RawValue, dropped: &mut Dropped) -> Option<Self> {
         let object = Object::read(json, "bills[]", dropped)?;
+        let price = object.get("price", dropped).map(|Digits(price)| price);
         Some(Self {
-            id: object.string("id", dropped),
-            status: object.one_of("status", dropped),
-            price: object.digits("price", dropped),
-            currency: object.string("currency", dropped),
-            receipt_url: object.personal("receiptUrl", dropped),
-            updated_at: object.timestamp("updatedAt", dropped),
-            created_at: object.timestamp("createdAt", dropped),
-            contract_id: object.parsed("contractId", dropped, |text| {
-                ContractId::try_from(text).ok()
-            }),
+            id: object.get("id", dropped),
+            status: object.get("status", dropped),
+            price,
+            currency: object.get("currency", dropped),
+            receipt_url: object.get("receiptUrl", dropped),
+            updated_at: object.get("updatedAt", dropped),
+            created_at: object.get("createdAt", dropped),
+            contract_id: object.get("contractId", dropped),
         })
     }
 }
 
 open_enum! {
-    /// How a bill stands, as documented. The derivation tells paid ones from all
-    /// the rest.
+    /// Documented.
     BillStatus {
-        /// Not sent yet.
         Draft = "DRAFT",
-        /// Not paid yet.
         Pending = "PENDING",
-        /// Paid.
         Paid = "PAID",
-        /// A payment failed and is tried again.
         Retrying = "RETRYING",
-        /// Not paid in time.
         Overdue = "OVERDUE",
-        /// Cancelled.
         Canceled = "CANCELED" | "CANCELLED",
-        /// Never paid.
         Expired = "EXPIRED",
-        /// Deleted.
         Deleted = "DELETED",
-        /// Declared void.
         Voided = "VOIDED",
     }
 }

@@ -1,42 +1,38 @@
-//! Sesamy's read models: what its Management API says of one reader.
+//! One user's state, as read from the Management API.
 //!
 //! Reading is tolerant, because the API is documented only in part and may
-//! change: unknown fields are ignored, every enumeration is open, and one odd
-//! value never costs a user the rest. What could not be used is left out and
-//! counted in [`Dropped`] by its path, and so is a value that an enumeration
-//! does not know, so that a change at Sesamy shows in the log instead of in a
-//! wrong segment months later.
+//! change: unknown fields are ignored, every enumeration is open, and an unusable
+//! value costs nothing but itself. [`Dropped`] counts unusable and unknown values
+//! by path, so that a change at Sesamy shows in the log, not months later as a
+//! wrong segment.
 //!
-//! Only what the derivation uses is read. Where the shapes come from is said
-//! at each type: *documented* means a page of Sesamy's says so, *seen* means
-//! Sesamy's published client library has it, *assumed* means neither.
+//! Only fields that the derivation uses are read. Each type says where its form
+//! comes from: *documented* by Sesamy, *seen* in Sesamy's published client
+//! library, or *assumed*.
 
 mod bill;
 mod contract;
 mod dropped;
 mod entitlement;
+mod object;
 mod open_enum;
 mod profile;
-mod reader;
-mod time;
 
 pub use bill::{Bill, BillStatus};
 pub use contract::{
-    Contract, ContractDuration, ContractStatus, Item, PurchaseType, RecurringInterval,
+    Contract, ContractDuration, ContractItem, ContractStatus, PurchaseType, RecurringInterval,
 };
-pub use dropped::{Counts, Dropped};
+pub use dropped::{Dropped, PathCounts};
 pub use entitlement::{Entitlement, EntitlementType, OriginType};
-pub use profile::{Address, Profile};
+pub use profile::{BillingAddress, Profile};
 
-/// All that Sesamy says of one reader at one moment.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct UserState {
-    /// Who the reader is.
     pub profile: Profile,
-    /// Subscriptions and single purchases, ended ones included.
+    /// Includes ended contracts and single purchases.
     pub contracts: Vec<Contract>,
-    /// What the reader has or had access to.
+    /// Includes ended entitlements.
     pub entitlements: Vec<Entitlement>,
-    /// Bills. Empty also where a connector has no use for them.
+    /// Empty also if the connector does not read bills.
     pub bills: Vec<Bill>,
 }

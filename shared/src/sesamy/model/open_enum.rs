@@ -1,18 +1,9 @@
 //! Enumerations that Sesamy may extend at any time.
 
-/// An enumeration that keeps the values it does not know.
-pub(super) trait OpenEnum: Sized {
-    /// Reads a value in any letter case.
-    fn from_text(text: &str) -> Self;
-
-    /// Whether the value is one of those known here.
-    fn is_known(&self) -> bool;
-}
-
-/// Defines an enumeration that keeps the values it does not know.
+/// Defines an enumeration that keeps unknown values, in capitals.
 ///
-/// Read without regard to letter case, since Sesamy's own samples differ in
-/// it. A variant may have several spellings; the first is what it prints.
+/// Reading ignores letter case, because Sesamy's own samples differ in it. A
+/// variant may have several spellings; the first one is its output.
 macro_rules! open_enum {
     (
         $(#[$doc:meta])*
@@ -24,17 +15,20 @@ macro_rules! open_enum {
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
         pub enum $name {
             $($(#[$variant_doc])* $variant,)+
-            /// A value not known here, in capitals.
             Other(String),
         }
 
-        impl $crate::sesamy::model::open_enum::OpenEnum for $name {
-            fn from_text(text: &str) -> Self {
-                let capitals = text.to_uppercase();
-                match capitals.as_str() {
-                    $($spelling $(| $other)* => Self::$variant,)+
-                    _ => Self::Other(capitals),
-                }
+        impl $crate::sesamy::json::FromJson<'_> for $name {
+            fn from_json(
+                json: &serde_json::value::RawValue,
+            ) -> Result<Option<Self>, $crate::sesamy::json::Unusable> {
+                $crate::sesamy::json::text(json, |text| {
+                    let capitals = text.to_uppercase();
+                    Some(match capitals.as_str() {
+                        $($spelling $(| $other)* => Self::$variant,)+
+                        _ => Self::Other(capitals),
+                    })
+                })
             }
 
             fn is_known(&self) -> bool {
@@ -43,7 +37,6 @@ macro_rules! open_enum {
         }
 
         impl $name {
-            /// The value in capitals.
             pub fn as_str(&self) -> &str {
                 match self {
                     $(Self::$variant => $spelling,)+

@@ -1,128 +1,99 @@
-//! Who a reader is.
-
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::dropped::Dropped;
-use super::reader::Object;
+use super::object::Object;
 use crate::identity::UserId;
 use crate::personal::{Email, Personal};
+use crate::sesamy::json::parse;
 
-/// A reader's profile.
-///
-/// Fields as seen in Sesamy's client library, but `is_guest`, which is assumed.
+/// Fields as seen in Sesamy's client library, except `is_guest` (assumed).
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Profile {
-    /// `userId`, or `id` as in Sesamy's list of users.
+    /// `userId`, else `id`, as in Sesamy's list of users.
     pub user_id: Option<UserId>,
-    /// `email`.
     pub email: Option<Email>,
-    /// `emailVerified`.
     pub email_verified: Option<bool>,
-    /// `firstName`.
     pub first_name: Option<Personal>,
-    /// `lastName`.
     pub last_name: Option<Personal>,
-    /// `given_name`, as identity providers spell the first name.
+    /// Identity providers' field for the first name.
     pub given_name: Option<Personal>,
-    /// `family_name`, as identity providers spell the last name.
+    /// Identity providers' field for the last name.
     pub family_name: Option<Personal>,
-    /// `mobilePhone`.
     pub mobile_phone: Option<Personal>,
-    /// `phone_number`: the one that Sesamy calls the default.
     pub phone_number: Option<Personal>,
-    /// `workPhone`.
     pub work_phone: Option<Personal>,
-    /// `homePhone`.
     pub home_phone: Option<Personal>,
-    /// `company`.
     pub company: Option<Personal>,
-    /// `tags`: the publisher's own tags of the reader.
+    /// The publisher's own tags.
     pub tags: Vec<String>,
-    /// `billingAddress`.
-    pub billing_address: Option<Address>,
-    /// `createdAt`.
+    pub billing_address: Option<BillingAddress>,
     pub created_at: Option<Timestamp>,
-    /// Whether `isGuest` or `guest` says yes.
+    /// Whether `isGuest` or `guest` is true.
     pub is_guest: bool,
 }
 
 impl Profile {
-    /// Reads a profile. `None` where it is not an object.
-    pub fn read(json: &Value, dropped: &mut Dropped) -> Option<Self> {
+    /// `None` if the JSON is no object.
+    pub fn read(json: &RawValue, dropped: &mut Dropped) -> Option<Self> {
         const PATH: &str = "profile";
         let object = Object::read(json, PATH, dropped)?;
-        let mut user_id = |field| object.parsed(field, dropped, |text| UserId::try_from(text).ok());
-        let user_id = user_id("userId").or_else(|| user_id("id"));
-        let guest_marks = [
-            object.boolean("isGuest", dropped),
-            object.boolean("guest", dropped),
-        ];
+        let user_id = object.get("userId", dropped);
+        let address = object.object("billingAddress", "profile.billingAddress", dropped);
+        let guest_marks = ["isGuest", "guest"].map(|mark| object.get(mark, dropped));
         Some(Self {
-            user_id,
-            email: object.text("email", dropped).and_then(Email::parse),
-            email_verified: object.boolean("emailVerified", dropped),
-            first_name: object.personal("firstName", dropped),
-            last_name: object.personal("lastName", dropped),
-            given_name: object.personal("given_name", dropped),
-            family_name: object.personal("family_name", dropped),
-            mobile_phone: object.personal("mobilePhone", dropped),
-            phone_number: object.personal("phone_number", dropped),
-            work_phone: object.personal("workPhone", dropped),
-            home_phone: object.personal("homePhone", dropped),
-            company: object.personal("company", dropped),
-            tags: object.list("tags", dropped, |element, dropped| {
-                let tag = element.as_str();
-                if tag.is_none() {
+            user_id: user_id.or_else(|| object.get("id", dropped)),
+            email: object.get("email", dropped),
+            email_verified: object.get("emailVerified", dropped),
+            first_name: object.get("firstName", dropped),
+            last_name: object.get("lastName", dropped),
+            given_name: object.get("given_name", dropped),
+            family_name: object.get("family_name", dropped),
+            mobile_phone: object.get("mobilePhone", dropped),
+            phone_number: object.get("phone_number", dropped),
+            work_phone: object.get("workPhone", dropped),
+            home_phone: object.get("homePhone", dropped),
+            company: object.get("company", dropped),
+            tags: object.list("tags", dropped, |tag, dropped| {
+                let tag = parse(tag);
+                if tag.is_err() {
                     dropped.add(PATH, "tags[]");
                 }
-                tag.map(str::to_owned)
+                tag.ok()
             }),
-            billing_address: object
-                .object("billingAddress", "profile.billingAddress", dropped)
-                .map(|address| Address::read(&address, dropped)),
-            created_at: object.timestamp("createdAt", dropped),
+            billing_address: address.map(|address| BillingAddress::read(&address, dropped)),
+            created_at: object.get("createdAt", dropped),
             is_guest: guest_marks.contains(&Some(true)),
         })
     }
 }
 
-/// A postal address.
-///
-/// Fields as seen in Sesamy's client library, but `department`, which Sesamy
+/// Fields as seen in Sesamy's client library, except `department`, which Sesamy
 /// documents for one of its own integrations only.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Address {
-    /// `firstName`.
+pub struct BillingAddress {
     pub first_name: Option<Personal>,
-    /// `lastName`.
     pub last_name: Option<Personal>,
-    /// `street`.
     pub street: Option<Personal>,
-    /// `city`.
     pub city: Option<Personal>,
-    /// `zip`.
     pub zip: Option<Personal>,
-    /// `co`: care of.
+    /// Care of.
     pub co: Option<Personal>,
-    /// `country`.
     pub country: Option<Personal>,
-    /// `department`.
     pub department: Option<Personal>,
 }
 
-impl Address {
+impl BillingAddress {
     fn read(object: &Object<'_>, dropped: &mut Dropped) -> Self {
-        let mut field = |name| object.personal(name, dropped);
         Self {
-            first_name: field("firstName"),
-            last_name: field("lastName"),
-            street: field("street"),
-            city: field("city"),
-            zip: field("zip"),
-            co: field("co"),
-            country: field("country"),
-            department: field("department"),
+            first_name: object.get("firstName", dropped),
+            last_name: object.get("lastName", dropped),
+            street: object.get("street", dropped),
+            city: object.get("city", dropped),
+            zip: object.get("zip", dropped),
+            co: object.get("co", dropped),
+            country: object.get("country", dropped),
+            department: object.get("department", dropped),
         }
     }
 }

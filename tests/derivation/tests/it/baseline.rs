@@ -1,10 +1,9 @@
-//! What each CRM is told of a reader of whom nothing but the address is known.
-//! A case states what differs from it.
+//! The fields that each CRM receives for a user with nothing but an address.
+//! Cases list their differences from these.
 
 use serde_json::{Map, Value, json};
 
-/// Rule's fields. Spelt out here, so that a field that is lost or renamed
-/// breaks a case.
+/// Spelt out, so that a lost or renamed field breaks a case.
 pub fn rule(user: &str) -> Map<String, Value> {
     let cleared = [
         "Sesamy_User.FirstName",
@@ -34,7 +33,6 @@ pub fn rule(user: &str) -> Map<String, Value> {
     fields
 }
 
-/// Mailmojo's account fields, and first name, last name and phone.
 pub fn mailmojo(user: &str) -> Map<String, Value> {
     let Value::Object(fields) = json!({
         "Sesamy User ID": user,
@@ -56,7 +54,6 @@ pub fn mailmojo(user: &str) -> Map<String, Value> {
     fields
 }
 
-/// Make.as's bodies.
 pub fn make(user: &str, email: &str, tags: &[String]) -> Map<String, Value> {
     let Value::Object(bodies) = json!({
         "subscriber": { "email": email, "external_id": user, "tags": tags },
@@ -68,9 +65,8 @@ pub fn make(user: &str, email: &str, tags: &[String]) -> Map<String, Value> {
     bodies
 }
 
-/// A subscription of Make.as's of which nothing says that it ended has an end
-/// of null.
-pub fn open_ended(subscription: &mut Value) {
+/// Gives a subscription at Make.as an end of null unless the case sets one.
+pub fn default_end_date(subscription: &mut Value) {
     if let Value::Object(fields) = subscription {
         fields.entry("end_date").or_insert(Value::Null);
     }

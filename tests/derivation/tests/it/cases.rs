@@ -1,11 +1,11 @@
-//! Whole readers: what Sesamy says of them, and what every CRM should hold.
+//! Whole users: their state at Sesamy, and what every CRM should hold.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use derivation_tests::read_state;
+use derivation_tests::Answers;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use shared::derivation::{Derivation, Policy, Skip, Subscriber, Tag, derive};
+use shared::derivation::{Derivation, DesiredContact, Policy, Skip, Tag, derive};
 use shared::identity::UserId;
 
 use crate::baseline;
@@ -14,7 +14,7 @@ use crate::files::{self, Failures};
 const USER: &str = "email|anna";
 const EMAIL: &str = "anna@example.se";
 
-/// One reader. `README.md` beside the files says how a case is read.
+/// `cases/README.md` explains the fields.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Case {
@@ -61,10 +61,10 @@ fn anna() -> String {
 }
 
 #[test]
-fn every_reader_is_derived_as_the_cases_say() {
+fn users_are_derived_as_the_cases_say() {
     let mut failures = Failures::default();
     let mut names = BTreeSet::new();
-    for file in files::of_readers() {
+    for file in files::user_files() {
         for case in files::read::<Case>(&file) {
             let name = format!("{file}: {}", case.name);
             check(&case, &name, &mut failures);
@@ -78,12 +78,13 @@ fn every_reader_is_derived_as_the_cases_say() {
 fn check(case: &Case, name: &str, failures: &mut Failures) {
     let mut profile = Map::from_iter([("email".to_owned(), json!(EMAIL))]);
     profile.extend(case.profile.clone());
-    let (state, dropped) = read_state(
-        &Value::Object(profile),
-        &case.contracts,
-        &case.entitlements,
-        &case.bills,
-    );
+    let answers = Answers {
+        profile: Value::Object(profile),
+        contracts: case.contracts.clone(),
+        entitlements: case.entitlements.clone(),
+        bills: case.bills.clone(),
+    };
+    let (state, dropped) = answers.read();
     let unknown: BTreeMap<String, usize> = dropped.unknown().paths().collect();
     let dropped: BTreeMap<String, usize> = dropped.values().paths().collect();
     failures.check(name, "dropped", &dropped, &case.dropped);
@@ -95,27 +96,27 @@ fn check(case: &Case, name: &str, failures: &mut Failures) {
     let policy = Policy {
         sync_unconfirmed: case.sync_unconfirmed,
     };
-    let (skipped, subscriber) = match derive(&user, &state, policy, now) {
+    let (skipped, contact) = match derive(&user, &state, policy, now) {
         Derivation::Skipped(Skip::Guest) => (Some("guest".to_owned()), None),
         Derivation::Skipped(Skip::Unconfirmed) => (Some("unconfirmed".to_owned()), None),
         Derivation::Skipped(Skip::NoEmail) => (Some("no email".to_owned()), None),
-        Derivation::Subscriber(subscriber) => (None, Some(subscriber)),
+        Derivation::Contact(contact) => (None, Some(contact)),
     };
     failures.check(name, "skipped", &skipped, &case.skipped);
-    if let Some(subscriber) = subscriber {
-        check_subscriber(case, &subscriber, name, failures);
+    if let Some(contact) = contact {
+        check_contact(case, &contact, name, failures);
     }
 }
 
-fn check_subscriber(case: &Case, subscriber: &Subscriber, name: &str, failures: &mut Failures) {
-    let tags: Vec<String> = subscriber
+fn check_contact(case: &Case, contact: &DesiredContact, name: &str, failures: &mut Failures) {
+    let tags: Vec<String> = contact
         .tags
         .keys()
         .map(|tag| tag.as_str().to_owned())
         .collect();
     failures.check(name, "tags", &tags, &case.tags);
     for (tag, expected) in &case.reasons {
-        let reasons = Tag::parse(tag).and_then(|tag| subscriber.tags.get(&tag));
+        let reasons = Tag::parse(tag).and_then(|tag| contact.tags.get(&tag));
         let reasons = reasons.into_iter().flatten().map(|reason| {
             let source = reason.source.as_deref().unwrap_or("-");
             format!("{source}: {}", reason.rule)
@@ -124,17 +125,17 @@ fn check_subscriber(case: &Case, subscriber: &Subscriber, name: &str, failures: 
     }
 
     if let Some(differences) = &case.rule {
-        let fields = rule::mapping::fields(subscriber);
+        let fields = rule::mapping::fields(contact);
         let fields = fields.into_iter().map(|field| (field.key, field.value));
-        let expected = over(baseline::rule(&case.user), differences);
+        let expected = with_differences(baseline::rule(&case.user), differences);
         check_fields(name, "rule", fields, &expected, failures);
     }
     if let Some(differences) = &case.mailmojo {
-        let fields = mailmojo::mapping::fields(subscriber);
+        let fields = mailmojo::mapping::fields(contact);
         let fields = fields.into_iter().map(|field| (field.name, field.value));
-        let personal = mailmojo::mapping::personal(subscriber)
+        let personal = mailmojo::mapping::personal(contact)
             .map(|(key, value)| (key, Value::from(value.expose())));
-        let expected = over(baseline::mailmojo(&case.user), differences);
+        let expected = with_differences(baseline::mailmojo(&case.user), differences);
         check_fields(
             name,
             "mailmojo",
@@ -145,28 +146,31 @@ fn check_subscriber(case: &Case, subscriber: &Subscriber, name: &str, failures: 
     }
     if let Some(differences) = &case.make {
         let bodies = [
-            ("subscriber", make::mapping::subscriber(subscriber, &tags)),
-            ("products", make::mapping::products(subscriber).into()),
+            ("subscriber", make::mapping::contact(contact, &tags)),
+            ("products", make::mapping::products(contact).into()),
             (
                 "subscriptions",
-                make::mapping::subscriptions(subscriber).into(),
+                make::mapping::subscriptions(contact).into(),
             ),
         ];
-        let mut expected = over(baseline::make(&case.user, EMAIL, &tags), differences);
+        let mut expected = with_differences(baseline::make(&case.user, EMAIL, &tags), differences);
         let subscriptions = expected.get_mut("subscriptions");
         for subscription in subscriptions
             .and_then(Value::as_array_mut)
             .into_iter()
             .flatten()
         {
-            baseline::open_ended(subscription);
+            baseline::default_end_date(subscription);
         }
         check_fields(name, "make", bodies, &expected, failures);
     }
 }
 
-/// The baseline with a case's differences laid over it, into objects too.
-fn over(mut baseline: Map<String, Value>, differences: &Map<String, Value>) -> Map<String, Value> {
+/// Applies a case's differences to the baseline, one level into objects.
+fn with_differences(
+    mut baseline: Map<String, Value>,
+    differences: &Map<String, Value>,
+) -> Map<String, Value> {
     for (key, value) in differences {
         let entry = baseline.entry(key).or_insert(Value::Null);
         match (entry, value) {

@@ -1,9 +1,9 @@
-//! The fields each CRM is asked to have, by name and type.
+//! The fields that each CRM must define, by name and type.
 
 use serde_json::json;
 
 #[test]
-fn rules_fields() {
+fn rule_field_definitions() {
     let text = [
         "Subscriber.FirstName",
         "Subscriber.LastName",
@@ -54,7 +54,7 @@ fn rules_fields() {
 }
 
 #[test]
-fn mailmojos_account_fields() {
+fn mailmojo_field_definitions() {
     assert_eq!(
         mailmojo::mapping::DEFINITIONS.map(|(name, kind)| (name, kind.name())),
         [
@@ -76,7 +76,7 @@ fn mailmojos_account_fields() {
 }
 
 #[test]
-fn a_field_is_printed_without_its_value() {
+fn debug_output_of_a_field_omits_its_value() {
     let rule = rule::mapping::Field {
         key: "Subscriber.FirstName",
         kind: rule::mapping::FieldType::Text,

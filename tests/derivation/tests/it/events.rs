@@ -1,8 +1,8 @@
-//! What Rule is told of events and payments.
+//! The fields that Rule receives for events and payments.
 
 use std::collections::BTreeMap;
 
-use derivation_tests::read_state;
+use derivation_tests::Answers;
 use rule::mapping;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ use crate::files::{self, Failures};
 #[serde(deny_unknown_fields)]
 struct Case {
     name: String,
-    /// Where a case is about the payment alone, any will do.
+    /// Any event will do for a case about payments.
     #[serde(default = "any_event")]
     event: Event,
     #[serde(default)]
@@ -32,18 +32,24 @@ fn any_event() -> Event {
 }
 
 #[test]
-fn events_and_payments_are_told_as_the_cases_say() {
+fn event_fields_are_as_the_cases_say() {
     let mut failures = Failures::default();
     let cases: Vec<Case> = files::read("events.json");
     for case in &cases {
-        let (state, _) = read_state(&json!({ "email": "a@b.se" }), &[], &[], &case.bills);
+        let answers = Answers {
+            profile: json!({ "email": "a@b.se" }),
+            contracts: Vec::new(),
+            entitlements: Vec::new(),
+            bills: case.bills.clone(),
+        };
+        let (state, _) = answers.read();
         let user = UserId::try_from("email|anna").unwrap();
         let now = "2026-06-15T12:00:00Z".parse().unwrap();
         let derived = derive(&user, &state.unwrap(), Policy::default(), now);
-        let Derivation::Subscriber(subscriber) = derived else {
+        let Derivation::Contact(contact) = derived else {
             panic!("{}: skipped", case.name);
         };
-        let fields: BTreeMap<String, Value> = mapping::event_fields(&case.event, &subscriber)
+        let fields: BTreeMap<String, Value> = mapping::event_fields(&case.event, &contact)
             .into_iter()
             .map(|field| (field.key.to_owned(), field.value))
             .filter(|(key, _)| case.fields.contains_key(key))

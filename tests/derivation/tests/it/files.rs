@@ -1,11 +1,8 @@
-//! Case files, and how their failures are told.
-
 use std::fs;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
-/// The cases of one file. A key that no case has is a mistake in the file.
 pub fn read<T: DeserializeOwned>(file: &str) -> Vec<T> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("cases")
@@ -14,25 +11,23 @@ pub fn read<T: DeserializeOwned>(file: &str) -> Vec<T> {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{file}: {error}"))
 }
 
-/// The names of all files whose cases are whole readers.
-pub fn of_readers() -> Vec<String> {
+pub fn user_files() -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("cases")
-        .join("readers");
+        .join("users");
     let mut names: Vec<String> = fs::read_dir(folder)
         .unwrap()
-        .map(|entry| format!("readers/{}", entry.unwrap().file_name().display()))
+        .map(|entry| format!("users/{}", entry.unwrap().file_name().display()))
         .collect();
     names.sort();
     names
 }
 
-/// Collects what is wrong in all cases, so that one run tells everything.
+/// Collects the failures of all cases, so that one run shows them all.
 #[derive(Default)]
 pub struct Failures(Vec<String>);
 
 impl Failures {
-    /// Notes a difference in a case.
     pub fn check<T: PartialEq + std::fmt::Debug>(
         &mut self,
         case: &str,
@@ -47,7 +42,6 @@ impl Failures {
         }
     }
 
-    /// Fails where anything was noted.
     pub fn report(self, cases: usize) {
         println!("{cases} cases, {} failures", self.0.len());
         assert!(self.0.is_empty(), "\n\n{}\n", self.0.join("\n\n"));

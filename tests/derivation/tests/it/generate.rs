@@ -1,23 +1,20 @@
-//! Readers at random: as Sesamy would send them, and spoilt in every way.
+//! Random users: well-formed, and corrupted in every way.
 
+use derivation_tests::Answers;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Map, Value, json};
 
-/// What the API says of one reader.
 #[derive(Debug, Clone)]
-pub struct Bodies {
-    pub user: String,
-    pub profile: Value,
-    pub contracts: Vec<Value>,
-    pub entitlements: Vec<Value>,
-    pub bills: Vec<Value>,
+pub struct User {
+    pub id: String,
+    pub answers: Answers<Value>,
 }
 
-/// A reader as Sesamy would send one: every value has its right form.
-pub fn bodies() -> impl Strategy<Value = Bodies> {
+/// Well-formed answers.
+pub fn user() -> impl Strategy<Value = User> {
     (
         select(vec!["email|anna", "auth0|6171", "guest|1", "plain"]),
         profile(),
@@ -25,42 +22,44 @@ pub fn bodies() -> impl Strategy<Value = Bodies> {
         vec(entitlement(), 0..6),
         vec(bill(), 0..5),
     )
-        .prop_map(|(user, profile, contracts, entitlements, bills)| Bodies {
-            user: user.to_owned(),
-            profile,
-            contracts,
-            entitlements,
-            bills,
+        .prop_map(|(id, profile, contracts, entitlements, bills)| User {
+            id: id.to_owned(),
+            answers: Answers {
+                profile,
+                contracts,
+                entitlements,
+                bills,
+            },
         })
 }
 
-/// A reader some of whose values, at any depth, are replaced, removed or
-/// repeated. The more of them, the less is left that makes sense.
-pub fn spoilt_bodies() -> impl Strategy<Value = Bodies> {
-    (bodies(), vec((any::<Index>(), spoiling()), 0..12)).prop_map(|(bodies, spoilings)| {
+/// Answers with some values, at any depth, replaced, removed or repeated.
+pub fn corrupted_user() -> impl Strategy<Value = User> {
+    (user(), vec((any::<Index>(), corruption()), 0..12)).prop_map(|(user, corruptions)| {
+        let answers = user.answers;
         let mut whole = json!({
-            "profile": bodies.profile,
-            "contracts": bodies.contracts,
-            "entitlements": bodies.entitlements,
-            "bills": bodies.bills,
+            "profile": answers.profile,
+            "contracts": answers.contracts,
+            "entitlements": answers.entitlements,
+            "bills": answers.bills,
         });
-        for (place, how) in spoilings {
-            // The whole itself and its four parts stay; all below may go.
-            let places = count(&whole);
-            spoil(&mut whole, &mut place.index(places), &how);
+        for (index, corruption) in corruptions {
+            let values = count(&whole);
+            corrupt(&mut whole, &mut index.index(values), &corruption);
         }
         let list = |name: &str| whole[name].as_array().cloned().unwrap_or_default();
-        Bodies {
-            user: bodies.user,
-            profile: whole["profile"].clone(),
-            contracts: list("contracts"),
-            entitlements: list("entitlements"),
-            bills: list("bills"),
+        User {
+            id: user.id,
+            answers: Answers {
+                profile: whole["profile"].clone(),
+                contracts: list("contracts"),
+                entitlements: list("entitlements"),
+                bills: list("bills"),
+            },
         }
     })
 }
 
-/// Any JSON at all.
 pub fn json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -79,7 +78,7 @@ pub fn json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Tags a CRM may hold: ours, the publisher's, and some that are neither quite.
+/// Tags a CRM may hold: ours, the publisher's, and some that only look like ours.
 pub fn present_tags() -> impl Strategy<Value = Vec<String>> {
     let own = select(vec![
         "sesamy_active_subscriber",
@@ -143,7 +142,7 @@ fn profile() -> impl Strategy<Value = Value> {
             prop_oneof![9 => Just(json!(false)), 1 => Just(json!(true))].boxed(),
         ),
     ]);
-    // Most have an address, or little would be derived.
+    // Most users have an address; the others are skipped.
     (fields, email).prop_map(|(mut fields, email)| {
         fields["email"] = email;
         fields
@@ -164,7 +163,6 @@ fn address() -> BoxedStrategy<Value> {
     .boxed()
 }
 
-/// A contract of any kind and status.
 pub fn contract() -> impl Strategy<Value = Value> {
     let fields = object([
         (
@@ -290,7 +288,7 @@ fn bill() -> impl Strategy<Value = Value> {
     with_id("b", fields)
 }
 
-/// An object that has some of the fields.
+/// An object with some of the fields.
 fn object<const N: usize>(
     fields: [(&'static str, BoxedStrategy<Value>); N],
 ) -> impl Strategy<Value = Value> {
@@ -306,7 +304,7 @@ fn object<const N: usize>(
     })
 }
 
-/// Few ids, so that some things come twice, in versions of their own.
+/// Few ids, so that some items appear twice, in different versions.
 fn with_id(
     prefix: &'static str,
     fields: impl Strategy<Value = Value>,
@@ -321,7 +319,7 @@ fn one_of(values: &[&'static str]) -> BoxedStrategy<Value> {
     select(values.to_vec()).prop_map(Value::from).boxed()
 }
 
-/// Personal texts all hold this word, so that it can be looked for.
+/// Part of every personal text, so that tests can look for it.
 pub const PERSONAL: &str = "Persönlich";
 
 fn name() -> BoxedStrategy<Value> {
@@ -361,7 +359,7 @@ fn text() -> BoxedStrategy<String> {
         .boxed()
 }
 
-/// Longer than any tag, with a hyphen at every place in some.
+/// Longer than any tag.
 fn long_text() -> BoxedStrategy<String> {
     vec(select(vec!['a', 'b', '-', 'ß', '北']), 60..140)
         .prop_map(String::from_iter)
@@ -385,7 +383,7 @@ fn timestamp() -> BoxedStrategy<Value> {
     prop_oneof![around_now, chosen].boxed()
 }
 
-/// Texts that are almost something.
+/// Texts that look almost like valid values.
 fn odd_text() -> BoxedStrategy<String> {
     let known = select(vec![
         "",
@@ -440,23 +438,22 @@ fn key() -> BoxedStrategy<String> {
     prop_oneof![known.prop_map(str::to_owned), text()].boxed()
 }
 
-/// How a value is spoilt.
 #[derive(Debug, Clone)]
-enum Spoiling {
+enum Corruption {
     Replace(Value),
     Remove,
     Repeat,
 }
 
-fn spoiling() -> impl Strategy<Value = Spoiling> {
+fn corruption() -> impl Strategy<Value = Corruption> {
     prop_oneof![
-        4 => json().prop_map(Spoiling::Replace),
-        1 => Just(Spoiling::Remove),
-        1 => Just(Spoiling::Repeat),
+        4 => json().prop_map(Corruption::Replace),
+        1 => Just(Corruption::Remove),
+        1 => Just(Corruption::Repeat),
     ]
 }
 
-/// How many values there are within a value.
+/// The number of values in a value, itself included.
 fn count(value: &Value) -> usize {
     1 + match value {
         Value::Array(list) => list.iter().map(count).sum(),
@@ -465,23 +462,24 @@ fn count(value: &Value) -> usize {
     }
 }
 
-/// Spoils the value at a place counted from the front. Says whether it was reached.
-fn spoil(value: &mut Value, place: &mut usize, how: &Spoiling) -> bool {
-    if *place == 0 {
-        if let Spoiling::Replace(other) = how {
+/// Corrupts the value at a position in depth-first order. Returns whether the
+/// position was reached.
+fn corrupt(value: &mut Value, position: &mut usize, corruption: &Corruption) -> bool {
+    if *position == 0 {
+        if let Corruption::Replace(other) = corruption {
             *value = other.clone();
         }
         return true;
     }
-    *place -= 1;
+    *position -= 1;
     match value {
         Value::Array(list) => {
-            for position in 0..list.len() {
-                let is_it = *place == 0;
-                if spoil(&mut list[position], place, how) {
-                    match how {
-                        Spoiling::Remove if is_it => drop(list.remove(position)),
-                        Spoiling::Repeat if is_it => list.push(list[position].clone()),
+            for index in 0..list.len() {
+                let is_target = *position == 0;
+                if corrupt(&mut list[index], position, corruption) {
+                    match corruption {
+                        Corruption::Remove if is_target => drop(list.remove(index)),
+                        Corruption::Repeat if is_target => list.push(list[index].clone()),
                         _ => {}
                     }
                     return true;
@@ -492,9 +490,9 @@ fn spoil(value: &mut Value, place: &mut usize, how: &Spoiling) -> bool {
         Value::Object(fields) => {
             let keys: Vec<String> = fields.keys().cloned().collect();
             for key in keys {
-                let is_it = *place == 0;
-                if spoil(&mut fields[&key], place, how) {
-                    if matches!(how, Spoiling::Remove) && is_it {
+                let is_target = *position == 0;
+                if corrupt(&mut fields[&key], position, corruption) {
+                    if matches!(corruption, Corruption::Remove) && is_target {
                         fields.remove(&key);
                     }
                     return true;

@@ -1,4 +1,4 @@
-//! The derivation's rules, as cases that a person can read and as properties.
+//! The derivation's rules as readable cases and as properties.
 
 #![allow(
     clippy::unwrap_used,
@@ -17,5 +17,5 @@ mod files;
 mod generate;
 mod models;
 mod properties;
-mod reconciliations;
 mod slugs;
+mod tag_diffs;

@@ -1,27 +1,27 @@
-//! What holds for every reader.
+//! Properties of every user.
 //!
-//! A failure prints the seed; `PROPTEST_RNG_SEED=<seed>` repeats the run,
+//! A failure prints the seed. `PROPTEST_RNG_SEED=<seed>` repeats the run;
 //! `PROPTEST_CASES=<number>` makes it longer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher as _, RandomState};
 
-use derivation_tests::read_state;
+use derivation_tests::{Answers, raw};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseResult, TestError, TestRunner};
 use serde_json::{Value, json};
 use shared::derivation::{
-    Derivation, PERMANENT_TAG, Policy, Subscriber, TAG_PREFIX, Tag, Tags, derive, reconcile,
+    Derivation, DesiredContact, PERMANENT_TAG, Policy, TAG_PREFIX, Tag, Tags, derive, diff_tags,
 };
 use shared::identity::{ContractId, UserId};
 use shared::message::{Event, EventType};
 use shared::sesamy::model::{Bill, Contract, Dropped, Entitlement, Profile, UserState};
 
-use crate::generate::{self, Bodies};
+use crate::generate::{self, User};
 
-/// Runs a property with a seed that is told where it fails.
+/// Checks a property, and prints the seed on failure.
 fn holds<S: Strategy>(strategy: S, test: impl Fn(S::Value) -> TestCaseResult) {
     let mut config = Config {
         failure_persistence: None,
@@ -40,34 +40,38 @@ fn holds<S: Strategy>(strategy: S, test: impl Fn(S::Value) -> TestCaseResult) {
     }
 }
 
+/// Checks a property of the contacts of corrupted users.
+fn holds_for_contacts(test: impl Fn(&DesiredContact) -> TestCaseResult) {
+    holds(generate::corrupted_user(), |user| {
+        desired_contact(&user).map_or(Ok(()), |contact| test(&contact))
+    });
+}
+
 fn now() -> Timestamp {
     "2026-06-15T12:00:00Z".parse().unwrap()
 }
 
-fn state(bodies: &Bodies) -> Option<UserState> {
-    let Bodies {
-        profile,
-        contracts,
-        entitlements,
-        bills,
-        ..
-    } = bodies;
-    read_state(profile, contracts, entitlements, bills).0
+fn state(user: &User) -> Option<UserState> {
+    user.answers.read().0
 }
 
-fn derived(bodies: &Bodies) -> Option<Derivation> {
-    let user = UserId::try_from(bodies.user.as_str()).unwrap();
-    Some(derive(&user, &state(bodies)?, Policy::default(), now()))
+fn derived(user: &User) -> Option<Derivation> {
+    derived_with(Policy::default(), user)
 }
 
-fn subscriber(bodies: &Bodies) -> Option<Box<Subscriber>> {
-    match derived(bodies)? {
-        Derivation::Subscriber(subscriber) => Some(subscriber),
+fn derived_with(policy: Policy, user: &User) -> Option<Derivation> {
+    let id = UserId::try_from(user.id.as_str()).unwrap();
+    Some(derive(&id, &state(user)?, policy, now()))
+}
+
+fn desired_contact(user: &User) -> Option<Box<DesiredContact>> {
+    match derived(user)? {
+        Derivation::Contact(contact) => Some(contact),
         Derivation::Skipped(_) => None,
     }
 }
 
-/// An event of the first contract that is made up.
+/// An event of the first generated contract.
 fn event() -> Event {
     Event {
         event_type: EventType::ContractUpdate,
@@ -78,20 +82,20 @@ fn event() -> Event {
     }
 }
 
-/// Everything that every CRM would be told.
-fn told(subscriber: &Subscriber) -> Vec<Value> {
-    let tags: Vec<String> = names(&subscriber.tags);
-    let mut told = vec![make::mapping::subscriber(subscriber, &tags)];
-    told.extend(make::mapping::products(subscriber));
-    told.extend(make::mapping::subscriptions(subscriber));
-    let fields = rule::mapping::fields(subscriber);
+/// Everything that a sync would send to every CRM.
+fn all_mappings(contact: &DesiredContact) -> Vec<Value> {
+    let tags: Vec<String> = names(&contact.tags);
+    let mut values = vec![make::mapping::contact(contact, &tags)];
+    values.extend(make::mapping::products(contact));
+    values.extend(make::mapping::subscriptions(contact));
+    let fields = rule::mapping::fields(contact);
     let fields = fields
         .into_iter()
-        .chain(rule::mapping::event_fields(&event(), subscriber));
-    told.extend(fields.map(|field| json!({ field.key: field.value })));
-    let fields = mailmojo::mapping::fields(subscriber);
-    told.extend(fields.map(|field| json!({ field.name: field.value })));
-    told
+        .chain(rule::mapping::event_fields(&event(), contact));
+    values.extend(fields.map(|field| json!({ field.key: field.value })));
+    let fields = mailmojo::mapping::fields(contact);
+    values.extend(fields.map(|field| json!({ field.name: field.value })));
+    values
 }
 
 fn names(tags: &Tags) -> Vec<String> {
@@ -101,7 +105,7 @@ fn names(tags: &Tags) -> Vec<String> {
 #[test]
 fn any_json_can_be_read() {
     holds(generate::json(), |json| {
-        let mut dropped = Dropped::default();
+        let (json, mut dropped) = (raw(&json), Dropped::default());
         Profile::read(&json, &mut dropped);
         Contract::read(&json, &mut dropped);
         Entitlement::read(&json, &mut dropped);
@@ -111,34 +115,26 @@ fn any_json_can_be_read() {
 }
 
 #[test]
-fn any_reader_however_spoilt_can_be_derived_and_told() {
-    holds(generate::spoilt_bodies(), |bodies| {
-        if let Some(subscriber) = subscriber(&bodies) {
-            told(&subscriber);
-        }
+fn any_corrupted_user_can_be_derived_and_mapped() {
+    holds_for_contacts(|contact| {
+        all_mappings(contact);
         Ok(())
     });
 }
 
 #[test]
-fn of_what_sesamy_would_send_nothing_is_dropped() {
-    holds(generate::bodies(), |bodies| {
-        let Bodies {
-            profile,
-            contracts,
-            entitlements,
-            bills,
-            ..
-        } = &bodies;
-        let (state, dropped) = read_state(profile, contracts, entitlements, bills);
+fn well_formed_answers_have_no_dropped_values() {
+    holds(generate::user(), |user| {
+        let (state, dropped) = user.answers.read();
         prop_assert_eq!(dropped.values().to_string(), "");
-        prop_assert_eq!(state.unwrap().contracts.len(), contracts.len());
+        let contracts = state.unwrap().contracts.len();
+        prop_assert_eq!(contracts, user.answers.contracts.len());
         Ok(())
     });
 }
 
 #[test]
-fn one_odd_value_costs_nothing_else() {
+fn one_unusable_value_affects_nothing_else() {
     let fields = [
         "status",
         "isActive",
@@ -157,27 +153,25 @@ fn one_odd_value_costs_nothing_else() {
         "items",
     ];
     let odd = (
-        generate::bodies(),
+        generate::user(),
         any::<prop::sample::Index>(),
         prop::sample::select(fields.to_vec()),
         prop_oneof![Just(json!([[]])), Just(json!({ "": 0 })), Just(json!("?"))],
     );
-    holds(odd, |(mut bodies, which, field, value)| {
-        if bodies.contracts.is_empty() {
+    holds(odd, |(mut user, which, field, value)| {
+        if user.answers.contracts.is_empty() {
             return Ok(());
         }
-        let which = which.index(bodies.contracts.len());
-        let mut without = bodies.clone();
-        without.contracts[which]
-            .as_object_mut()
-            .unwrap()
-            .remove(field);
-        bodies.contracts[which][field] = value.clone();
+        let which = which.index(user.answers.contracts.len());
+        let mut without = user.clone();
+        let contract = without.answers.contracts[which].as_object_mut();
+        contract.unwrap().remove(field);
+        user.answers.contracts[which][field] = value.clone();
 
         let is_text = value.is_string();
-        let (odd, without) = (state(&bodies).unwrap(), state(&without).unwrap());
-        prop_assert_eq!(odd.contracts.len(), bodies.contracts.len());
-        // A text is as good as any where any text is understood.
+        let (odd, without) = (state(&user).unwrap(), state(&without).unwrap());
+        prop_assert_eq!(odd.contracts.len(), user.answers.contracts.len());
+        // These fields accept any text.
         let takes_any_text = ["status", "contractDuration", "recurringInterval", "payerId"];
         if !(is_text && takes_any_text.contains(&field)) {
             prop_assert_eq!(odd, without);
@@ -187,25 +181,18 @@ fn one_odd_value_costs_nothing_else() {
 }
 
 #[test]
-fn what_was_dropped_is_told_by_places_of_the_models_alone() {
+fn dropped_paths_come_from_the_models_not_from_the_data() {
     let mut seen = BTreeSet::new();
-    let places = std::cell::RefCell::new(&mut seen);
-    holds(generate::spoilt_bodies(), |bodies| {
-        let Bodies {
-            profile,
-            contracts,
-            entitlements,
-            bills,
-            ..
-        } = &bodies;
-        let (_, dropped) = read_state(profile, contracts, entitlements, bills);
+    let paths = std::cell::RefCell::new(&mut seen);
+    holds(generate::corrupted_user(), |user| {
+        let (_, dropped) = user.answers.read();
         for (path, count) in dropped.values().paths().chain(dropped.unknown().paths()) {
             prop_assert!(count > 0);
-            let is_place = path
+            let is_model_path = path
                 .bytes()
                 .all(|b| b.is_ascii_alphabetic() || b".[]_".contains(&b));
-            prop_assert!(is_place, "{path}");
-            places.borrow_mut().insert(path);
+            prop_assert!(is_model_path, "{path}");
+            paths.borrow_mut().insert(path);
         }
         prop_assert_eq!(
             dropped.values().total(),
@@ -221,49 +208,49 @@ fn what_was_dropped_is_told_by_places_of_the_models_alone() {
 }
 
 #[test]
-fn the_order_of_what_sesamy_sends_does_not_matter() {
-    let shuffled = generate::spoilt_bodies().prop_flat_map(|bodies| {
+fn order_of_items_does_not_matter() {
+    let shuffled = generate::corrupted_user().prop_flat_map(|user| {
         let lists = (
-            Just(bodies.contracts.clone()).prop_shuffle(),
-            Just(bodies.entitlements.clone()).prop_shuffle(),
-            Just(bodies.bills.clone()).prop_shuffle(),
+            Just(user.answers.contracts.clone()).prop_shuffle(),
+            Just(user.answers.entitlements.clone()).prop_shuffle(),
+            Just(user.answers.bills.clone()).prop_shuffle(),
         );
-        (Just(bodies), lists)
+        (Just(user), lists)
     });
-    holds(shuffled, |(bodies, (contracts, entitlements, bills))| {
-        let shuffled = Bodies {
+    holds(shuffled, |(user, (contracts, entitlements, bills))| {
+        let mut shuffled = user.clone();
+        shuffled.answers = Answers {
+            profile: user.answers.profile.clone(),
             contracts,
             entitlements,
             bills,
-            ..bodies.clone()
         };
-        prop_assert_eq!(derived(&bodies), derived(&shuffled));
+        prop_assert_eq!(derived(&user), derived(&shuffled));
         Ok(())
     });
 }
 
 #[test]
-fn what_comes_twice_counts_once() {
-    holds(generate::spoilt_bodies(), |bodies| {
-        let twice = |list: &[Value]| [list, list].concat();
-        let doubled = Bodies {
-            contracts: twice(&bodies.contracts),
-            entitlements: twice(&bodies.entitlements),
-            bills: twice(&bodies.bills),
-            ..bodies.clone()
-        };
-        prop_assert_eq!(derived(&bodies), derived(&doubled));
+fn repeated_items_count_once() {
+    holds(generate::corrupted_user(), |user| {
+        let mut doubled = user.clone();
+        let answers = &mut doubled.answers;
+        for list in [
+            &mut answers.contracts,
+            &mut answers.entitlements,
+            &mut answers.bills,
+        ] {
+            list.extend_from_within(..);
+        }
+        prop_assert_eq!(derived(&user), derived(&doubled));
         Ok(())
     });
 }
 
 #[test]
-fn every_tag_is_a_tag() {
-    holds(generate::spoilt_bodies(), |bodies| {
-        let Some(subscriber) = subscriber(&bodies) else {
-            return Ok(());
-        };
-        for (tag, reasons) in &subscriber.tags {
+fn every_tag_is_valid() {
+    holds_for_contacts(|contact| {
+        for (tag, reasons) in &contact.tags {
             let name = tag.as_str();
             prop_assert_eq!(&Tag::parse(name), &Some(tag.clone()));
             let own = name.strip_prefix("sesamy_").unwrap();
@@ -282,15 +269,12 @@ fn every_tag_is_a_tag() {
 }
 
 #[test]
-fn every_date_is_a_date_and_every_value_has_its_fields_type() {
-    holds(generate::spoilt_bodies(), |bodies| {
-        let Some(subscriber) = subscriber(&bodies) else {
-            return Ok(());
-        };
-        let fields = rule::mapping::fields(&subscriber);
+fn every_value_has_the_type_of_its_field() {
+    holds_for_contacts(|contact| {
+        let fields = rule::mapping::fields(contact);
         for field in fields
             .iter()
-            .chain(&rule::mapping::event_fields(&event(), &subscriber))
+            .chain(&rule::mapping::event_fields(&event(), contact))
         {
             use rule::mapping::FieldType;
             let definition = (field.key, field.kind);
@@ -306,7 +290,7 @@ fn every_date_is_a_date_and_every_value_has_its_fields_type() {
             };
             prop_assert!(fits, "{field:?} {}", field.value);
         }
-        let fields = mailmojo::mapping::fields(&subscriber);
+        let fields = mailmojo::mapping::fields(contact);
         prop_assert_eq!(
             fields.each_ref().map(|field| (field.name, field.kind)),
             mailmojo::mapping::DEFINITIONS
@@ -321,7 +305,7 @@ fn every_date_is_a_date_and_every_value_has_its_fields_type() {
             };
             prop_assert!(fits || field.value.is_null(), "{field:?} {}", field.value);
         }
-        for subscription in make::mapping::subscriptions(&subscriber) {
+        for subscription in make::mapping::subscriptions(contact) {
             let start = subscription.get("start_date");
             prop_assert!(start.is_none_or(is_date), "{subscription}");
             let end = subscription.get("end_date");
@@ -356,19 +340,16 @@ fn is_list_of_texts(value: &Value) -> bool {
 
 #[test]
 fn products_and_subscriptions_are_unique() {
-    holds(generate::spoilt_bodies(), |bodies| {
-        let Some(subscriber) = subscriber(&bodies) else {
-            return Ok(());
-        };
-        let products = &subscriber.active_products;
+    holds_for_contacts(|contact| {
+        let products = &contact.active_products;
         for list in [&products.skus, &products.titles, &products.option_titles] {
             let distinct: BTreeSet<_> = list.iter().collect();
             prop_assert_eq!(distinct.len(), list.len(), "{:?}", list);
         }
-        let catalogue = &subscriber.catalogue;
+        let catalogue = &contact.catalogue;
         let distinct: BTreeSet<_> = catalogue.iter().map(|p| &p.external_id).collect();
         prop_assert_eq!(distinct.len(), catalogue.len());
-        let records = &subscriber.subscriptions;
+        let records = &contact.subscriptions;
         let distinct: BTreeSet<_> = records.iter().map(|r| &r.contract_id).collect();
         prop_assert_eq!(distinct.len(), records.len());
         Ok(())
@@ -376,13 +357,10 @@ fn products_and_subscriptions_are_unique() {
 }
 
 #[test]
-fn counts_and_tags_agree_with_each_other() {
-    holds(generate::spoilt_bodies(), |bodies| {
-        let Some(subscriber) = subscriber(&bodies) else {
-            return Ok(());
-        };
-        let has = |name: &str| subscriber.tags.contains_key(&Tag::parse(name).unwrap());
-        let account = &subscriber.account;
+fn counts_and_tags_agree() {
+    holds_for_contacts(|contact| {
+        let has = |name: &str| contact.tags.contains_key(&Tag::parse(name).unwrap());
+        let account = &contact.account;
         let active = account.has_active_subscription;
         prop_assert_eq!(has("sesamy_active_subscriber"), active);
         prop_assert_eq!(account.active_subscriptions > 0, active);
@@ -395,7 +373,7 @@ fn counts_and_tags_agree_with_each_other() {
             account.canceled_subscriptions + account.expired_subscriptions
         );
         prop_assert!(account.next_payment_date.is_none_or(|date| date >= today()));
-        prop_assert!(!active || subscriber.primary_subscription.is_some());
+        prop_assert!(!active || contact.primary_subscription.is_some());
         Ok(())
     });
 }
@@ -404,23 +382,23 @@ fn counts_and_tags_agree_with_each_other() {
 fn one_more_purchase_never_lowers_the_articles_purchased() {
     let purchase = (any::<bool>(), prop::option::of("[ab][0-9]|s1|s2"));
     holds(
-        (generate::spoilt_bodies(), purchase),
-        |(mut bodies, (is_article, sku))| {
-            let Some(before) = subscriber(&bodies) else {
+        (generate::corrupted_user(), purchase),
+        |(mut user, (is_article, sku))| {
+            let Some(before) = desired_contact(&user) else {
                 return Ok(());
             };
             if is_article {
                 let origin = json!({ "type": "PAYMENTS" });
                 let article =
                     json!({ "id": "new", "type": "article", "sku": sku, "origin": origin });
-                bodies.entitlements.push(article);
+                user.answers.entitlements.push(article);
             } else {
                 let items = json!([{ "sku": sku }]);
                 let contract =
                     json!({ "id": "new", "contractDuration": "PERPETUAL", "items": items });
-                bodies.contracts.push(contract);
+                user.answers.contracts.push(contract);
             }
-            let after = subscriber(&bodies).unwrap().account.articles_purchased;
+            let after = desired_contact(&user).unwrap().account.articles_purchased;
             let before = before.account.articles_purchased;
             prop_assert!(after == before || after == before + 1, "{before} {after}");
             prop_assert!(after > 0);
@@ -430,30 +408,29 @@ fn one_more_purchase_never_lowers_the_articles_purchased() {
 }
 
 #[test]
-fn a_contract_that_never_came_about_changes_nothing() {
+fn contract_that_never_took_effect_changes_nothing() {
     let status = prop::sample::select(vec!["DRAFT", "PENDING", "deleted", "Voided"]);
     let contracts = (generate::contract(), status);
     holds(
-        (generate::spoilt_bodies(), contracts),
-        |(bodies, (mut contract, status))| {
+        (generate::corrupted_user(), contracts),
+        |(user, (mut contract, status))| {
             contract["id"] = json!("new");
             contract["status"] = json!(status);
-            let mut more = bodies.clone();
-            more.contracts.push(contract);
-            prop_assert_eq!(derived(&bodies), derived(&more));
+            let mut more = user.clone();
+            more.answers.contracts.push(contract);
+            prop_assert_eq!(derived(&user), derived(&more));
             Ok(())
         },
     );
 }
 
 #[test]
-fn where_unconfirmed_users_are_synced_they_are_synced_like_any_other() {
-    holds(generate::bodies(), |bodies| {
-        let user = UserId::try_from(bodies.user.as_str()).unwrap();
+fn unconfirmed_users_are_synced_like_confirmed_ones_if_allowed() {
+    holds(generate::user(), |user| {
         let with = |verified: Option<bool>, policy| {
-            let mut bodies = bodies.clone();
-            bodies.profile["emailVerified"] = json!(verified);
-            derive_as(&user, &bodies, policy)
+            let mut user = user.clone();
+            user.answers.profile["emailVerified"] = json!(verified);
+            derived_with(policy, &user).unwrap()
         };
         let all = Policy {
             sync_unconfirmed: true,
@@ -468,24 +445,19 @@ fn where_unconfirmed_users_are_synced_they_are_synced_like_any_other() {
     });
 }
 
-/// What becomes of a user whose state has a profile.
-fn derive_as(user: &UserId, bodies: &Bodies, policy: Policy) -> Derivation {
-    derive(user, &state(bodies).unwrap(), policy, now())
-}
-
 fn today() -> Date {
     "2026-06-15".parse().unwrap()
 }
 
 #[test]
-fn personal_data_does_not_show_in_debug_output() {
-    holds(generate::bodies(), |bodies| {
-        let printed = format!("{:?} {:?}", state(&bodies), derived(&bodies));
+fn debug_output_omits_personal_data() {
+    holds(generate::user(), |user| {
+        let printed = format!("{:?} {:?}", state(&user), derived(&user));
         prop_assert!(!printed.contains(generate::PERSONAL), "{printed}");
-        if let Some(subscriber) = subscriber(&bodies) {
+        if let Some(contact) = desired_contact(&user) {
             let fields = (
-                rule::mapping::fields(&subscriber),
-                mailmojo::mapping::fields(&subscriber),
+                rule::mapping::fields(&contact),
+                mailmojo::mapping::fields(&contact),
             );
             let printed = format!("{fields:?}");
             prop_assert!(!printed.contains(generate::PERSONAL), "{printed}");
@@ -494,20 +466,20 @@ fn personal_data_does_not_show_in_debug_output() {
     });
 }
 
-/// Tags a CRM holds, a reader whose tags are wanted, and what is kept.
-fn reconciliations() -> impl Strategy<Value = (Vec<String>, Tags, Vec<&'static str>)> {
+/// Present tags, desired tags and kept prefixes.
+fn tag_diff_inputs() -> impl Strategy<Value = (Vec<String>, Tags, Vec<&'static str>)> {
     let kept = prop_oneof![Just(vec![]), Just(vec!["sesamy_event_"])];
-    (generate::present_tags(), generate::bodies(), kept).prop_map(|(present, bodies, kept)| {
-        let subscriber = subscriber(&bodies);
-        let wanted = subscriber.map_or_else(BTreeMap::new, |subscriber| subscriber.tags);
-        (present, wanted, kept)
+    (generate::present_tags(), generate::user(), kept).prop_map(|(present, user, kept)| {
+        let contact = desired_contact(&user);
+        let desired = contact.map_or_else(BTreeMap::new, |contact| contact.tags);
+        (present, desired, kept)
     })
 }
 
 #[test]
-fn a_reconciliation_leaves_foreign_tags_alone() {
-    holds(reconciliations(), |(present, wanted, kept)| {
-        let changes = reconcile(&present, &wanted, &kept);
+fn tag_diff_never_touches_foreign_tags() {
+    holds(tag_diff_inputs(), |(present, desired, kept)| {
+        let changes = diff_tags(&present, &desired, &kept);
         let ours = |tag: &&String| tag.starts_with(TAG_PREFIX);
         prop_assert!(changes.remove.iter().all(|tag| ours(&tag)));
         for tag in changes.add.iter().chain(&changes.restore) {
@@ -523,26 +495,26 @@ fn a_reconciliation_leaves_foreign_tags_alone() {
 }
 
 #[test]
-fn a_reconciliation_gives_what_is_wanted_and_nothing_else() {
-    holds(reconciliations(), |(present, wanted, kept)| {
-        let changes = reconcile(&present, &wanted, &kept);
+fn tag_diff_results_in_the_desired_tags_only() {
+    holds(tag_diff_inputs(), |(present, desired, kept)| {
+        let changes = diff_tags(&present, &desired, &kept);
         let after = changes.apply(&present);
-        for name in names(&wanted) {
+        for name in names(&desired) {
             prop_assert!(after.contains(&name), "{name}");
         }
         for tag in after.iter().filter(|tag| tag.starts_with(TAG_PREFIX)) {
             let stays = kept.iter().any(|prefix| tag.starts_with(prefix)) || tag == PERMANENT_TAG;
-            prop_assert!(stays || names(&wanted).contains(tag), "{tag}");
+            prop_assert!(stays || names(&desired).contains(tag), "{tag}");
         }
         Ok(())
     });
 }
 
 #[test]
-fn a_second_reconciliation_changes_nothing() {
-    holds(reconciliations(), |(present, wanted, kept)| {
-        let after = reconcile(&present, &wanted, &kept).apply(&present);
-        let again = reconcile(&after, &wanted, &kept);
+fn second_tag_diff_changes_nothing() {
+    holds(tag_diff_inputs(), |(present, desired, kept)| {
+        let after = diff_tags(&present, &desired, &kept).apply(&present);
+        let again = diff_tags(&after, &desired, &kept);
         prop_assert!(again.is_empty(), "{again:?}");
         prop_assert_eq!(again.apply(&after), after);
         Ok(())
@@ -550,9 +522,9 @@ fn a_second_reconciliation_changes_nothing() {
 }
 
 #[test]
-fn a_reconciliation_never_takes_the_permanent_tag_away() {
-    holds(reconciliations(), |(present, wanted, kept)| {
-        let changes = reconcile(&present, &wanted, &kept);
+fn tag_diff_never_removes_the_permanent_tag() {
+    holds(tag_diff_inputs(), |(present, desired, kept)| {
+        let changes = diff_tags(&present, &desired, &kept);
         prop_assert!(!changes.remove.iter().any(|tag| tag == PERMANENT_TAG));
         let had = present.iter().any(|tag| tag == PERMANENT_TAG);
         let has = changes
@@ -564,11 +536,11 @@ fn a_reconciliation_never_takes_the_permanent_tag_away() {
     });
 }
 
-/// A CRM that takes two spellings of a tag for one, and keeps the first.
+/// A CRM that ignores letter case and keeps the first spelling of a tag.
 #[derive(Debug, Clone)]
-struct Folding(Vec<String>);
+struct CaseInsensitiveCrm(Vec<String>);
 
-impl Folding {
+impl CaseInsensitiveCrm {
     fn add(&mut self, tag: &str) {
         if !self
             .0
@@ -585,22 +557,22 @@ impl Folding {
 }
 
 #[test]
-fn a_crm_that_folds_letter_case_ends_up_with_the_wanted_tags_too() {
-    holds(reconciliations(), |(present, wanted, kept)| {
-        // A foreign tag that is a wanted one in other letters cannot be helped.
+fn case_insensitive_crm_ends_up_with_the_desired_tags() {
+    holds(tag_diff_inputs(), |(present, desired, kept)| {
+        // Syncs cannot remove a foreign tag that differs by letter case only.
         let in_the_way = |tag: &String| {
             !tag.starts_with(TAG_PREFIX) && tag.to_lowercase().starts_with(TAG_PREFIX)
         };
-        let mut crm = Folding(Vec::new());
+        let mut crm = CaseInsensitiveCrm(Vec::new());
         for tag in present.iter().filter(|tag| !in_the_way(tag)) {
             crm.add(tag);
         }
-        // The wanted tags first, as with CRMs that add while they create.
+        // Some CRMs get the desired tags already when the contact is created.
         let had_permanent = crm.0.iter().any(|tag| tag.to_lowercase() == PERMANENT_TAG);
-        for tag in wanted.keys() {
+        for tag in desired.keys() {
             crm.add(tag.as_str());
         }
-        let changes = reconcile(&crm.0, &wanted, &kept);
+        let changes = diff_tags(&crm.0, &desired, &kept);
         for tag in &changes.add {
             crm.add(tag.as_str());
         }
@@ -610,7 +582,7 @@ fn a_crm_that_folds_letter_case_ends_up_with_the_wanted_tags_too() {
         for tag in &changes.restore {
             crm.add(tag.as_str());
         }
-        for name in names(&wanted) {
+        for name in names(&desired) {
             prop_assert!(crm.0.contains(&name), "{name} in {crm:?}");
         }
         prop_assert!(!had_permanent || crm.0.iter().any(|tag| tag == PERMANENT_TAG));
@@ -619,25 +591,27 @@ fn a_crm_that_folds_letter_case_ends_up_with_the_wanted_tags_too() {
 }
 
 #[test]
-fn a_reader_with_thousands_of_contracts_is_derived_like_any_other() {
+fn user_with_thousands_of_contracts_is_derived() {
     let contracts: Vec<Value> = (0..5_000)
         .map(|n| json!({ "id": format!("c{n}"), "contractDuration": "RECURRING", "status": "ACTIVE", "items": [{ "sku": format!("s{n}"), "name": format!("Product {n}") }] }))
         .collect();
-    let bodies = Bodies {
-        user: "email|anna".to_owned(),
-        profile: json!({ "email": "anna@example.se" }),
-        contracts,
-        entitlements: (0..5_000)
-            .map(|n| json!({ "id": format!("e{n}"), "sku": format!("s{n}"), "title": format!("Product {n}") }))
-            .collect(),
-        bills: Vec::new(),
+    let user = User {
+        id: "email|anna".to_owned(),
+        answers: Answers {
+            profile: json!({ "email": "anna@example.se" }),
+            contracts,
+            entitlements: (0..5_000)
+                .map(|n| json!({ "id": format!("e{n}"), "sku": format!("s{n}"), "title": format!("Product {n}") }))
+                .collect(),
+            bills: Vec::new(),
+        },
     };
-    let subscriber = subscriber(&bodies).unwrap();
-    assert_eq!(subscriber.account.active_subscriptions, 5_000);
-    assert_eq!(subscriber.active_products.titles.len(), 5_000);
-    assert_eq!(subscriber.tags.len(), 10_001);
+    let contact = desired_contact(&user).unwrap();
+    assert_eq!(contact.account.active_subscriptions, 5_000);
+    assert_eq!(contact.active_products.titles.len(), 5_000);
+    assert_eq!(contact.tags.len(), 10_001);
     let present: Vec<String> = (0..10_000).map(|n| format!("sesamy_old_{n}")).collect();
-    let changes = reconcile(&present, &subscriber.tags, &[]);
+    let changes = diff_tags(&present, &contact.tags, &[]);
     assert_eq!(changes.remove.len(), 10_000);
     assert_eq!(changes.apply(&present).len(), 10_001);
 }

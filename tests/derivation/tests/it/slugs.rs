@@ -1,5 +1,3 @@
-//! How names are spelt in tags.
-
 use serde::Deserialize;
 use shared::derivation::{Tag, slug};
 
@@ -14,7 +12,7 @@ struct Case {
 }
 
 #[test]
-fn every_name_is_spelt_as_the_cases_say() {
+fn slugs_are_as_the_cases_say() {
     let mut failures = Failures::default();
     let cases: Vec<Case> = files::read("slugs.json");
     for case in &cases {
@@ -25,7 +23,7 @@ fn every_name_is_spelt_as_the_cases_say() {
 }
 
 #[test]
-fn a_tag_is_a_prefix_and_at_most_99_lower_case_letters_digits_and_joints() {
+fn tag_is_the_prefix_and_at_most_99_allowed_characters() {
     let longest = format!("sesamy_{}", "x".repeat(92));
     for name in ["sesamy_a", "sesamy_tag_a-1", "sesamy__-", &longest] {
         let tag = Tag::parse(name);

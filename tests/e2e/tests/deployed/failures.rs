@@ -1,157 +1,120 @@
-//! What becomes of messages whose sync fails.
+//! What happens to messages whose sync fails.
 
 use std::time::Duration;
 
-use local_aws::{Connector, DeadLetter, Result, eventually};
-use stand_ins::{Api, Fault, User};
+use fakes::Api;
+use harness::{Connector, FifoMessage, secrets};
 
-use crate::stage::{SOON, Stage, on_stage};
+use crate::environment::run_test;
 
 /// The first wait is half a minute, and jittered.
 const FIRST_RETRY: Duration = Duration::from_secs(120);
 
-async fn dead_letters(stage: &Stage, of: impl Fn(&DeadLetter) -> bool) -> Result<Vec<DeadLetter>> {
-    let mut letters = stage.stack.dead_letters(Connector::Rule).await?;
-    letters.retain(of);
-    Ok(letters)
-}
-
 #[test]
-fn a_crm_that_fails_once_gets_the_reader_later() {
-    on_stage(async |stage| {
-        let publisher = stage.publisher("recovers");
+fn sync_is_retried_after_a_crm_fails_once() {
+    run_test(async |env| {
+        let publisher = env.publisher("recovers");
         let email = "anna.recovers@example.com";
-        publisher
-            .sesamy
-            .put_user(User::new("email|anna").email(email));
-        let failing = Fault::status(500).on(Api::Rule).method("POST");
-        let failing = failing.path("/v2/subscribers").account(publisher.id);
-        stage.stand_ins.fault(failing.once());
+        publisher.put_user("email|anna", email);
+        publisher.fail_next_upsert(500);
 
         publisher.announce("userVendor.1#new", "email|anna").await?;
-        publisher.log_says("retry").await?;
+        publisher.wait_for_log("retry").await?;
         assert_eq!(publisher.rule.subscriber(email), None);
         publisher
-            .tag_arrives(email, "sesamy_event_uservendor-new", FIRST_RETRY)
+            .tag_arrives_within(FIRST_RETRY, email, "sesamy_event_uservendor-new")
             .await?;
-        let of_publisher = |letter: &DeadLetter| letter.body["vendorId"] == publisher.id;
-        assert!(dead_letters(stage, of_publisher).await?.is_empty());
+        let dead_letters = env
+            .dead_letters(|message| message.field("vendorId") == publisher.id)
+            .await?;
+        assert!(dead_letters.is_empty(), "{dead_letters:?}");
         Ok(())
     });
 }
 
 #[test]
-fn what_a_crm_rejects_is_a_dead_letter_that_says_why() {
-    on_stage(async |stage| {
-        let publisher = stage.publisher("rejected");
+fn rejected_sync_becomes_a_dead_letter_message_with_its_reason() {
+    run_test(async |env| {
+        let publisher = env.publisher("rejected");
         let email = "bo.rejected@example.com";
-        publisher
-            .sesamy
-            .put_user(User::new("email|bo").email(email));
-        let rejecting = Fault::status(422).on(Api::Rule).method("POST");
-        let rejecting = rejecting.path("/v2/subscribers").account(publisher.id);
-        stage.stand_ins.fault(rejecting.once());
+        publisher.put_user("email|bo", email);
+        publisher.fail_next_upsert(422);
 
         let event = publisher.announce("userVendor.1#new", "email|bo").await?;
-        let letter = eventually("the dead letter", SOON, async || {
-            let of_event = |letter: &DeadLetter| letter.body["eventId"] == event.as_str();
-            Ok(dead_letters(stage, of_event).await?.pop())
-        });
-        let letter = letter.await?;
-        assert_eq!(
-            letter.attributes["errorKind"], "rejected_by_api",
-            "{letter:?}"
-        );
-        assert_eq!(letter.attributes["status"], "422", "{letter:?}");
-        assert!(!format!("{letter:?}").contains("rejected@"), "{letter:?}");
-
-        // The reader is not stuck behind it.
-        publisher
-            .announce("userVendor.1#update", "email|bo")
+        let message = env
+            .wait_for_dead_letter(|message| message.field("eventId") == event)
             .await?;
+        assert_eq!(message.attribute("errorKind"), "rejected_by_api");
+        assert_eq!(message.attribute("status"), "422", "{message:?}");
+        assert!(!format!("{message:?}").contains("rejected@"), "{message:?}");
+
+        // Later events of the user are not stuck behind it.
         publisher
-            .tag_arrives(email, "sesamy_event_uservendor-update", SOON)
+            .announce_and_wait("update", "email|bo", email)
             .await
     });
 }
 
 #[test]
-fn what_is_no_message_becomes_a_dead_letter_and_stops_nobody() {
-    on_stage(async |stage| {
-        let publisher = stage.publisher("poisoned-neighbour");
+fn unreadable_message_moves_to_the_dead_letter_queue_and_blocks_no_user() {
+    run_test(async |env| {
+        let publisher = env.publisher("poisoned-neighbour");
         let email = "cilla.neighbour@example.com";
+        publisher.put_user("email|cilla", email);
+        let poison = FifoMessage {
+            group: "poison".to_owned(),
+            body: "this is no message".to_owned(),
+        };
+        let messages = std::slice::from_ref(&poison);
+        env.stack.enqueue(Connector::Rule, messages).await?;
         publisher
-            .sesamy
-            .put_user(User::new("email|cilla").email(email));
-        let poison = "this is no message";
-        stage
-            .stack
-            .enqueue(Connector::Rule, "poison", poison)
-            .await?;
-        publisher
-            .announce("userVendor.1#new", "email|cilla")
-            .await?;
-        publisher
-            .tag_arrives(email, "sesamy_event_uservendor-new", SOON)
+            .announce_and_wait("new", "email|cilla", email)
             .await?;
 
-        let letter = eventually("the dead letter", SOON, async || {
-            let is_poison = |letter: &DeadLetter| letter.body == poison;
-            Ok(dead_letters(stage, is_poison).await?.pop())
-        });
-        let letter = letter.await?;
-        assert_eq!(
-            letter.attributes["errorKind"], "unreadable_message",
-            "{letter:?}"
-        );
+        let message = env
+            .wait_for_dead_letter(|message| message.body == poison.body)
+            .await?;
+        assert_eq!(message.attribute("errorKind"), "unreadable_message");
         Ok(())
     });
 }
 
 #[test]
-fn a_new_key_is_used_at_once() {
-    on_stage(async |stage| {
-        let publisher = stage.publisher("rotated");
+fn new_api_key_is_used_at_once() {
+    run_test(async |env| {
+        let publisher = env.publisher("rotated");
         let email = "dan.rotated@example.com";
+        publisher.put_user("email|dan", email);
         publisher
-            .sesamy
-            .put_user(User::new("email|dan").email(email));
-        publisher.announce("userVendor.1#new", "email|dan").await?;
-        publisher
-            .tag_arrives(email, "sesamy_event_uservendor-new", SOON)
+            .announce_and_wait("new", "email|dan", email)
             .await?;
 
         publisher.rule.set_api_key("another-key");
-        let secret = stage.rule_secret("another-key");
-        stage
-            .stack
+        let secret = secrets::rule(env.fakes.urls(), "another-key");
+        env.stack
             .put_secret(&format!("{}/rule", publisher.id), &secret)
             .await?;
         publisher
-            .announce("userVendor.1#update", "email|dan")
-            .await?;
-        publisher
-            .tag_arrives(email, "sesamy_event_uservendor-update", SOON)
+            .announce_and_wait("update", "email|dan", email)
             .await
     });
 }
 
 #[test]
-fn a_vendor_without_a_secret_has_the_connector_switched_off() {
-    on_stage(async |stage| {
-        let publisher = stage.publisher("not-configured");
-        publisher
-            .sesamy
-            .put_user(User::new("email|eva").email("eva@example.com"));
-        stage
-            .stack
+fn connector_is_off_for_a_vendor_without_a_secret() {
+    run_test(async |env| {
+        let publisher = env.publisher("not-configured");
+        publisher.put_user("email|eva", "eva@example.com");
+        env.stack
             .delete_secret(&format!("{}/rule", publisher.id))
             .await?;
         let event = publisher.announce("userVendor.1#new", "email|eva").await?;
-        publisher.log_says("not_configured").await?;
+        publisher.wait_for_log("not_configured").await?;
         assert_eq!(publisher.requests(Api::Rule), []);
-        let of_event = |letter: &DeadLetter| letter.body["eventId"] == event.as_str();
-        assert!(dead_letters(stage, of_event).await?.is_empty());
+        let dead_letters = env
+            .dead_letters(|message| message.field("eventId") == event)
+            .await?;
+        assert!(dead_letters.is_empty(), "{dead_letters:?}");
         Ok(())
     });
 }

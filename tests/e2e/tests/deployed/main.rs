@@ -1,14 +1,11 @@
 //! The deployed stack, seen from outside.
 //!
-//! `sam build` and `sam deploy` run once for all tests of this program; each
-//! test has publishers of its own, so that all of them run at the same time.
+//! `sam build` and `sam deploy` run once for all tests of this program. Each test
+//! has its own publishers, so all tests run at the same time.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "what breaks here must fail the test"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
 
+mod environment;
 mod failures;
 mod noisy;
 mod observed;
@@ -16,7 +13,6 @@ mod operator;
 mod outage;
 mod permissions;
 mod samples;
-mod stage;
 mod sync;
 mod upgrade;
 mod webhook;

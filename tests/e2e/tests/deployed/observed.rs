@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use local_aws::{Connector, Function, Result, Stack, eventually};
+use fakes::{Api, Fault};
+use harness::{Connector, Function, Result, Stack, eventually};
 use serde_json::Value;
-use stand_ins::{Api, Fault, User};
 
-use crate::stage::{SOON, on_stage};
+use crate::environment::{SOON, run_test};
 
-/// The log lines of a function, those of metrics among them.
+/// The JSON lines of a function's log, which include its metrics.
 async fn lines(stack: &Stack<'_>, function: Function) -> Result<Vec<Value>> {
     let lines = stack.logs(function).await?;
     let lines = lines.iter().map(|line| serde_json::from_str(line).ok());
@@ -16,18 +16,17 @@ async fn lines(stack: &Stack<'_>, function: Function) -> Result<Vec<Value>> {
 }
 
 #[test]
-fn one_trace_leads_from_the_webhook_to_the_calls_of_the_crm() {
-    on_stage(async |stage| {
-        let publisher = stage.publisher("traced");
-        let user = User::new("email|tea").email("tea.traced@example.com");
-        publisher.sesamy.put_user(user);
+fn one_trace_covers_the_webhook_and_the_calls_to_the_crm() {
+    run_test(async |env| {
+        let publisher = env.publisher("traced");
+        publisher.put_user("email|tea", "tea.traced@example.com");
         let event = publisher.announce("userVendor.1#new", "email|tea").await?;
 
-        let answered = eventually("the line of the webhook", SOON, async || {
-            let mut lines = lines(&stage.stack, Function::Webhook).await?.into_iter();
+        let webhook_line = eventually("the line of the webhook", SOON, async || {
+            let mut lines = lines(&env.stack, Function::Webhook).await?.into_iter();
             Ok(lines.find(|line| line["event_id"] == event.as_str()))
         });
-        let trace = answered.await?["trace_id"].clone();
+        let trace = webhook_line.await?["trace_id"].clone();
         assert!(
             trace
                 .as_str()
@@ -35,7 +34,7 @@ fn one_trace_leads_from_the_webhook_to_the_calls_of_the_crm() {
         );
 
         let of_trace = eventually("the lines of the sync", SOON, async || {
-            let lines = lines(&stage.stack, Connector::Rule.function()).await?;
+            let lines = lines(&env.stack, Connector::Rule.function()).await?;
             let ended = |line: &&Value| line["event_ids"] == event.as_str();
             let Some(ended) = lines.iter().find(ended) else {
                 return Ok(None);
@@ -59,45 +58,54 @@ fn one_trace_leads_from_the_webhook_to_the_calls_of_the_crm() {
     });
 }
 
-/// A metric that the stack counts itself: function, name and dimensions.
-type Metric = (String, String, BTreeSet<String>);
+/// A metric of this system.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Metric {
+    function: String,
+    name: String,
+    dimensions: BTreeSet<String>,
+}
 
-/// The metrics that a line in CloudWatch's embedded metric format tells.
-fn told(line: &Value) -> Vec<Metric> {
-    let told = |part| line.pointer(&format!("/_aws/CloudWatchMetrics/0/{part}"));
-    let dimensions = told("Dimensions/0").and_then(Value::as_array);
-    let dimensions: BTreeSet<_> = dimensions.into_iter().flatten().map(word).collect();
-    let function = line.get("FunctionName").map(word).unwrap_or_default();
-    let metrics = told("Metrics").and_then(Value::as_array);
+/// The metrics of a line in CloudWatch's embedded metric format.
+fn counted_metrics(line: &Value) -> Vec<Metric> {
+    let part = |part| line.pointer(&format!("/_aws/CloudWatchMetrics/0/{part}"));
+    let dimensions = part("Dimensions/0").and_then(Value::as_array);
+    let dimensions: BTreeSet<_> = dimensions.into_iter().flatten().map(string).collect();
+    let function = line.get("FunctionName").map(string).unwrap_or_default();
+    let metrics = part("Metrics").and_then(Value::as_array);
     let names = metrics
         .into_iter()
         .flatten()
         .filter_map(|metric| metric.get("Name"));
     names
-        .map(|name| (function.clone(), word(name), dimensions.clone()))
+        .map(|name| Metric {
+            function: function.clone(),
+            name: string(name),
+            dimensions: dimensions.clone(),
+        })
         .collect()
 }
 
-fn word(value: &Value) -> String {
+fn string(value: &Value) -> String {
     value.as_str().unwrap().to_owned()
 }
 
-/// The metrics of this system's own that a dashboard shows.
-fn shown(dashboard: &Value) -> BTreeSet<Metric> {
+/// This system's own metrics on a dashboard.
+fn shown_metrics(dashboard: &Value) -> BTreeSet<Metric> {
     let list = |value: &Value, pointer| -> Vec<Value> {
         let list = value.pointer(pointer).and_then(Value::as_array);
         list.unwrap().clone()
     };
     let widgets = list(dashboard, "/widgets").into_iter();
-    // The others ask the logs, not the metrics.
+    // The other widgets query logs.
     let widgets = widgets.filter(|widget| widget["type"] == "metric");
     let rows = widgets.flat_map(|widget| list(&widget, "/properties/metrics"));
-    rows.filter_map(|row| plain(&row).or_else(|| searched(&row)))
+    rows.filter_map(|row| named_metric(&row).or_else(|| searched_metric(&row)))
         .collect()
 }
 
 /// The metric of a row that names it.
-fn plain(row: &Value) -> Option<Metric> {
+fn named_metric(row: &Value) -> Option<Metric> {
     let words: Vec<_> = row.as_array()?.iter().filter_map(Value::as_str).collect();
     let ["SesamyCrmSync", name, dimensions @ ..] = words.as_slice() else {
         return None;
@@ -109,11 +117,15 @@ fn plain(row: &Value) -> Option<Metric> {
     let dimensions: BTreeMap<_, _> = pairs.collect();
     let function = dimensions.get("FunctionName").copied().unwrap_or_default();
     let names = dimensions.keys().map(ToString::to_string).collect();
-    Some((function.to_owned(), (*name).to_owned(), names))
+    Some(Metric {
+        function: function.to_owned(),
+        name: (*name).to_owned(),
+        dimensions: names,
+    })
 }
 
 /// The metric of a row that searches for it.
-fn searched(row: &Value) -> Option<Metric> {
+fn searched_metric(row: &Value) -> Option<Metric> {
     let expression = row.pointer("/0/expression")?.as_str()?;
     let (_, search) = expression.split_once("{SesamyCrmSync,")?;
     let (dimensions, terms) = search.split_once('}')?;
@@ -122,35 +134,38 @@ fn searched(row: &Value) -> Option<Metric> {
         Some(after.split_once('"')?.0.to_owned())
     };
     let dimensions = dimensions.split(',').map(str::to_owned).collect();
-    Some((term("FunctionName")?, term("MetricName")?, dimensions))
+    Some(Metric {
+        function: term("FunctionName")?,
+        name: term("MetricName")?,
+        dimensions,
+    })
 }
 
 #[test]
-fn what_the_dashboard_shows_is_what_the_functions_count() {
-    on_stage(async |stage| {
-        let publisher = stage.publisher("watched");
+fn functions_count_all_metrics_that_the_dashboard_shows() {
+    run_test(async |env| {
+        let publisher = env.publisher("watched");
         publisher.other_crms().await?;
-        let user = User::new("email|wat").email("wat.watched@example.com");
-        publisher.sesamy.put_user(user);
-        // Each connector puts the first event back, and does the second.
+        publisher.put_user("email|wat", "wat.watched@example.com");
+        // Each connector retries the first event and syncs the second.
         let down = Fault::status(503).on(Api::Sesamy).path("/users/*");
-        let down = stage.stand_ins.fault(down.account(publisher.id));
+        let down = env.fakes.fault(down.account(publisher.id));
         publisher.announce("userVendor.1#new", "email|late").await?;
         for connector in Connector::ALL {
-            eventually("a message to be put back", SOON, async || {
-                let lines = lines(&stage.stack, connector.function()).await?;
+            eventually("a message to be retried", SOON, async || {
+                let lines = lines(&env.stack, connector.function()).await?;
                 let retried =
                     |line: &Value| line["outcome"] == "retry" && line["vendor_id"] == publisher.id;
                 Ok(lines.iter().any(retried).then_some(()))
             })
             .await?;
         }
-        stage.stand_ins.remove_fault(down);
+        env.fakes.remove_fault(down);
         publisher.announce("userVendor.1#new", "email|wat").await?;
 
-        let dashboard = stage.stack.dashboard().await?;
-        let shown = shown(&dashboard);
-        let functions: BTreeSet<_> = shown.iter().map(|(function, ..)| function).collect();
+        let dashboard = env.stack.dashboard().await?;
+        let shown = shown_metrics(&dashboard);
+        let functions: BTreeSet<_> = shown.iter().map(|metric| &metric.function).collect();
         assert_eq!(functions.len(), 1 + Connector::ALL.len(), "{functions:?}");
         let labels = dashboard.to_string();
         assert!(labels.contains("${PROP('Dim.Outcome')}"), "{labels}");
@@ -160,8 +175,8 @@ fn what_the_dashboard_shows_is_what_the_functions_count() {
             let mut counted = BTreeSet::new();
             let connectors = Connector::ALL.map(Connector::function);
             for function in connectors.into_iter().chain([Function::Webhook]) {
-                let lines = lines(&stage.stack, function).await?;
-                counted.extend(lines.iter().flat_map(told));
+                let lines = lines(&env.stack, function).await?;
+                counted.extend(lines.iter().flat_map(counted_metrics));
             }
             missing = shown.difference(&counted).cloned().collect();
             Ok(missing.is_empty().then_some(()))

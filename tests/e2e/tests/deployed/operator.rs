@@ -1,28 +1,23 @@
-//! What operators ask of the deployed stack.
+//! Actions of the operator function.
 
-use local_aws::{Connector, Function, eventually};
+use harness::{Function, eventually};
 use serde_json::json;
-use stand_ins::{Api, Fault, User};
 
-use crate::stage::{SOON, on_stage};
+use crate::environment::{SOON, run_test};
 
 #[test]
-fn a_dead_letter_is_told_and_comes_home() {
-    on_stage(async |stage| {
-        let publisher = stage.publisher("redriven");
+fn status_lists_a_dead_letter_message_and_redrive_moves_it_back() {
+    run_test(async |env| {
+        let publisher = env.publisher("redriven");
         let email = "eva.redriven@example.com";
-        publisher
-            .sesamy
-            .put_user(User::new("email|eva").email(email));
-        let rejecting = Fault::status(422).on(Api::Rule).method("POST");
-        let rejecting = rejecting.path("/v2/subscribers").account(publisher.id);
-        stage.stand_ins.fault(rejecting.once());
+        publisher.put_user("email|eva", email);
+        publisher.fail_next_upsert(422);
         let event = publisher.announce("userVendor.1#new", "email|eva").await?;
 
-        // Other tests have letters too: only this publisher's are looked at and moved.
-        let group = eventually("the dead letter in the status", SOON, async || {
+        // Other tests have dead-letter messages too, so this one looks only at its publisher's.
+        let group = eventually("the dead-letter message in the status", SOON, async || {
             let status = json!({"action": "status"});
-            let status = stage.stack.invoke(Function::Operator, &status).await?;
+            let status = env.stack.invoke(Function::Operator, &status).await?;
             let groups = &status["connectors"]["rule"]["deadLetters"]["groups"];
             let groups = groups.as_array().cloned().unwrap_or_default();
             Ok(groups
@@ -36,27 +31,28 @@ fn a_dead_letter_is_told_and_comes_home() {
         assert!(!group.to_string().contains("redriven@"), "{group}");
 
         let redrive = json!({"action": "redrive", "connector": "rule", "vendorId": publisher.id});
-        // Another test may be looking at the letter at the same moment.
-        eventually("the letter to go home", SOON, async || {
-            let answer = stage.stack.invoke(Function::Operator, &redrive).await?;
+        // Another test may be receiving the message at the same moment.
+        eventually("the message to be redriven", SOON, async || {
+            let answer = env.stack.invoke(Function::Operator, &redrive).await?;
             Ok((answer["moved"] == 1).then_some(()))
         })
         .await?;
         publisher
-            .tag_arrives(email, "sesamy_event_uservendor-new", SOON)
+            .tag_arrives(email, "sesamy_event_uservendor-new")
             .await?;
-        let letters = stage.stack.dead_letters(Connector::Rule).await?;
-        let mine = |letter: &&local_aws::DeadLetter| letter.body["vendorId"] == publisher.id;
-        assert_eq!(letters.iter().filter(mine).count(), 0);
+        let dead_letters = env
+            .dead_letters(|message| message.field("vendorId") == publisher.id)
+            .await?;
+        assert!(dead_letters.is_empty(), "{dead_letters:?}");
         Ok(())
     });
 }
 
 #[test]
-fn a_misspelt_key_moves_nothing() {
-    on_stage(async |stage| {
+fn redrive_refuses_a_misspelt_key() {
+    run_test(async |env| {
         let event = json!({"action": "redrive", "connector": "rule", "vendorID": "status"});
-        let answer = stage.stack.invoke(Function::Operator, &event).await?;
+        let answer = env.stack.invoke(Function::Operator, &event).await?;
         assert_eq!(
             answer["error"]["details"][0]["field"], "vendorID",
             "{answer}"

@@ -1,60 +1,69 @@
-//! What the functions' roles allow, and nothing beyond.
+//! The functions' roles allow nothing beyond what the functions need.
 //!
-//! That they allow enough is what all other tests show: the local AWS checks them.
+//! All other tests prove that they allow enough: the local AWS enforces them.
 
 use std::{cell::RefCell, collections::BTreeSet};
 
-use local_aws::{
-    Call, Connector, Deployment, Function, Grant, Result, Stack,
+use fakes::{Api, Fault};
+use harness::{
+    AwsCall, Connector, Deployment, Error, FifoMessage, Function, Grant, Result, Stack,
     aws::{Aws, Service},
     eventually,
 };
 use serde_json::{Value, json};
-use stand_ins::{Api, Fault, User};
 
-use crate::stage::{Publisher, SOON, on_stage};
+use crate::environment::{Publisher, SOON, run_test};
 
-/// What may be tried: a name for it, the service, the operation and its input.
-type Trial = (String, Service, &'static str, Value);
+/// An operation that a role may or may not allow.
+struct Trial {
+    name: String,
+    service: Service,
+    operation: &'static str,
+    input: Value,
+}
 
 fn trials(stack: &Stack<'_>) -> Result<Vec<Trial>> {
     let mut trials = Vec::new();
-    let mut secret = |name: String, id: String, operation, more: Value| {
-        let mut input = json!({"SecretId": id});
-        input
-            .as_object_mut()
-            .unwrap()
-            .extend(more.as_object().cloned().unwrap());
-        trials.push((name, Service::Secrets, operation, input));
+    let mut add = |name: String, service, operation, input| {
+        trials.push(Trial {
+            name,
+            service,
+            operation,
+            input,
+        });
     };
-    let names = [
+    let secrets = [
         "webhook",
         "nordposten/sesamy",
         "nordposten/rule",
         "nordposten/mailmojo",
+        "nordposten/make",
+        "unknown/rule",
     ];
-    for name in names.into_iter().chain(["nordposten/make", "nobody/rule"]) {
-        let id = stack.secret_name(name);
-        secret(format!("read {name}"), id, "GetSecretValue", json!({}));
+    let secrets = secrets.map(|name| (name, stack.secret_name(name)));
+    let foreign = "another-stack/nordposten/rule";
+    for (name, id) in secrets.into_iter().chain([(foreign, foreign.to_owned())]) {
+        let input = json!({"SecretId": id});
+        add(
+            format!("read {name}"),
+            Service::Secrets,
+            "GetSecretValue",
+            input,
+        );
     }
-    let stranger = "another-stack/nordposten/rule";
-    secret(
-        format!("read {stranger}"),
-        stranger.to_owned(),
-        "GetSecretValue",
-        json!({}),
+    let change = json!({
+        "SecretId": stack.secret_name("nordposten/rule"),
+        "SecretString": "{}",
+    });
+    let name = "change nordposten/rule".to_owned();
+    add(name, Service::Secrets, "PutSecretValue", change);
+    let name = "list secrets".to_owned();
+    add(
+        name,
+        Service::Secrets,
+        "ListSecrets",
+        json!({"MaxResults": 1}),
     );
-    let id = stack.secret_name("nordposten/rule");
-    let change = json!({"SecretString": "{}"});
-    secret(
-        "change nordposten/rule".to_owned(),
-        id,
-        "PutSecretValue",
-        change,
-    );
-
-    let (name, operation) = ("list secrets".to_owned(), "ListSecrets");
-    trials.push((name, Service::Secrets, operation, json!({"MaxResults": 1})));
 
     for connector in Connector::ALL {
         let queues = [
@@ -65,27 +74,22 @@ fn trials(stack: &Stack<'_>) -> Result<Vec<Trial>> {
             ),
         ];
         for (name, url) in queues {
-            let mut queue = |verb: &str, operation, more: Value| {
-                let mut input = json!({"QueueUrl": url});
-                input
-                    .as_object_mut()
-                    .unwrap()
-                    .extend(more.as_object().cloned().unwrap());
-                trials.push((format!("{verb} {name}"), Service::Sqs, operation, input));
-            };
-            queue(
-                "receive from",
-                "ReceiveMessage",
-                json!({"VisibilityTimeout": 0}),
-            );
-            queue("purge", "PurgeQueue", json!({}));
-            // Last, since nothing may be received from a queue that gets a trial's message.
-            let message = json!({
+            let receive = json!({"QueueUrl": url, "VisibilityTimeout": 0});
+            let purge = json!({"QueueUrl": url});
+            // Last, so that no trial receives its message.
+            let send = json!({
+                "QueueUrl": url,
                 "MessageBody": "of the test of permissions",
                 "MessageGroupId": "permissions",
                 "MessageDeduplicationId": "permissions",
             });
-            queue("send to", "SendMessage", message);
+            for (operation, verb, input) in [
+                ("ReceiveMessage", "receive from", receive),
+                ("PurgeQueue", "purge", purge),
+                ("SendMessage", "send to", send),
+            ] {
+                add(format!("{verb} {name}"), Service::Sqs, operation, input);
+            }
         }
     }
     Ok(trials)
@@ -93,9 +97,12 @@ fn trials(stack: &Stack<'_>) -> Result<Vec<Trial>> {
 
 async fn permitted(stack: &Stack<'_>, client: &Aws) -> Result<Vec<String>> {
     let mut permitted = Vec::new();
-    for (name, service, operation, input) in trials(stack)? {
-        if client.permits(service, operation, &input).await? {
-            permitted.push(name);
+    for trial in trials(stack)? {
+        let Trial {
+            service, operation, ..
+        } = trial;
+        if client.permits(service, operation, &trial.input).await? {
+            permitted.push(trial.name);
         }
     }
     permitted.sort();
@@ -103,12 +110,12 @@ async fn permitted(stack: &Stack<'_>, client: &Aws) -> Result<Vec<String>> {
 }
 
 #[test]
-fn each_function_may_do_what_it_needs_and_no_more() {
-    on_stage(async |stage| {
-        let stack = stage.another_stack("e2e-permissions").await?;
+fn each_function_may_do_only_what_it_needs() {
+    run_test(async |env| {
+        let stack = env.another_stack("e2e-permissions").await?;
         // A function has credentials once it has run.
         stack.post(None, "{}").await?;
-        let webhook = stack.acting_as(Function::Webhook).await?;
+        let webhook = stack.with_role_of(Function::Webhook).await?;
         assert_eq!(
             permitted(&stack, &webhook).await?,
             [
@@ -122,8 +129,8 @@ fn each_function_may_do_what_it_needs_and_no_more() {
             stack
                 .invoke(connector.function(), &json!({"Records": []}))
                 .await?;
-            let client = stack.acting_as(connector.function()).await?;
-            let own = connector.to_string().to_lowercase();
+            let client = stack.with_role_of(connector.function()).await?;
+            let own = connector.name();
             let mut expected = vec![
                 "read nordposten/sesamy".to_owned(),
                 format!("read nordposten/{own}"),
@@ -131,16 +138,16 @@ fn each_function_may_do_what_it_needs_and_no_more() {
                 format!("send to {connector}DeadLetterQueue"),
             ];
             if connector == Connector::Rule {
-                // It is not there, and the function is told just that.
-                expected.push("read nobody/rule".to_owned());
+                // The function may learn that its own secret does not exist.
+                expected.push("read unknown/rule".to_owned());
             }
             expected.sort();
             assert_eq!(permitted(&stack, &client).await?, expected, "{connector}");
         }
         let status = json!({"action": "status"});
         stack.invoke(Function::Operator, &status).await?;
-        let operator = stack.acting_as(Function::Operator).await?;
-        // Which vendors there are, by names; neither tokens nor what opens a CRM.
+        let operator = stack.with_role_of(Function::Operator).await?;
+        // Only the names of vendors: neither webhook tokens nor credentials of CRMs.
         let mut expected = vec![
             "list secrets".to_owned(),
             "read nordposten/sesamy".to_owned(),
@@ -155,8 +162,8 @@ fn each_function_may_do_what_it_needs_and_no_more() {
     });
 }
 
-/// The policy that `docs/operate.md` gives for this alias, for a stack.
-fn documented(alias: &str, stack: &str) -> Value {
+/// The policy in `docs/operate.md` for an alias of a stack.
+fn documented_policy(alias: &str, stack: &str) -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operate.md");
     let guide = std::fs::read_to_string(path).unwrap();
     let policies = guide.split("```json\n").skip(1).filter_map(|block| {
@@ -172,77 +179,82 @@ fn documented(alias: &str, stack: &str) -> Value {
 }
 
 #[test]
-fn who_may_ask_may_neither_forget_nor_forge_a_batch() {
-    const DENIED: Option<&str> = None;
-    const DONE: Option<&str> = Some("done");
-    const NOT_ALLOWED: Option<&str> = Some("not_allowed");
-    const FAILED: Option<&str> = Some("failed");
-    on_stage(async |stage| {
+fn each_alias_allows_one_kind_of_request() {
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Reaction {
+        Denied,
+        NotAllowed,
+        Failed,
+        Done,
+    }
+    use Reaction::{Denied, Done, Failed, NotAllowed};
+
+    struct Case {
+        user: &'static str,
+        policy: Value,
+        /// All other qualifiers are denied.
+        allowed_qualifier: &'static str,
+        /// To a check, a forget and a batch.
+        reactions: [Reaction; 3],
+    }
+
+    run_test(async |env| {
         let name = "e2e-invokers";
-        let stack = stage.another_stack(name).await?;
+        let stack = env.another_stack(name).await?;
         let function = stack.function_name(Connector::Rule.function()).await?;
-        let everything = json!({
-            "Version": "2012-10-17",
-            "Statement": [{
-                "Effect": "Allow",
-                "Action": "lambda:InvokeFunction",
-                "Resource": format!("arn:aws:lambda:*:*:function:{function}"),
-            }],
-        });
-        let id = stage.publisher("asked").id;
-        let check = json!({"action": "check", "vendorId": id});
-        let forget = json!({"action": "forget", "vendorId": id, "userId": "email|nobody"});
-        let batch = json!({"Records": []});
-        let events = [&check, &forget, &batch];
-        // What becomes of each event, by who sends it and through what.
         let cases = [
-            (
-                "ask",
-                documented("ask", name),
-                [
-                    (":ask", [DONE, NOT_ALLOWED, FAILED]),
-                    (":forget", [DENIED; 3]),
-                    (":$LATEST", [DENIED; 3]),
-                    ("", [DENIED; 3]),
-                ],
-            ),
-            (
-                "forget",
-                documented("forget", name),
-                [
-                    (":ask", [DENIED; 3]),
-                    (":forget", [NOT_ALLOWED, DONE, FAILED]),
-                    (":$LATEST", [DENIED; 3]),
-                    ("", [DENIED; 3]),
-                ],
-            ),
-            (
-                "administrator",
-                everything,
-                [
-                    (":ask", [DENIED; 3]),
-                    (":forget", [DENIED; 3]),
-                    (":$LATEST", [DENIED; 3]),
-                    ("", [DONE; 3]),
-                ],
-            ),
+            Case {
+                user: "ask",
+                policy: documented_policy("ask", name),
+                allowed_qualifier: ":ask",
+                reactions: [Done, NotAllowed, Failed],
+            },
+            Case {
+                user: "forget",
+                policy: documented_policy("forget", name),
+                allowed_qualifier: ":forget",
+                reactions: [NotAllowed, Done, Failed],
+            },
+            Case {
+                user: "administrator",
+                policy: json!({
+                    "Version": "2012-10-17",
+                    "Statement": [{
+                        "Effect": "Allow",
+                        "Action": "lambda:InvokeFunction",
+                        "Resource": format!("arn:aws:lambda:*:*:function:{function}"),
+                    }],
+                }),
+                allowed_qualifier: "",
+                reactions: [Done; 3],
+            },
         ];
-        for (person, policy, cases) in cases {
-            let client = stage.stack.local().person(person, &policy).await?;
-            for (qualifier, expected) in cases {
-                for (event, expected) in events.into_iter().zip(expected) {
+        let id = env.publisher("asked").id;
+        let events = [
+            json!({"action": "check", "vendorId": id}),
+            json!({"action": "forget", "vendorId": id, "userId": "email|unknown"}),
+            json!({"Records": []}),
+        ];
+        for case in cases {
+            let aws = env.stack.local();
+            let client = aws.create_iam_user(case.user, &case.policy).await?;
+            for qualifier in [":ask", ":forget", ":$LATEST", ""] {
+                let expected = if qualifier == case.allowed_qualifier {
+                    case.reactions
+                } else {
+                    [Denied; 3]
+                };
+                for (event, expected) in events.iter().zip(expected) {
                     let name = format!("{function}{qualifier}");
                     let answer = client.invoke(&name, event).await?;
-                    let became = answer.as_ref().map(|answer| {
-                        if answer.get("errorMessage").is_some() {
-                            "failed"
-                        } else if answer["error"]["code"] == "not_allowed" {
-                            "not_allowed"
-                        } else {
-                            "done"
-                        }
-                    });
-                    assert_eq!(became, expected, "{person}, {name}: {event}: {answer:?}");
+                    let reaction = match &answer {
+                        None => Denied,
+                        Some(answer) if answer.get("errorMessage").is_some() => Failed,
+                        Some(answer) if answer["error"]["code"] == "not_allowed" => NotAllowed,
+                        Some(_) => Done,
+                    };
+                    let user = case.user;
+                    assert_eq!(reaction, expected, "{user}, {name}: {event}: {answer:?}");
                 }
             }
         }
@@ -251,9 +263,9 @@ fn who_may_ask_may_neither_forget_nor_forge_a_batch() {
 }
 
 /// Whether AWS itself uses a permission of the function's role, so that no call
-/// of the function shows it (documented by AWS: Lambda writes logs and traces,
-/// and receives from and deletes in the queue that invokes a function; Secrets
-/// Manager decrypts for whom it reads a secret).
+/// of the function shows it. Documented: Lambda writes logs and traces, receives
+/// from the queue that invokes a function and deletes from it; Secrets Manager
+/// decrypts with its caller's permissions.
 fn is_for_aws(function: Function, grant: &Grant) -> bool {
     let always = [
         "kms:Decrypt",
@@ -276,27 +288,19 @@ fn is_for_aws(function: Function, grant: &Grant) -> bool {
     always.contains(&action) || is_source && of_event_sources.contains(&action)
 }
 
-const FUNCTIONS: [Function; 5] = [
-    Function::Webhook,
-    Function::Connector(Connector::Rule),
-    Function::Connector(Connector::Mailmojo),
-    Function::Connector(Connector::Make),
-    Function::Operator,
-];
-
 #[test]
-fn each_function_needs_all_that_it_may_do() {
-    on_stage(async |stage| {
-        // No option brings a function more permissions.
+fn each_function_uses_all_its_permissions() {
+    run_test(async |env| {
+        // A deployment with every option has the most permissions.
         let deployment = Deployment::with_every_option("e2e-needs");
-        let stack = stage.stack_without_secrets(&deployment).await?;
-        stack.local().note_calls().await?;
+        let stack = env.stack_without_secrets(&deployment).await?;
+        stack.local().record_calls().await?;
         let absent = |names: &[&str]| -> BTreeSet<String> {
             names.iter().map(|name| stack.secret_name(name)).collect()
         };
 
-        // The webhook is told that there are no tokens yet.
-        let permitted = stage.publisher("permitted");
+        // The webhook's secret does not exist yet.
+        let permitted = env.publisher("permitted");
         let update = |vendor: &str| {
             let mut webhook = permitted.webhook("userVendor.1#update", "email|per");
             webhook["vendorId"] = vendor.into();
@@ -305,26 +309,26 @@ fn each_function_needs_all_that_it_may_do() {
         let early = permitted.post_to(&stack, &update("permitted")).await?;
         assert_eq!(early.status, 503, "{early:?}");
         let no_tokens = absent(&["webhook"]);
-        let is_there = |name: &str| !no_tokens.contains(name);
-        let early = stack.calls(Function::Webhook, is_there).await?;
+        let exists = |name: &str| !no_tokens.contains(name);
+        let early = stack.recorded_calls(Function::Webhook, exists).await?;
 
         // One vendor has all secrets, one lacks Sesamy's, one has none.
-        stage.store_secrets(&stack).await?;
-        let keyless = stage.publisher("keyless");
-        let bare = stage.publisher("bare");
+        env.store_secrets(&stack).await?;
+        let keyless = env.publisher("keyless");
+        let bare = env.publisher("bare");
         permitted.other_crms_of(&stack).await?;
         keyless.other_crms_of(&stack).await?;
-        // A run whose vendor loses its Sesamy secret meanwhile. Without a page of
-        // users it waits; a function that was just started has kept no secret.
+        // The run's vendor loses its Sesamy secret meanwhile. The run waits while it
+        // cannot read a page of users, and a new process has cached no secret.
         let down = Fault::status(503).on(Api::Sesamy).path("/users");
-        stage.stand_ins.fault(down.account(keyless.id));
-        let resync = |publisher: &Publisher, wish: &str| {
-            let event = json!({"action": "resync", "vendorId": publisher.id, "do": wish});
+        env.fakes.fault(down.account(keyless.id));
+        let resync = |publisher: &Publisher, command: &str| {
+            let event = json!({"action": "resync", "vendorId": publisher.id, "do": command});
             let stack = &stack;
             async move { stack.invoke(Function::Operator, &event).await }
         };
-        for (wish, did) in [("start", "started"), ("stop", "stopped")] {
-            let answer = resync(&keyless, wish).await?;
+        for (command, did) in [("start", "started"), ("stop", "stopped")] {
+            let answer = resync(&keyless, command).await?;
             assert_eq!(answer["did"], did, "{answer}");
         }
         stack.delete_secret("keyless/sesamy").await?;
@@ -342,8 +346,7 @@ fn each_function_needs_all_that_it_may_do() {
         for name in ["bare/sesamy", "bare/rule"] {
             stack.delete_secret(name).await?;
         }
-        let per = User::new("email|per").email("per.permitted@example.com");
-        permitted.sesamy.put_user(per);
+        permitted.put_user("email|per", "per.permitted@example.com");
         for publisher in [&permitted, &keyless, &bare] {
             eventually("a webhook to be queued", SOON, async || {
                 let reply = publisher.post_to(&stack, &update(publisher.id)).await?;
@@ -351,21 +354,24 @@ fn each_function_needs_all_that_it_may_do() {
             })
             .await?;
         }
-        // A dead letter of each connector goes home, where it dies again.
+        // Each connector has a dead-letter message redriven, which fails again.
+        let unreadable = [FifoMessage {
+            group: "unreadable".to_owned(),
+            body: "no message".to_owned(),
+        }];
         for connector in Connector::ALL {
-            stack.enqueue(connector, "unreadable", "no message").await?;
+            stack.enqueue(connector, &unreadable).await?;
         }
         for connector in Connector::ALL {
-            let connector = connector.to_string().to_lowercase();
-            let redrive = json!({"action": "redrive", "connector": connector});
-            eventually("a dead letter to go home", SOON, async || {
+            let redrive = json!({"action": "redrive", "connector": connector.name()});
+            eventually("a dead-letter message to be redriven", SOON, async || {
                 let answer = stack.invoke(Function::Operator, &redrive).await?;
                 Ok((answer["moved"] == 1).then_some(()))
             })
             .await?;
         }
         let status = json!({"action": "status"});
-        // The others lack what a run needs.
+        // Only the first vendor has the secrets that a run needs.
         for (publisher, refused) in [(&permitted, false), (&keyless, true), (&bare, true)] {
             let answer = resync(publisher, "start").await?;
             assert_eq!(answer.get("error").is_some(), refused, "{answer}");
@@ -375,31 +381,31 @@ fn each_function_needs_all_that_it_may_do() {
         assert_eq!(answer.get("error"), None, "{answer}");
 
         let absent = absent(&["keyless/sesamy", "bare/rule", "bare/mailmojo", "bare/make"]);
-        let is_there = |name: &str| !absent.contains(name);
-        let idle = RefCell::new(Vec::new());
+        let exists = |name: &str| !absent.contains(name);
+        let unused = RefCell::new(Vec::new());
         let all_used = eventually("every permission to be used", SOON, async || {
             stack.invoke(Function::Operator, &status).await?;
-            idle.borrow_mut().clear();
-            for function in FUNCTIONS {
-                let mut calls = stack.calls(function, is_there).await?;
+            unused.borrow_mut().clear();
+            for function in Function::ALL {
+                let mut calls = stack.recorded_calls(function, exists).await?;
                 if function == Function::Webhook {
                     calls.extend(early.iter().cloned());
                 }
                 let grants = stack.grants(function).await?;
-                let covered = |call: &Call| grants.iter().any(|grant| grant.covers(call));
+                let covered = |call: &AwsCall| grants.iter().any(|grant| grant.covers(call));
                 let beyond: Vec<_> = calls.iter().filter(|call| !covered(call)).collect();
                 assert!(beyond.is_empty(), "{function}: {beyond:?}");
                 for grant in &grants {
                     let used = calls.iter().any(|call| grant.covers(call));
                     if !used && !is_for_aws(function, grant) {
-                        idle.borrow_mut().push(format!("{function}: {grant}"));
+                        unused.borrow_mut().push(format!("{function}: {grant}"));
                     }
                 }
             }
-            Ok(idle.borrow().is_empty().then_some(()))
+            Ok(unused.borrow().is_empty().then_some(()))
         });
         all_used
             .await
-            .map_err(|error| local_aws::Error::new(format!("{error}; unused: {:#?}", idle.take())))
+            .map_err(|error| Error::new(format!("{error}; unused: {:#?}", unused.take())))
     });
 }

@@ -1,14 +1,14 @@
 //! The samples in `events/` do what their names say.
 
-use local_aws::{Connector, Error, Function, Project, Result, Stack, eventually, samples};
+use harness::{Connector, Error, Function, Project, Result, Stack, eventually, samples};
 use serde_json::{Value, json};
 use shared::message::Message;
 use tokio::sync::Mutex;
 
-use crate::stage::{SOON, on_stage};
+use crate::environment::{SOON, run_test};
 
-/// Held by who changes the readers of the samples, who are the same ones in all.
-static READERS: Mutex<()> = Mutex::const_new(());
+/// Held by tests that change the users of the samples, which all samples share.
+static USERS: Mutex<()> = Mutex::const_new(());
 
 fn sample(path: &str) -> Result<Value> {
     let path = Project::here()?.root().join("events").join(path);
@@ -18,10 +18,10 @@ fn sample(path: &str) -> Result<Value> {
 }
 
 #[test]
-fn the_samples_of_the_webhook_get_their_answers() {
-    on_stage(async |stage| {
-        let _alone = READERS.lock().await;
-        let stack = &stage.stack;
+fn webhook_samples_get_the_status_their_names_say() {
+    run_test(async |env| {
+        let _guard = USERS.lock().await;
+        let stack = &env.stack;
         let before = syncs(stack).await?;
         for (path, status) in [
             ("webhook/valid.json", 202),
@@ -43,7 +43,7 @@ fn the_samples_of_the_webhook_get_their_answers() {
     });
 }
 
-/// How often each connector has synced a reader of the samples.
+/// How often each connector has synced a user of the samples.
 async fn syncs(stack: &Stack<'_>) -> Result<Vec<usize>> {
     let mut counts = Vec::new();
     for connector in Connector::ALL {
@@ -56,36 +56,25 @@ async fn syncs(stack: &Stack<'_>) -> Result<Vec<usize>> {
     Ok(counts)
 }
 
-/// The samples of each connector's function.
-const BATCHES: [(Connector, [&str; 2]); 3] = [
-    (
-        Connector::Rule,
-        ["rule/one-reader.json", "rule/several-readers.json"],
-    ),
-    (
-        Connector::Mailmojo,
-        ["mailmojo/one-reader.json", "mailmojo/several-readers.json"],
-    ),
-    (
-        Connector::Make,
-        ["make/one-reader.json", "make/several-readers.json"],
-    ),
-];
+/// The samples of a connector's batches.
+fn batches(connector: Connector) -> [String; 2] {
+    ["one-user", "several-users"].map(|name| format!("{}/{name}.json", connector.name()))
+}
 
 #[test]
-fn the_samples_of_every_connector_are_synced_asked_about_and_forgotten() {
-    on_stage(async |stage| {
-        let _alone = READERS.lock().await;
-        for (connector, paths) in BATCHES {
-            for path in paths {
+fn connector_samples_are_synced_checked_previewed_and_forgotten() {
+    run_test(async |env| {
+        let _guard = USERS.lock().await;
+        for connector in Connector::ALL {
+            for path in batches(connector) {
                 let function = connector.function();
-                let answer = stage.stack.invoke(function, &sample(path)?).await?;
+                let answer = env.stack.invoke(function, &sample(&path)?).await?;
                 assert_eq!(answer, json!({"batchItemFailures": []}), "{path}");
             }
         }
-        let rule = stage.stand_ins.rule().account(samples::VENDOR).unwrap();
-        let mailmojo = stage.stand_ins.mailmojo().account(samples::VENDOR).unwrap();
-        let make = stage.stand_ins.make().account(samples::VENDOR).unwrap();
+        let rule = env.fakes.rule().account(samples::VENDOR).unwrap();
+        let mailmojo = env.fakes.mailmojo().account(samples::VENDOR).unwrap();
+        let make = env.fakes.make().account(samples::VENDOR).unwrap();
         for (email, tag) in [
             ("anna@example.com", "sesamy_active_subscriber"),
             ("bo@example.com", "sesamy_overdue_contract"),
@@ -103,7 +92,6 @@ fn the_samples_of_every_connector_are_synced_asked_about_and_forgotten() {
         assert_eq!(mailmojo.contact("dora@example.com"), None);
         assert_eq!(make.subscriber("dora@example.com"), None);
 
-        // Afterwards, since the readers of the samples are the same ones.
         let held = || {
             json!([
                 rule.subscriber("anna@example.com"),
@@ -118,8 +106,8 @@ fn the_samples_of_every_connector_are_synced_asked_about_and_forgotten() {
             (Connector::Make, "would_sync"),
         ] {
             let ask = async |action: &str| {
-                let path = format!("{connector}/{action}.json").to_lowercase();
-                let answer = stage
+                let path = format!("{}/{action}.json", connector.name());
+                let answer = env
                     .stack
                     .invoke(connector.function(), &sample(&path)?)
                     .await?;
@@ -135,11 +123,11 @@ fn the_samples_of_every_connector_are_synced_asked_about_and_forgotten() {
                 assert_eq!(contact["fields"], json!([]), "{preview}");
             }
         }
-        assert_eq!(held(), synced, "asking writes nothing");
+        assert_eq!(held(), synced, "check and preview write nothing");
         for connector in Connector::ALL {
-            let forget = sample(&format!("{connector}/forget.json").to_lowercase())?;
+            let forget = sample(&format!("{}/forget.json", connector.name()))?;
             for outcome in ["forgotten", "nothing_to_forget"] {
-                let answer = stage.stack.invoke(connector.function(), &forget).await?;
+                let answer = env.stack.invoke(connector.function(), &forget).await?;
                 assert_eq!(answer["outcome"], outcome, "{answer}");
             }
         }
@@ -149,22 +137,18 @@ fn the_samples_of_every_connector_are_synced_asked_about_and_forgotten() {
 }
 
 #[test]
-fn the_messages_in_the_samples_are_those_the_webhook_would_queue() {
-    for path in BATCHES.into_iter().flat_map(|(_, paths)| paths) {
-        let sample = sample(path).unwrap();
+fn messages_in_the_samples_are_what_the_webhook_queues() {
+    for path in Connector::ALL.into_iter().flat_map(batches) {
+        let sample = sample(&path).unwrap();
         for record in sample["Records"].as_array().unwrap() {
             let message = Message::from_json(record["body"].as_str().unwrap()).unwrap();
-            let reader = &message.reader;
+            let user = &message.user;
             let event = message.event.as_ref().unwrap();
-            let id = event.id(&reader.vendor_id, &reader.user_id);
+            let id = event.id(&user.vendor_id, &user.user_id);
             assert_eq!(message.event_id, id, "{path}");
             let attributes = &record["attributes"];
             assert_eq!(attributes["MessageDeduplicationId"], id.as_str(), "{path}");
-            assert_eq!(
-                attributes["MessageGroupId"],
-                reader.message_group(),
-                "{path}"
-            );
+            assert_eq!(attributes["MessageGroupId"], user.message_group(), "{path}");
         }
     }
 }

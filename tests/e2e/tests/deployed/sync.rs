@@ -1,14 +1,14 @@
 //! What reaches the CRM.
 
-use local_aws::{Connector, Function, eventually};
-use stand_ins::{Api, Contract, Entitlement, User};
+use fakes::{Api, Contract, Entitlement, User};
+use harness::{Connector, Function, eventually};
 
-use crate::stage::{SOON, on_stage};
+use crate::environment::{SOON, run_test};
 
 #[test]
-fn a_webhook_brings_the_reader_to_rule() {
-    on_stage(async |stage| {
-        let publisher = stage.publisher("arrives");
+fn webhook_syncs_the_user_to_rule() {
+    run_test(async |env| {
+        let publisher = env.publisher("arrives");
         publisher.sesamy.put_user(
             User::new("email|anna")
                 .email("anna.arrives@example.com")
@@ -21,7 +21,7 @@ fn a_webhook_brings_the_reader_to_rule() {
             .await?;
         let email = "anna.arrives@example.com";
         let last = "sesamy_event_contract-purchased";
-        publisher.tag_arrives(email, last, SOON).await?;
+        publisher.tag_arrives(email, last).await?;
 
         let subscriber = publisher.rule.subscriber(email).unwrap();
         let mut tags = subscriber.tags;
@@ -38,19 +38,19 @@ fn a_webhook_brings_the_reader_to_rule() {
         );
         assert_eq!(subscriber.fields["Sesamy_User.FirstName"], "Anna");
         assert_eq!(subscriber.fields["Sesamy_Subscription.Status"], "ACTIVE");
-        assert_eq!(publisher.harms(), []);
-        // The publisher has no other CRM, so no other was called.
+        assert_eq!(publisher.violation_kinds(), []);
+        // The publisher has no other CRM.
         assert_eq!(publisher.requests(Api::Mailmojo), []);
         assert_eq!(publisher.requests(Api::Make), []);
 
-        // Both functions tell of the event, and neither of the person.
-        publisher.log_says(&event).await?;
+        // Both functions log the event and no personal data.
+        publisher.wait_for_log(&event).await?;
         for function in [Function::Webhook, Connector::Rule.function()] {
-            let logs = stage.stack.logs(function).await?;
+            let logs = env.stack.logs(function).await?;
             assert!(logs.iter().any(|line| line.contains(&event)), "{function}");
             for personal in ["anna.arrives", "Berg", "token-of-", "key-of-"] {
-                let told = logs.iter().find(|line| line.contains(personal));
-                assert_eq!(told, None, "{function} tells {personal}");
+                let leak = logs.iter().find(|line| line.contains(personal));
+                assert_eq!(leak, None, "{function} logs {personal}");
             }
         }
         Ok(())
@@ -58,9 +58,9 @@ fn a_webhook_brings_the_reader_to_rule() {
 }
 
 #[test]
-fn one_webhook_brings_the_reader_to_all_three_crms() {
-    on_stage(async |stage| {
-        let publisher = stage.publisher("all-three");
+fn one_webhook_syncs_the_user_to_all_three_crms() {
+    run_test(async |env| {
+        let publisher = env.publisher("all-three");
         let (mailmojo, make) = publisher.other_crms().await?;
         let email = "elsa.three@example.com";
         publisher.sesamy.put_user(
@@ -74,7 +74,7 @@ fn one_webhook_brings_the_reader_to_all_three_crms() {
             .announce("contract.1#purchased", "email|elsa")
             .await?;
         let last = "sesamy_event_contract-purchased";
-        publisher.tag_arrives(email, last, SOON).await?;
+        publisher.tag_arrives(email, last).await?;
         eventually("Elsa to reach Mailmojo and Make.as", SOON, async || {
             let there =
                 mailmojo.contact(email).is_some() && !make.subscriptions_of(email).is_empty();
@@ -97,32 +97,27 @@ fn one_webhook_brings_the_reader_to_all_three_crms() {
         let subscription = &make.subscriptions_of(email)[0];
         assert_eq!(subscription.external_id, "c1");
         assert_eq!(subscription.status, "active");
-        assert_eq!(publisher.harms(), []);
+        assert_eq!(publisher.violation_kinds(), []);
         Ok(())
     });
 }
 
 #[test]
-fn a_webhook_delivered_twice_is_one_sync() {
-    on_stage(async |stage| {
-        let publisher = stage.publisher("twice");
+fn webhook_delivered_twice_is_one_sync() {
+    run_test(async |env| {
+        let publisher = env.publisher("twice");
         let email = "bo.twice@example.com";
-        publisher
-            .sesamy
-            .put_user(User::new("email|bo").email(email));
+        publisher.put_user("email|bo", email);
         let first = publisher.announce("userVendor.1#new", "email|bo").await?;
         let second = publisher.announce("userVendor.1#new", "email|bo").await?;
         assert_eq!(first, second);
         publisher
-            .tag_arrives(email, "sesamy_event_uservendor-new", SOON)
+            .tag_arrives(email, "sesamy_event_uservendor-new")
             .await?;
 
-        // An event queued later is synced later: by then the second would have been.
+        // A later event is synced later, when a second sync would be over.
         publisher
-            .announce("userVendor.1#update", "email|bo")
-            .await?;
-        publisher
-            .tag_arrives(email, "sesamy_event_uservendor-update", SOON)
+            .announce_and_wait("update", "email|bo", email)
             .await?;
         assert_eq!(publisher.upserts(), 2);
         assert_eq!(
@@ -134,9 +129,9 @@ fn a_webhook_delivered_twice_is_one_sync() {
 }
 
 #[test]
-fn the_burst_of_a_purchase_is_one_sync_and_four_event_tags() {
-    on_stage(async |stage| {
-        let publisher = stage.publisher("burst");
+fn burst_of_a_purchase_is_one_sync_with_four_event_tags() {
+    run_test(async |env| {
+        let publisher = env.publisher("burst");
         let email = "cilla.burst@example.com";
         publisher.sesamy.put_user(
             User::new("email|cilla")
@@ -144,10 +139,9 @@ fn the_burst_of_a_purchase_is_one_sync_and_four_event_tags() {
                 .contract(Contract::active("c1"))
                 .entitlement(Entitlement::new("e1", "sid:premium", "Premium")),
         );
-        // A batch is what the queue holds when it is polled. So that it holds
-        // the burst and nothing else, nobody else uses this stack, and it is
-        // not polled in between.
-        let stack = stage.another_stack("e2e-burst").await?;
+        // A batch is what the queue contains when it is polled. On its own stack,
+        // without polls in between, that is exactly the burst.
+        let stack = env.another_stack("e2e-burst").await?;
         stack.set_receiving(Connector::Rule, false).await?;
         for event_type in [
             "checkout.1#confirm",
@@ -166,7 +160,7 @@ fn the_burst_of_a_purchase_is_one_sync_and_four_event_tags() {
         .await?;
         stack.set_receiving(Connector::Rule, true).await?;
         publisher
-            .tag_arrives(email, "sesamy_event_uservendor-new", SOON)
+            .tag_arrives(email, "sesamy_event_uservendor-new")
             .await?;
         assert_eq!(publisher.upserts(), 1);
         let profiles = publisher.requests(Api::Sesamy);
@@ -187,16 +181,16 @@ fn the_burst_of_a_purchase_is_one_sync_and_four_event_tags() {
 }
 
 #[test]
-fn a_guest_is_skipped_and_done() {
-    on_stage(async |stage| {
-        let publisher = stage.publisher("guest");
+fn guest_is_skipped() {
+    run_test(async |env| {
+        let publisher = env.publisher("guest");
         publisher.sesamy.put_user(
             User::new("guest|dora")
                 .email("dora.guest@example.com")
                 .guest(),
         );
         publisher.announce("userVendor.1#new", "guest|dora").await?;
-        publisher.log_says("skipped").await?;
+        publisher.wait_for_log("skipped").await?;
         assert_eq!(publisher.requests(Api::Rule), []);
         Ok(())
     });

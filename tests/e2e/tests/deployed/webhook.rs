@@ -1,21 +1,21 @@
-//! What Sesamy gets for an answer.
+//! The webhook's answers.
 
-use local_aws::{Function, Result, eventually};
+use harness::{Function, Result, eventually};
 use serde_json::{Value, json};
 
-use crate::stage::{SOON, Stage, on_stage, text};
+use crate::environment::{SOON, TestEnvironment, run_test, text};
 
-/// Waits until an outcome was counted as the alarms of the template look for it.
-async fn counted(stage: &Stage, outcome: &str) -> Result<()> {
-    let function = stage.stack.function_name(Function::Webhook).await?;
+/// Waits until an outcome is counted in the metric that the template's alarms use.
+async fn wait_for_count(env: &TestEnvironment, outcome: &str) -> Result<()> {
+    let function = env.stack.function_name(Function::Webhook).await?;
     let what = format!("the metric of the outcome {outcome}");
     eventually(&what, SOON, async || {
-        let logs = stage.stack.logs(Function::Webhook).await?;
+        let logs = env.stack.logs(Function::Webhook).await?;
         let mut lines = logs
             .iter()
             .filter_map(|line| serde_json::from_str(line).ok());
         let counted = lines.any(|line: Value| {
-            let at = |place: &str| line.pointer(place).cloned().unwrap_or_default();
+            let at = |pointer: &str| line.pointer(pointer).cloned().unwrap_or_default();
             at("/_aws/CloudWatchMetrics/0/Namespace") == "SesamyCrmSync"
                 && at("/FunctionName") == function.as_str()
                 && at("/Outcome") == outcome
@@ -26,23 +26,27 @@ async fn counted(stage: &Stage, outcome: &str) -> Result<()> {
     .await
 }
 
-/// The answer to whoever cannot prove who they are, whatever the reason.
-async fn refusal(stage: &Stage, authorization: Option<&str>, body: &Value) -> Result<Value> {
-    let reply = stage.stack.post(authorization, body.to_string()).await?;
+/// The body of the 401 to a webhook without a valid token.
+async fn unauthenticated(
+    env: &TestEnvironment,
+    authorization: Option<&str>,
+    body: &Value,
+) -> Result<Value> {
+    let reply = env.stack.post(authorization, body.to_string()).await?;
     assert_eq!(reply.status, 401, "{authorization:?} {body}: {reply:?}");
     Ok(reply.body)
 }
 
 #[test]
-fn a_wrong_token_no_token_and_an_unknown_vendor_get_the_same_401() {
-    on_stage(async |stage| {
-        let publisher = stage.publisher("unauthorized");
+fn wrong_token_no_token_and_unknown_vendor_get_the_same_401() {
+    run_test(async |env| {
+        let publisher = env.publisher("unauthorized");
         let body = publisher.webhook("userVendor.1#new", "email|x");
-        let mut stranger = body.clone();
-        stranger["vendorId"] = "nobody".into();
+        let mut unknown_vendor = body.clone();
+        unknown_vendor["vendorId"] = "unknown".into();
         let right = format!("Bearer token-of-webhooks-of-{}", publisher.id);
 
-        let first = refusal(stage, None, &body).await?;
+        let first = unauthenticated(env, None, &body).await?;
         for authorization in [
             "",
             "Bearer",
@@ -50,26 +54,32 @@ fn a_wrong_token_no_token_and_an_unknown_vendor_get_the_same_401() {
             "Basic eDp5",
             "token-of-webhooks-of-twice",
         ] {
-            assert_eq!(refusal(stage, Some(authorization), &body).await?, first);
+            assert_eq!(
+                unauthenticated(env, Some(authorization), &body).await?,
+                first
+            );
         }
-        assert_eq!(refusal(stage, Some(&right), &stranger).await?, first);
+        assert_eq!(
+            unauthenticated(env, Some(&right), &unknown_vendor).await?,
+            first
+        );
 
         let bare = format!("token-of-webhooks-of-{}", publisher.id);
         for authorization in [&right, &bare] {
-            let reply = stage
+            let reply = env
                 .stack
                 .post(Some(authorization), body.to_string())
                 .await?;
             assert_eq!(reply.status, 202, "{reply:?}");
         }
-        counted(stage, "unauthenticated").await
+        wait_for_count(env, "unauthenticated").await
     });
 }
 
 #[test]
-fn an_invalid_body_gets_400_with_every_fault() {
-    on_stage(async |stage| {
-        let publisher = stage.publisher("invalid");
+fn invalid_body_gets_400_with_all_faults() {
+    run_test(async |env| {
+        let publisher = env.publisher("invalid");
         let body = json!({
             "vendorId": publisher.id,
             "userId": "",
@@ -90,9 +100,9 @@ fn an_invalid_body_gets_400_with_every_fault() {
                 .all(|fault| !text(fault, "reason").is_empty())
         );
 
-        // Without a vendor nobody can prove anything, so the faults come first.
+        // Without a vendor no token can be checked, so the faults come first.
         for body in ["", "{", "[]", "{}"] {
-            let reply = stage.stack.post(None, body).await?;
+            let reply = env.stack.post(None, body).await?;
             assert_eq!(reply.status, 400, "{body}: {reply:?}");
             assert_eq!(text(&reply.body["error"], "code"), "validation_error");
         }
@@ -101,9 +111,9 @@ fn an_invalid_body_gets_400_with_every_fault() {
 }
 
 #[test]
-fn a_body_over_64_kib_gets_413() {
-    on_stage(async |stage| {
-        let publisher = stage.publisher("too-large");
+fn body_over_64_kib_gets_413() {
+    run_test(async |env| {
+        let publisher = env.publisher("too-large");
         let mut body = publisher.webhook("userVendor.1#new", "email|x");
         body["padding"] = "x".repeat(64 * 1024).into();
         assert_eq!(publisher.post(&body).await?.status, 413);
@@ -115,9 +125,9 @@ fn a_body_over_64_kib_gets_413() {
 }
 
 #[test]
-fn an_unknown_event_type_is_accepted_and_ignored() {
-    on_stage(async |stage| {
-        let publisher = stage.publisher("unknown-event");
+fn unknown_event_type_is_accepted_and_ignored() {
+    run_test(async |env| {
+        let publisher = env.publisher("unknown-event");
         for event_type in ["contract.2#purchased", "Contract.1#purchased"] {
             let reply = publisher
                 .post(&publisher.webhook(event_type, "email|x"))
@@ -126,6 +136,6 @@ fn an_unknown_event_type_is_accepted_and_ignored() {
             assert_eq!(text(&reply.body, "status"), "ignored", "{reply:?}");
             assert!(!text(&reply.body, "reason").is_empty(), "{reply:?}");
         }
-        counted(stage, "ignored").await
+        wait_for_count(env, "ignored").await
     });
 }

@@ -1,15 +1,21 @@
-//! The soak in its short form, a race, the table of faults, and a resync.
+//! A short soak, a race, the table of faults and a resync.
 //!
-//! One local AWS runs a stack for each of them, so that all wait at the same time.
+//! One local AWS runs a stack for each test, so all tests run at the same time.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "what breaks here must fail the test"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod faults;
 mod race;
 mod resync;
 mod short;
-mod stages;
+
+use harness::{Deployer, Deployment, Result, SharedSetup, Stack};
+
+/// Runs a test on its own stack.
+fn run_test(deployment: Deployment, test: impl AsyncFnOnce(Stack<'static>) -> Result<()>) {
+    static SETUP: SharedSetup<Deployer> = SharedSetup::new();
+    SETUP.run_test(
+        async || Deployer::start(|_| {}).await,
+        async |deployer| test(deployer.deploy(&deployment).await?).await,
+    );
+}

@@ -1,61 +1,53 @@
-//! Two versions of a reader's state while a sync is under way.
-
 use std::time::Duration;
 
-use local_aws::{Error, eventually};
-use serde_json::{Map, json};
-use soak::{Crm, Publisher};
-use stand_ins::{Contract, Fault, Resource, StandIns, User};
+use fakes::{Contract, Fakes, Fault, Resource, User};
+use harness::{Connector, Deployment, eventually, start_fakes};
+use soak::{Publisher, webhook_secret};
 
-use crate::stages::on_stack;
+use crate::run_test;
 
 /// Longer than three syncs, one of them slow, and the queue's delay.
 const SOON: Duration = Duration::from_secs(60);
 
-/// The same where a sync fails on a busy machine and is tried again.
-const ENDED: Duration = Duration::from_secs(180);
+/// The same if a sync fails on a busy machine and is retried.
+const RETRIED: Duration = Duration::from_secs(180);
 
-/// State B takes the place of A after a sync has read A's contracts, and B's
-/// webhook comes while that sync still writes what it read. Whatever order the
-/// two end in, the CRMs hold B.
+/// State B replaces A after a sync has read A's contracts, and B's webhook arrives
+/// while that sync still writes. The CRMs must hold B in the end.
 #[test]
-fn a_state_that_changes_during_a_sync_never_leaves_the_older_one() {
-    on_stack("race", "info", async |deployed| {
-        let stand_ins = StandIns::start().await;
-        let stand_ins = stand_ins.map_err(|error| Error::new(error.to_string()))?;
-        // A publisher per CRM, with no other: only one sync is to see the change.
+fn state_that_changes_during_a_sync_wins() {
+    let deployment = Deployment::new("race").log_level("info");
+    run_test(deployment, async |stack| {
+        let fakes = start_fakes(Fakes::builder()).await?;
+        // One publisher per CRM, so that only one sync sees the change.
         let publishers = [
-            (Crm::Rule, Publisher::open(&stand_ins, "race-rule", 1)),
+            (Connector::Rule, Publisher::open(&fakes, "race-rule", 1)),
             (
-                Crm::Mailmojo,
-                Publisher::open(&stand_ins, "race-mailmojo", 1),
+                Connector::Mailmojo,
+                Publisher::open(&fakes, "race-mailmojo", 1),
             ),
-            (Crm::Make, Publisher::open(&stand_ins, "race-make", 1)),
+            (Connector::Make, Publisher::open(&fakes, "race-make", 1)),
         ];
-        let mut vendors = Map::new();
-        for (crm, publisher) in &publishers {
-            vendors.insert(publisher.id.into(), json!({"tokens": [publisher.token(1)]}));
-            let mut secrets = publisher.secrets(&stand_ins, 1).to_vec();
-            secrets.retain(|(name, _)| name.ends_with("/sesamy") || name.ends_with(crm.name()));
-            deployed.put_secrets(&secrets).await?;
+        for (connector, publisher) in &publishers {
+            let of_connector = |name: &str| {
+                let (_, api) = name.split_once('/').unwrap();
+                api == "sesamy" || api == connector.name()
+            };
+            let secrets = publisher.secrets(&fakes, 1).into_iter();
+            let secrets = secrets.filter(|(name, _)| of_connector(name));
+            stack.put_secrets(secrets).await?;
         }
-        let webhook = json!({"vendors": vendors});
-        deployed.stack.put_secret("webhook", &webhook).await?;
+        let all = publishers.iter().map(|(_, publisher)| publisher);
+        let webhook = webhook_secret(all, &[1]);
+        stack.put_secret("webhook", &webhook).await?;
 
-        for (crm, publisher) in &publishers {
-            let crm = *crm;
-            let (id, email) = (format!("email|{crm}"), format!("{crm}@example.com"));
-            let announce = async |moment: &str| {
-                let body = json!({
-                    "eventType": "contract.1#update",
-                    "vendorId": publisher.id,
-                    "userId": id,
-                    "occured_at": moment,
-                });
-                let authorization = format!("Bearer {}", publisher.token(1));
-                let reply = deployed.stack.post(Some(&authorization), body.to_string());
-                assert_eq!(reply.await?.status, 202);
-                Ok::<_, Error>(())
+        for (connector, publisher) in &publishers {
+            let connector = *connector;
+            let id = format!("email|{connector}");
+            let email = format!("{connector}@example.com");
+            let announce = async |time: &str| {
+                let event_type = "contract.1#update";
+                publisher.announce(&stack, event_type, &id, time).await
             };
             let user = || User::new(&id).email(&email);
             let before = user().contract(Contract::active("c1")).tags(&["before"]);
@@ -64,9 +56,9 @@ fn a_state_that_changes_during_a_sync_never_leaves_the_older_one() {
             publisher
                 .sesamy
                 .after_read(Resource::Contracts, &id, 1, Some(after.clone()));
-            // The sync of A writes for so long that B's webhook comes meanwhile.
+            // The sync of A still writes when B's webhook arrives.
             let slow = Fault::slow(Duration::from_secs(4)).before_effect();
-            stand_ins.fault(slow.on(crm.api()).once());
+            fakes.fault(slow.on(connector.api()).once());
 
             announce("2026-01-15T09:30:00Z").await?;
             eventually("the state to change during the sync", SOON, async || {
@@ -75,11 +67,11 @@ fn a_state_that_changes_during_a_sync_never_leaves_the_older_one() {
             .await?;
             announce("2026-01-15T09:30:01Z").await?;
 
-            let ours = || {
-                let tags = match crm {
-                    Crm::Rule => publisher.rule.subscriber(&email)?.tags,
-                    Crm::Mailmojo => publisher.mailmojo.contact(&email)?.tags,
-                    Crm::Make => publisher.make.first()?.0.subscriber(&email)?.tags,
+            let our_tags = || {
+                let tags = match connector {
+                    Connector::Rule => publisher.rule.subscriber(&email)?.tags,
+                    Connector::Mailmojo => publisher.mailmojo.contact(&email)?.tags,
+                    Connector::Make => publisher.make.first()?.0.subscriber(&email)?.tags,
                 };
                 let mut tags: Vec<_> = tags
                     .into_iter()
@@ -88,16 +80,16 @@ fn a_state_that_changes_during_a_sync_never_leaves_the_older_one() {
                 tags.sort();
                 Some(tags)
             };
-            eventually("both syncs to end", ENDED, async || {
-                let lines = deployed.syncs(crm).await?;
-                let ended = lines.iter().filter(|line| line.user == id);
-                let ended = ended.filter(|line| line.outcome != "retry");
+            eventually("both syncs to end", RETRIED, async || {
+                let syncs = stack.syncs(connector).await?;
+                let ended = syncs.iter().filter(|sync| sync.user == id);
+                let ended = ended.filter(|sync| sync.outcome != "retry");
                 Ok((ended.count() >= 2).then_some(()))
             })
             .await?;
-            assert_eq!(ours().unwrap(), ["sesamy_tag_after"], "{crm}");
+            assert_eq!(our_tags().unwrap(), ["sesamy_tag_after"], "{connector}");
         }
-        assert_eq!(stand_ins.harms(), []);
+        assert_eq!(fakes.violation_kinds(), []);
         Ok(())
     });
 }

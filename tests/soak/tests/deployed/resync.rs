@@ -1,79 +1,74 @@
-//! A resync of all users of a vendor, while the function is killed and live events come.
-
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
 };
 
-use local_aws::{Deployment, Error, Function, Result, aws::Service, eventually, samples};
+use fakes::{Api, Fakes, Fault, User, sesamy::RateLimit};
+use harness::{
+    Connector, Deployment, Error, Function, Result, Stack, aws::Service, eventually, samples,
+    start_fakes,
+};
 use serde_json::{Value, json};
-use soak::{Crm, Deployed, Publisher};
-use stand_ins::{Api, Fault, StandIns, User, sesamy::RateLimit};
+use soak::{Publisher, webhook_secret};
 
-use crate::stages::on_stack_of;
+use crate::run_test;
 
-/// How many users the vendor has.
 const USERS: usize = 5_000;
 
-/// Sesamy's limit of requests a minute here: 150 times the real one, so that
-/// the test takes minutes instead of hours.
-const LIMIT: u32 = 15_000;
+/// Requests a minute: 150 times Sesamy's real limit, so that the test takes minutes
+/// instead of hours.
+const REQUESTS_PER_MINUTE: u32 = 15_000;
 
-/// How soon a live event must arrive (contract).
-const LIVE: Duration = Duration::from_secs(30);
+/// How soon a live event must arrive. Decided in the contract.
+const MAX_LIVE_DELAY: Duration = Duration::from_secs(30);
 
-/// Time enough for a machine that does much else.
-const PATIENCE: Duration = Duration::from_secs(20 * 60);
+/// Long enough for a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(20 * 60);
 
-/// In how many seconds a step that died is done again; the template's 90 are too long here.
-const VISIBILITY: &str = "20";
+/// When a killed step is retried, for which the template's 90 s are too long.
+const VISIBILITY_TIMEOUT: &str = "20";
 
 #[test]
-fn a_resync_of_5000_users_keeps_sesamys_limit_and_lets_live_events_go_first() {
-    let mut deployment = Deployment::new("resync");
-    deployment.log_level = "info".to_owned();
-    let limit = format!("SesamyRequestsPerMinute={LIMIT}");
-    deployment.options.push(limit);
-    on_stack_of(deployment, async |deployed| {
-        let stand_ins = StandIns::builder().requests_kept(1_000_000).start().await;
-        let stand_ins = stand_ins.map_err(|error| Error::new(error.to_string()))?;
-        let publisher = Publisher::open(&stand_ins, "resynced", 1);
+fn resync_of_5000_users_keeps_sesamys_limit_and_does_not_delay_live_events() {
+    let deployment = Deployment::new("resync")
+        .log_level("info")
+        .option(format!("SesamyRequestsPerMinute={REQUESTS_PER_MINUTE}"));
+    run_test(deployment, async |stack| {
+        let fakes = start_fakes(Fakes::builder().requests_kept(1_000_000)).await?;
+        let publisher = Publisher::open(&fakes, "resynced", 1);
         publisher.sesamy.set_rate_limit(Some(RateLimit {
-            per_minute: LIMIT,
-            // Sesamy's own is twice a minute's.
-            burst: LIMIT / 4,
+            per_minute: REQUESTS_PER_MINUTE,
+            // Sesamy's real burst is twice the limit per minute.
+            burst: REQUESTS_PER_MINUTE / 4,
         }));
         for number in 0..USERS {
             let user = User::new(&format!("email|{number:05}"));
             publisher.sesamy.put_user(user.email(&email(number)));
         }
-        let [sesamy, rule, ..] = publisher.secrets(&stand_ins, 1);
-        deployed.put_secrets(&[sesamy, rule]).await?;
-        let webhook = json!({"vendors": {publisher.id: {"tokens": [publisher.token(1)]}}});
-        deployed.stack.put_secret("webhook", &webhook).await?;
-        let queue = operator_queue(&deployed).await?;
-        let shorter = json!({"QueueUrl": queue, "Attributes": {"VisibilityTimeout": VISIBILITY}});
-        let aws = deployed.stack.local().aws();
+        let [sesamy, rule, ..] = publisher.secrets(&fakes, 1);
+        stack.put_secrets([sesamy, rule]).await?;
+        let webhook = webhook_secret([&publisher], &[1]);
+        stack.put_secret("webhook", &webhook).await?;
+        let queue = operator_queue(&stack).await?;
+        let attributes = json!({"VisibilityTimeout": VISIBILITY_TIMEOUT});
+        let shorter = json!({"QueueUrl": queue, "Attributes": attributes});
+        let aws = stack.local().aws();
         aws.call(Service::Sqs, "SetQueueAttributes", &shorter)
             .await?;
 
         let began = Instant::now();
-        let started = ask(
-            &deployed,
-            json!({"action": "resync", "vendorId": publisher.id}),
-        )
-        .await?;
+        let resync = json!({"action": "resync", "vendorId": publisher.id});
+        let started = stack.invoke(Function::Operator, &resync).await?;
         assert_eq!(started["did"], "started", "{started}");
         assert_eq!(started["run"]["connectors"], json!(["rule"]), "{started}");
-        let (run, live, killed) = tokio::join!(
-            finished(&deployed, publisher.id),
-            live_events(&deployed, &publisher),
-            kills(&deployed, &stand_ins, publisher.id),
-        );
-        let (run, live, killed) = (run?, live?, killed?);
+        let (run, live, killed) = tokio::try_join!(
+            wait_until_finished(&stack, publisher.id),
+            live_events(&stack, &publisher),
+            kill_during_steps(&stack, &fakes, publisher.id),
+        )?;
         let queued = began.elapsed();
-        eventually("the queue to empty", PATIENCE, async || {
-            Ok((deployed.depth(Crm::Rule).await?.total() == 0).then_some(()))
+        eventually("the queue to empty", TIMEOUT, async || {
+            Ok((stack.queue_depth(Connector::Rule).await?.total() == 0).then_some(()))
         })
         .await?;
         println!(
@@ -85,9 +80,9 @@ fn a_resync_of_5000_users_keeps_sesamys_limit_and_lets_live_events_go_first() {
 
         assert!(killed >= 3, "{killed} kills");
         assert!(live.len() >= 5, "{live:?}");
-        let slow = live.iter().filter(|took| **took > LIVE).count();
+        let slow = live.iter().filter(|took| **took > MAX_LIVE_DELAY).count();
         assert_eq!(slow, 0, "live events took {live:?}");
-        let requests = stand_ins.requests_to(Api::Sesamy);
+        let requests = fakes.requests_to(Api::Sesamy);
         let mut reads: BTreeMap<&str, u32> = BTreeMap::new();
         for request in &requests {
             assert!(request.status != Some(429), "Sesamy's limit was exceeded");
@@ -103,7 +98,8 @@ fn a_resync_of_5000_users_keeps_sesamys_limit_and_lets_live_events_go_first() {
             let started = publisher.rule.flows_of(&email(number));
             assert_eq!(started, [], "{number}: a resync starts no flow");
         }
-        // Also where Sesamy counts in windows instead of letting tokens run in.
+        // The limit must hold in every window of a minute too, in case Sesamy has no
+        // token bucket.
         let times: Vec<_> = requests
             .iter()
             .filter(|request| request.account.is_some())
@@ -114,20 +110,23 @@ fn a_resync_of_5000_users_keeps_sesamys_limit_and_lets_live_events_go_first() {
             let first = times.partition_point(|time| time + 60_000 <= *at);
             busiest = busiest.max(last + 1 - first);
         }
-        println!("{busiest} requests in the busiest minute, of {LIMIT}");
-        assert!(busiest <= LIMIT as usize, "{busiest} requests in a minute");
-        assert_eq!(deployed.take_dead_letters(Crm::Rule).await?.len(), 0);
-        assert_eq!(stand_ins.harms(), []);
+        println!("{busiest} requests in the busiest minute, of {REQUESTS_PER_MINUTE}");
+        assert!(
+            busiest <= REQUESTS_PER_MINUTE as usize,
+            "{busiest} requests in a minute"
+        );
+        assert_eq!(stack.take_dead_letters(Connector::Rule).await?.len(), 0);
+        assert_eq!(fakes.violation_kinds(), []);
         Ok(())
     });
 }
 
 fn email(number: usize) -> String {
-    format!("reader.{number}@example.com")
+    format!("user.{number}@example.com")
 }
 
-async fn operator_queue(deployed: &Deployed) -> Result<String> {
-    let aws = deployed.stack.local().aws();
+async fn operator_queue(stack: &Stack<'_>) -> Result<String> {
+    let aws = stack.local().aws();
     let listed = aws.call(Service::Sqs, "ListQueues", &json!({})).await?;
     let urls = listed.get("QueueUrls").and_then(Value::as_array);
     let mut urls = urls.into_iter().flatten().filter_map(Value::as_str);
@@ -137,31 +136,27 @@ async fn operator_queue(deployed: &Deployed) -> Result<String> {
         .ok_or_else(|| Error::new("the operator has no queue"))
 }
 
-/// What the operator answers about a resync.
-async fn ask(deployed: &Deployed, event: Value) -> Result<Value> {
-    deployed.stack.invoke(Function::Operator, &event).await
-}
-
 /// Waits until the run has ended by itself.
-async fn finished(deployed: &Deployed, vendor: &str) -> Result<Value> {
+async fn wait_until_finished(stack: &Stack<'_>, vendor: &str) -> Result<Value> {
     let began = Instant::now();
     loop {
         tokio::time::sleep(Duration::from_secs(2)).await;
-        // A function that is killed answers nothing.
+        // A killed function does not answer.
         let show = json!({"action": "resync", "vendorId": vendor, "do": "show"});
-        let answer = ask(deployed, show).await.unwrap_or_default();
+        let answer = stack.invoke(Function::Operator, &show).await;
+        let answer = answer.unwrap_or_default();
         let run = answer.get("run").cloned().unwrap_or_default();
         match run.get("state").and_then(Value::as_str) {
             Some("finished") => return Ok(run),
-            Some("running") | None if began.elapsed() < PATIENCE => {}
+            Some("running") | None if began.elapsed() < TIMEOUT => {}
             _ => return Err(Error::new(format!("the run has not ended well: {run}"))),
         }
     }
 }
 
-/// Announces new users one after the other while the run lasts; gives how long
-/// each took to arrive in the CRM.
-async fn live_events(deployed: &Deployed, publisher: &Publisher) -> Result<Vec<Duration>> {
+/// Announces new users one after the other during the run. Returns how long each
+/// took to arrive in the CRM.
+async fn live_events(stack: &Stack<'_>, publisher: &Publisher) -> Result<Vec<Duration>> {
     let mut took = Vec::new();
     for number in 0..15 {
         let (id, email) = (
@@ -169,20 +164,10 @@ async fn live_events(deployed: &Deployed, publisher: &Publisher) -> Result<Vec<D
             format!("live.{number}@example.com"),
         );
         publisher.sesamy.put_user(User::new(&id).email(&email));
-        let body = json!({
-            "eventType": "userVendor.1#new",
-            "vendorId": publisher.id,
-            "userId": id,
-            "occured_at": samples::just_now(),
-        });
-        let authorization = format!("Bearer {}", publisher.token(1));
+        let (event_type, now) = ("userVendor.1#new", samples::just_now());
         let began = Instant::now();
-        let reply = deployed
-            .stack
-            .post(Some(&authorization), body.to_string())
-            .await?;
-        assert_eq!(reply.status, 202, "{reply:?}");
-        eventually("a live event to arrive", PATIENCE, async || {
+        publisher.announce(stack, event_type, &id, &now).await?;
+        eventually("a live event to arrive", TIMEOUT, async || {
             Ok(publisher.rule.subscriber(&email))
         })
         .await?;
@@ -191,20 +176,20 @@ async fn live_events(deployed: &Deployed, publisher: &Publisher) -> Result<Vec<D
     Ok(took)
 }
 
-/// Kills the function in the midst of steps: while it waits for a page of users.
-async fn kills(deployed: &Deployed, stand_ins: &StandIns, vendor: &str) -> Result<usize> {
+/// Kills the function during steps, while it waits for a page of users.
+async fn kill_during_steps(stack: &Stack<'_>, fakes: &Fakes, vendor: &str) -> Result<usize> {
     let mut killed = 0;
     for _ in 0..3 {
         tokio::time::sleep(Duration::from_secs(8)).await;
         let slow = Fault::slow(Duration::from_secs(10)).on(Api::Sesamy);
-        let id = stand_ins.fault(slow.account(vendor).path("/users").once());
-        eventually("a step to read a page of users", PATIENCE, async || {
-            let faults = stand_ins.faults();
+        let id = fakes.fault(slow.account(vendor).path("/users").once());
+        eventually("a step to read a page of users", TIMEOUT, async || {
+            let faults = fakes.faults();
             let struck = faults.iter().find(|fault| fault.id == id);
             Ok(struck.is_none_or(|fault| fault.struck > 0).then_some(()))
         })
         .await?;
-        killed += usize::from(deployed.kill("Operator")? > 0);
+        killed += usize::from(stack.kill_function(Function::Operator).await? > 0);
     }
     Ok(killed)
 }

@@ -1,139 +1,135 @@
-//! One case: a publisher of its own with one reader and one trouble.
+//! A case: a publisher with one user and one fault.
 
-use mailmojo::mapping::DEFINITIONS;
-use serde_json::{Value, json};
-use shared::{
-    identity::{UserId, VendorId},
-    message::{Event, EventType, Message, Reader},
-};
-use soak::{
-    Crm,
-    marks::{MARK, PHONE},
-};
-use stand_ins::{
-    Address, Contract, Entitlement, Fault, StandIns, User,
+use fakes::{
+    Address, Contract, Entitlement, Fakes, Fault, User,
     mailmojo::{Contact, FieldKind, MailmojoAccount, MailmojoSettings, Status},
     make::{MakeAccount, MakeSettings, Subscriber, TagForm},
     rule::{self, RuleAccount},
     sesamy::Bill,
 };
+use harness::{Connector, FifoMessage, secrets};
+use mailmojo::mapping::DEFINITIONS;
+use serde_json::{Value, json};
+use shared::{
+    identity::{UserId, VendorId},
+    message::{Event, EventType, Message, UserKey},
+};
+use soak::leaks::{MARKER, PHONE};
 
-use super::table::{CALLS, FAULTS, Often, Then, UNREAD, then};
+use super::table::{CALLS, Expected, FAULTS, Frequency, ONLY_STATUS_READ, expected};
 
-/// The list readers are put on.
+/// The list to which users are added.
 const LIST: u64 = 42;
 
-/// What is wrong with the publisher's secrets.
+/// The state of the publisher's secrets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Secrets {
-    Good,
-    NoneOfConnector,
-    MalformedOfConnector,
-    NoneOfSesamy,
-    MalformedOfSesamy,
+pub enum SecretState {
+    Valid,
+    ConnectorMissing,
+    ConnectorMalformed,
+    SesamyMissing,
+    SesamyMalformed,
 }
 
-/// The account with the CRM that the case looks at.
-pub enum Account {
+/// The account at the CRM of the case.
+pub enum CrmAccount {
     Rule(RuleAccount),
     Mailmojo(MailmojoAccount),
     Make(MakeAccount),
 }
 
-/// A case of the table.
 pub struct Case {
-    /// What it is, and the id of its publisher.
+    /// Also the id of its publisher.
     pub id: String,
-    pub crm: Crm,
-    pub then: Then,
-    pub often: Often,
-    /// What goes wrong, not injected yet.
+    pub connector: Connector,
+    pub expected: Expected,
+    pub frequency: Frequency,
+    /// To be injected.
     pub fault: Option<Fault>,
-    pub secrets: Secrets,
-    /// Whether the CRM knows the reader before.
+    pub secrets: SecretState,
+    /// Whether the CRM has the contact before the sync.
     pub known: bool,
-    /// The call and the way it fails.
-    pub place: (&'static str, &'static str),
+    /// The names of call and fault in the table.
+    pub call_name: &'static str,
+    pub fault_name: &'static str,
 }
 
-/// Every case.
 pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for call in &CALLS {
-        for way in &FAULTS {
-            for often in [Often::Once, Often::Always] {
-                let id = format!("{}.{}.{often:?}", call.name, way.name);
-                let mut fault = (way.fault)().on(call.api).method(call.method);
+        for named in &FAULTS {
+            for frequency in [Frequency::Once, Frequency::Always] {
+                let id = format!("{}.{}.{frequency:?}", call.name, named.name);
+                let expected = expected(call, named, frequency);
+                let mut fault = (named.fault)().on(call.api).method(call.method);
                 fault = fault.skip(call.skip);
-                // What is tolerated was carried out: a tag that is not there,
-                // an answer that nobody reads.
-                let tolerated = then(call, way, often) == Then::Done;
-                let carried_out = UNREAD.contains(&call.name) && way.name == "malformed"
-                    || (call.name, way.name) == ("rule-untag", "404");
-                if tolerated && carried_out {
+                // Where the sync ignores the fault, the API has carried out the call.
+                let is_ignored = ONLY_STATUS_READ.contains(&call.name) && named.name == "malformed"
+                    || (call.name, named.name) == ("rule-untag", "404");
+                if expected == Expected::Done && is_ignored {
                     fault = fault.after_effect();
                 }
-                if often == Often::Once {
+                if frequency == Frequency::Once {
                     fault = fault.once();
                 }
                 cases.push(Case {
                     fault: Some(fault.path(call.path).account(&id)),
-                    crm: call.by,
-                    then: then(call, way, often),
-                    often,
-                    secrets: Secrets::Good,
-                    // Else the CRM would deny knowing somebody whom it knows.
+                    connector: call.connector,
+                    expected,
+                    frequency,
+                    secrets: SecretState::Valid,
+                    // Here the CRM says that it does not know the contact.
                     known: !(matches!(call.name, "mailmojo-contact" | "make-subscriber")
-                        && way.name == "404"),
-                    place: (call.name, way.name),
+                        && named.name == "404"),
+                    call_name: call.name,
+                    fault_name: named.name,
                     id,
                 });
             }
         }
     }
-    for crm in Crm::ALL {
-        for (secrets, then) in [
-            (Secrets::NoneOfConnector, Then::Done),
-            (Secrets::MalformedOfConnector, Then::Refused),
-            (Secrets::NoneOfSesamy, Then::Refused),
-            (Secrets::MalformedOfSesamy, Then::Refused),
+    for connector in Connector::ALL {
+        for (secrets, expected) in [
+            (SecretState::ConnectorMissing, Expected::Done),
+            (SecretState::ConnectorMalformed, Expected::Refused),
+            (SecretState::SesamyMissing, Expected::Refused),
+            (SecretState::SesamyMalformed, Expected::Refused),
         ] {
             cases.push(Case {
-                id: format!("{}.{secrets:?}", crm.name()),
-                crm,
-                then,
-                often: Often::Always,
+                id: format!("{}.{secrets:?}", connector.name()),
+                connector,
+                expected,
+                frequency: Frequency::Always,
                 fault: None,
                 secrets,
                 known: false,
-                place: ("secrets", ""),
+                call_name: "secrets",
+                fault_name: "",
             });
         }
     }
-    // Who is slow holds up whoever comes behind.
-    cases.sort_by_key(|case| case.place.1 == "slow");
+    // Slow cases delay those behind them.
+    cases.sort_by_key(|case| case.fault_name == "slow");
     cases
 }
 
 impl Case {
-    /// The reader's address.
     pub fn email(&self) -> String {
         format!(
-            "{MARK}@{}.example",
+            "{MARKER}@{}.example",
             self.id.to_lowercase().replace('_', "-")
         )
     }
 
-    /// The reader's id at Sesamy.
-    pub fn user(&self) -> String {
+    pub fn user_id(&self) -> String {
         format!("email|{}", self.id)
     }
 
-    /// The message of the reader's only event.
-    pub fn message(&self) -> (String, String) {
-        let reader = Reader {
+    /// The message of the user's only event.
+    pub fn message(&self) -> FifoMessage {
+        let user = UserKey {
             vendor_id: VendorId::try_from(self.id.as_str()).unwrap(),
-            user_id: UserId::try_from(self.user()).unwrap(),
+            user_id: UserId::try_from(self.user_id()).unwrap(),
         };
         let event = Event {
             event_type: EventType::ContractUpdate,
@@ -143,60 +139,62 @@ impl Case {
             checkout_id: None,
         };
         let message = Message {
-            event_id: event.id(&reader.vendor_id, &reader.user_id),
+            event_id: event.id(&user.vendor_id, &user.user_id),
             received_at: event.occurred_at,
             event: Some(event),
-            reader,
+            user,
         };
-        (message.reader.message_group(), message.to_json())
+        FifoMessage {
+            group: message.user.message_group(),
+            body: message.to_json(),
+        }
     }
 
-    /// Opens the accounts; gives the CRM's and the publisher's secrets.
-    pub fn open(&self, stand_ins: &StandIns) -> (Account, Vec<(String, Value)>) {
-        let (id, email, urls) = (self.id.as_str(), self.email(), stand_ins.urls());
-        let sesamy =
-            stand_ins
-                .sesamy()
-                .add_vendor(id, &format!("client-{id}"), &format!("{MARK}-secret"));
+    /// Opens the accounts. Returns the CRM's and the publisher's secrets.
+    pub fn open(&self, fakes: &Fakes) -> (CrmAccount, Vec<(String, Value)>) {
+        let (id, email, urls) = (self.id.as_str(), self.email(), fakes.urls());
+        let (client, client_secret) = (format!("client-{id}"), format!("{MARKER}-secret"));
+        let sesamy = fakes.sesamy().add_vendor(id, &client, &client_secret);
         let daily = ("sid:Daily", "The Daily");
         sesamy.put_user(
-            User::new(&self.user())
+            User::new(&self.user_id())
                 .email(&email)
-                .name(&format!("{MARK}-anna"), &format!("{MARK}-ask"))
+                .name(&format!("{MARKER}-anna"), &format!("{MARKER}-ask"))
                 .phone_number(PHONE)
-                .billing_address(Address::new(&format!("{MARK} street"), MARK, MARK, "SE").co(MARK))
+                .billing_address(
+                    Address::new(&format!("{MARKER} street"), MARKER, MARKER, "SE").co(MARKER),
+                )
                 .contract(
                     Contract::active(&format!("c-{id}")).item(daily.0, daily.1, "po1", "Monthly"),
                 )
                 .entitlement(Entitlement::new("e1", daily.0, daily.1))
                 .bill(
                     Bill::paid("b1", &format!("c-{id}"))
-                        .set("receiptUrl", format!("https://example.com/{MARK}")),
+                        .set("receiptUrl", format!("https://example.com/{MARKER}")),
                 ),
         );
         let tags = ["vip", "sesamy_stale"];
-        let key = format!("{MARK}-key-{id}");
-        let (account, secret) = match self.crm {
-            Crm::Rule => {
-                let account = stand_ins.rule().add_account(id, &key);
+        let key = format!("{MARKER}-key-{id}");
+        let (account, secret) = match self.connector {
+            Connector::Rule => {
+                let account = fakes.rule().add_account(id, &key);
                 if self.known {
                     account.put_subscriber(rule::Subscriber::new(&email).tags(&tags));
                 }
-                let secret = json!({"apiKey": key, "apiUrl": urls.rule});
-                (Account::Rule(account), secret)
+                (CrmAccount::Rule(account), secrets::rule(urls, &key))
             }
-            Crm::Mailmojo => {
-                let account = stand_ins.mailmojo().add_account(id, &key);
-                account.add_list(LIST, "Readers");
+            Connector::Mailmojo => {
+                let account = fakes.mailmojo().add_account(id, &key);
+                account.add_list(LIST, "Users");
                 account.add_list(7, "Others");
-                // A field that may not be defined is one whose value is lost.
+                // The values of fields that cannot be defined are lost.
                 account.set_settings(MailmojoSettings {
-                    drop_unknown_fields: self.place.0 == "mailmojo-define",
+                    drop_unknown_fields: self.call_name == "mailmojo-define",
                     ..MailmojoSettings::default()
                 });
-                // One is left to define, unless that cannot be found out.
-                let left = usize::from(self.place.0 != "mailmojo-fields");
-                for (name, kind) in DEFINITIONS.into_iter().skip(left) {
+                // One field is left to define, unless the sync cannot list them.
+                let undefined = usize::from(self.call_name != "mailmojo-fields");
+                for (name, kind) in DEFINITIONS.into_iter().skip(undefined) {
                     let kind = serde_json::from_value::<FieldKind>(kind.name().into());
                     account.define(name, kind.unwrap());
                 }
@@ -204,16 +202,14 @@ impl Case {
                     account
                         .put_contact(Contact::new(&email).on_list(7, Status::Active).tags(&tags));
                 }
-                let secret =
-                    json!({"apiToken": key, "listId": LIST.to_string(), "apiUrl": urls.mailmojo});
-                (Account::Mailmojo(account), secret)
+                let secret = secrets::mailmojo(urls, &key, LIST);
+                (CrmAccount::Mailmojo(account), secret)
             }
-            Crm::Make => {
-                let account = stand_ins
-                    .make()
-                    .add_account(id, &format!("user-{id}"), &key);
-                account.add_list(LIST, "Readers");
-                if self.place.0 == "make-tags" {
+            Connector::Make => {
+                let user = format!("user-{id}");
+                let account = fakes.make().add_account(id, &user, &key);
+                account.add_list(LIST, "Users");
+                if self.call_name == "make-tags" {
                     account.set_settings(MakeSettings {
                         tag_form: TagForm::Ids,
                         ..MakeSettings::default()
@@ -221,40 +217,30 @@ impl Case {
                 }
                 if self.known {
                     let own = Subscriber::new(&email).tags(&tags);
-                    // One who is on the list is changed, another joins it.
-                    account.put_subscriber(if self.place.0 == "make-change" {
+                    // A contact on the list is changed, another one joins it.
+                    account.put_subscriber(if self.call_name == "make-change" {
                         own.on_list(LIST)
                     } else {
                         own
                     });
                 }
-                let secret = json!({
-                    "userId": format!("user-{id}"),
-                    "apiKey": key,
-                    "listId": LIST.to_string(),
-                    "apiUrl": urls.make,
-                });
-                (Account::Make(account), secret)
+                let secret = secrets::make(urls, &user, &key, LIST);
+                (CrmAccount::Make(account), secret)
             }
         };
-        let sesamy = json!({
-            "clientId": format!("client-{id}"),
-            "clientSecret": format!("{MARK}-secret"),
-            "apiUrl": urls.sesamy_api,
-            "tokenUrl": urls.sesamy_token,
-        });
-        let malformed = json!({"unknown": MARK, "apiUrl": MARK});
+        let sesamy = secrets::sesamy(urls, &client, &client_secret);
+        let malformed = json!({"unknown": MARKER, "apiUrl": MARKER});
         let of_connector = match self.secrets {
-            Secrets::NoneOfConnector => None,
-            Secrets::MalformedOfConnector => Some(malformed.clone()),
+            SecretState::ConnectorMissing => None,
+            SecretState::ConnectorMalformed => Some(malformed.clone()),
             _ => Some(secret),
         };
         let of_sesamy = match self.secrets {
-            Secrets::NoneOfSesamy => None,
-            Secrets::MalformedOfSesamy => Some(malformed),
+            SecretState::SesamyMissing => None,
+            SecretState::SesamyMalformed => Some(malformed),
             _ => Some(sesamy),
         };
-        let secrets = [(self.crm.name(), of_connector), ("sesamy", of_sesamy)];
+        let secrets = [(self.connector.name(), of_connector), ("sesamy", of_sesamy)];
         let secrets = secrets
             .into_iter()
             .filter_map(|(name, content)| Some((format!("{id}/{name}"), content?)));
@@ -262,25 +248,24 @@ impl Case {
     }
 }
 
-/// The tags of a contact, sorted, and whether everything else about it is as
-/// it should be. `None` where there is no such contact.
-pub fn held(account: &Account, email: &str) -> Option<(Vec<String>, bool)> {
+/// The sorted tags of a contact, and whether the rest of it is correct.
+pub fn contact(account: &CrmAccount, email: &str) -> Option<(Vec<String>, bool)> {
     let (mut tags, agrees) = match account {
-        Account::Rule(account) => {
-            let held = account.subscriber(email)?;
-            let title = held.fields.get("Sesamy_ActiveProducts.Titles");
-            (held.tags, title == Some(&json!(["The Daily"])))
+        CrmAccount::Rule(account) => {
+            let contact = account.subscriber(email)?;
+            let title = contact.fields.get("Sesamy_ActiveProducts.Titles");
+            (contact.tags, title == Some(&json!(["The Daily"])))
         }
-        Account::Mailmojo(account) => {
-            let held = account.contact(email)?;
-            let active = held.custom.get("Has Active Subscription");
-            let on_list = held.on(LIST) == Some(Status::Active);
-            (held.tags, active == Some(&json!(true)) && on_list)
+        CrmAccount::Mailmojo(account) => {
+            let contact = account.contact(email)?;
+            let active = contact.custom.get("Has Active Subscription");
+            let on_list = contact.on(LIST) == Some(Status::Active);
+            (contact.tags, active == Some(&json!(true)) && on_list)
         }
-        Account::Make(account) => {
-            let held = account.subscriber(email)?;
+        CrmAccount::Make(account) => {
+            let contact = account.subscriber(email)?;
             let subscribed = account.subscriptions_of(email).len() == 1;
-            (held.tags, subscribed && held.lists == [LIST])
+            (contact.tags, subscribed && contact.lists == [LIST])
         }
     };
     tags.sort();

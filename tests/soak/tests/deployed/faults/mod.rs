@@ -1,7 +1,7 @@
-//! Every fault at every call, once and for ever.
+//! Every fault at every call, once and always.
 
 mod case;
+mod leaks;
 mod outcome;
 mod run;
-mod silence;
 mod table;

@@ -1,133 +1,138 @@
-//! What became of a case, against what must.
+//! Compares the outcome of a case with the expected one.
 
 use std::time::Duration;
 
-use soak::{Crm, Letter, SyncLine};
+use harness::{Connector, DeadLetterMessage, LoggedSync};
 
 use super::{
-    case::{Account, Case, Secrets, held},
-    table::{Often, Then},
+    case::{Case, CrmAccount, SecretState, contact},
+    table::{Expected, Frequency},
 };
 
-/// The shortest wait after credentials were refused, less what the clocks of
-/// queue and test may differ by.
-const REFUSED_WAIT: Duration = Duration::from_secs(55);
+/// The shortest retry delay after a refusal, less what the clocks of queue and test
+/// may differ by.
+const MIN_REFUSED_WAIT: Duration = Duration::from_secs(55);
 
-/// What is wrong with the outcome of a case that began so long ago.
-pub fn wrong(
+pub fn failures(
     case: &Case,
-    account: &Account,
-    lines: &[&SyncLine],
-    letters: &[&Letter],
+    account: &CrmAccount,
+    syncs: &[&LoggedSync],
+    dead_letters: &[&DeadLetterMessage],
     struck: u32,
-    began: Duration,
+    elapsed: Duration,
 ) -> Vec<String> {
-    let mut wrong = Vec::new();
+    let mut failures = Vec::new();
     let mut check = |holds: bool, what: String| {
         if !holds {
-            let said: Vec<_> = lines
+            let logged: Vec<_> = syncs
                 .iter()
-                .map(|line| format!("{} ({})", line.outcome, line.reason))
+                .map(|sync| format!("{} ({})", sync.outcome, sync.reason))
                 .collect();
-            wrong.push(format!(
-                "{}: {what}; syncs: {said:?}, struck {struck}",
+            failures.push(format!(
+                "{}: {what}; syncs: {logged:?}, struck {struck}",
                 case.id
             ));
         }
     };
-    let outcomes: Vec<_> = lines.iter().map(|line| line.outcome.as_str()).collect();
+    let outcomes: Vec<_> = syncs.iter().map(|sync| sync.outcome.as_str()).collect();
     let is_done = |outcome: &str| matches!(outcome, "synced" | "unchanged");
-    match case.then {
-        Then::Retried | Then::RetriedOnce => {
-            let lasts = case.often == Often::Always && case.then == Then::Retried;
-            let least = if lasts { 2 } else { 1 };
+    match case.expected {
+        Expected::Retried | Expected::RetriedOnce => {
+            let lasts = case.frequency == Frequency::Always && case.expected == Expected::Retried;
+            let min_retries = if lasts { 2 } else { 1 };
             let (last, before) = outcomes.split_last().unwrap_or((&"", &[]));
-            let retried = before.len() >= least && before.iter().all(|o| *o == "retry");
+            let retried = before.len() >= min_retries && before.iter().all(|o| *o == "retry");
             check(
                 retried && is_done(last),
-                "was not tried again until done".into(),
+                "was not retried until done".into(),
             );
         }
-        Then::Refused => {
-            let (last, before) = match case.often {
-                Often::Once => outcomes.split_last().unwrap_or((&"", &[])),
-                Often::Always => (&"synced", outcomes.as_slice()),
+        Expected::Refused => {
+            let (last, before) = match case.frequency {
+                Frequency::Once => outcomes.split_last().unwrap_or((&"", &[])),
+                Frequency::Always => (&"synced", outcomes.as_slice()),
             };
             let refused = !before.is_empty() && before.iter().all(|o| *o == "refused");
             check(
                 refused && is_done(last),
-                "was not refused, and done once it no longer was".into(),
+                "was not refused until the fault ended, and then done".into(),
             );
-            let most = 1 + began.as_secs() / REFUSED_WAIT.as_secs();
+            let max_tries = 1 + elapsed.as_secs() / MIN_REFUSED_WAIT.as_secs();
             check(
-                outcomes.len() as u64 <= most,
-                "was tried again too early".into(),
+                outcomes.len() as u64 <= max_tries,
+                "was retried too early".into(),
             );
         }
-        Then::Buried(kind, status) => {
-            check(outcomes == ["dead_letter"], "was not buried at once".into());
+        Expected::DeadLetter(kind, status) => {
             check(
-                letters.len() == 1,
-                format!("has {} dead letters", letters.len()),
+                outcomes == ["dead_letter"],
+                "did not move to the dead-letter queue after the first try".into(),
+            );
+            check(
+                dead_letters.len() == 1,
+                format!("has {} dead-letter messages", dead_letters.len()),
             );
             let status = status.map(|status| status.to_string()).unwrap_or_default();
-            for letter in letters {
-                let says = (letter.attribute("errorKind"), letter.attribute("status"));
+            for message in dead_letters {
+                let reason = (message.attribute("errorKind"), message.attribute("status"));
                 check(
-                    says == (kind, status.as_str()),
-                    format!("the letter says {says:?}"),
+                    reason == (kind, status.as_str()),
+                    format!("the dead-letter message says {reason:?}"),
                 );
             }
         }
-        Then::Done if case.secrets == Secrets::NoneOfConnector => {
-            check(outcomes == ["not_configured"], "was not left out".into());
-            return wrong;
+        Expected::Done if case.secrets == SecretState::ConnectorMissing => {
+            check(outcomes == ["not_configured"], "is configured".into());
+            return failures;
         }
-        Then::Done => {
+        Expected::Done => {
             let done = matches!(outcomes.as_slice(), [one] if is_done(one));
             check(done, "was not done at the first try".into());
         }
-        Then::Skipped => check(outcomes == ["skipped"], "was not skipped".into()),
-        Then::Undecided => check(outcomes.len() == 1, "did not end at the first try".into()),
+        Expected::Skipped => check(outcomes == ["skipped"], "was not skipped".into()),
+        Expected::Undecided => check(outcomes.len() == 1, "did not end at the first try".into()),
     }
-    if !matches!(case.then, Then::Buried(..) | Then::Undecided) {
-        check(letters.is_empty(), "has a dead letter".into());
+    if !matches!(
+        case.expected,
+        Expected::DeadLetter(..) | Expected::Undecided
+    ) {
+        check(dead_letters.is_empty(), "has a dead-letter message".into());
     }
-    let held = held(account, &case.email());
-    let ends_done = match case.then {
-        Then::Retried | Then::RetriedOnce | Then::Done => true,
-        Then::Refused => case.often == Often::Once,
-        Then::Buried(..) | Then::Skipped | Then::Undecided => false,
+    let contact = contact(account, &case.email());
+    let ends_done = match case.expected {
+        Expected::Retried | Expected::RetriedOnce | Expected::Done => true,
+        Expected::Refused => case.frequency == Frequency::Once,
+        Expected::DeadLetter(..) | Expected::Skipped | Expected::Undecided => false,
     };
     if ends_done {
-        let (tags, agrees) = held.unwrap_or_default();
-        let expected = tags_of(case);
+        let (tags, is_correct) = contact.unwrap_or_default();
+        let expected = expected_tags(case);
         check(
             tags == expected,
             format!("has the tags {tags:?}, not {expected:?}"),
         );
-        // Mailmojo kept the contact off the list.
-        let kept_off = case.place.0 == "mailmojo-subscribe" && case.place.1.starts_with("400");
-        check(agrees != kept_off, "its data is not as it should be".into());
-    } else {
-        // What is not done may be half done, but the publisher's own is whole.
-        let foreign = held.is_some_and(|(tags, _)| tags.iter().any(|tag| tag == "vip"));
+        let is_kept_off_list =
+            case.call_name == "mailmojo-subscribe" && case.fault_name.starts_with("400");
         check(
-            foreign == case.known,
-            "the publisher's own tag has gone".into(),
+            is_correct != is_kept_off_list,
+            "its data is not as it should be".into(),
         );
+    } else {
+        // The contact may be half synced, but the foreign tag must be there.
+        let has_foreign = contact.is_some_and(|(tags, _)| tags.iter().any(|tag| tag == "vip"));
+        check(has_foreign == case.known, "the foreign tag has gone".into());
     }
-    wrong
+    failures
 }
 
-/// The tags the reader must have at last.
-fn tags_of(case: &Case) -> Vec<&'static str> {
+/// The tags after a sync that is done.
+fn expected_tags(case: &Case) -> Vec<&'static str> {
     let mut tags = vec![
         "sesamy_active_entitlement_the-daily",
         "sesamy_active_sku_sid-daily",
         "sesamy_active_subscriber",
     ];
-    if case.crm == Crm::Rule {
+    if case.connector == Connector::Rule {
         tags.extend(["sesamy", "sesamy_event_contract-update"]);
     }
     if case.known {

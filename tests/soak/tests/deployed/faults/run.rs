@@ -1,159 +1,168 @@
-//! All cases at once, on one stack.
+//! Runs all cases at once on one stack.
 
 use std::{
     collections::{BTreeMap, HashMap},
     time::{Duration, Instant},
 };
 
-use local_aws::{Error, Result};
-use soak::{Crm, Deployed, marks};
-use stand_ins::StandIns;
+use fakes::Fakes;
+use harness::{Connector, Deployment, Error, Result, Stack, start_fakes};
 
 use super::{
-    case::{Account, Case, cases},
-    outcome::wrong,
-    silence,
-    table::{Often, Then},
+    case::{Case, CrmAccount, cases},
+    leaks, outcome,
+    table::{Expected, Frequency},
 };
-use crate::stages::on_stack;
+use crate::run_test;
 
-/// How long it may take until every case has come to its end. A fault that
-/// lasts is taken off after the second try; the third comes up to four minutes
-/// after the first.
-const LIMIT: Duration = Duration::from_secs(420);
+/// How long all cases may take. A fault that lasts is removed after the second try,
+/// and the third try comes up to four minutes after the first.
+const TIMEOUT: Duration = Duration::from_secs(420);
 
-/// A case as it runs.
-struct Running {
+struct RunningCase {
     case: Case,
-    account: Account,
+    account: CrmAccount,
     fault: Option<u64>,
     struck: u32,
 }
 
 #[test]
-fn every_fault_at_every_call_comes_to_what_the_table_says() {
-    // From the lowest level: what is not told there is told nowhere.
-    on_stack("faults", "trace", async |deployed| {
-        let stand_ins = StandIns::builder().requests_kept(0).start().await;
-        let stand_ins = stand_ins.map_err(|error| Error::new(error.to_string()))?;
+fn every_fault_at_every_call_has_the_outcome_of_the_table() {
+    // At the lowest level the logs contain the most.
+    let deployment = Deployment::new("faults").log_level("trace");
+    run_test(deployment, async |stack| {
+        let fakes = start_fakes(Fakes::builder().requests_kept(0)).await?;
         let start = Instant::now();
-        let mut running = begin(&deployed, &stand_ins).await?;
-        let ended = until_all_have_ended(&deployed, &stand_ins, &mut running).await;
-        // While the dead letters are there to be told of.
-        let mut answers = silence::answers(&deployed).await?;
-        let mut wrongs = look(&deployed, &running, start).await?;
+        let mut running = begin(&stack, &fakes).await?;
+        let ended = wait_until_all_ended(&stack, &fakes, &mut running).await;
+        // Before the dead-letter messages are taken, so that the status contains them.
+        let mut answers = leaks::webhook_and_operator_answers(&stack).await?;
+        let mut failures = check_outcomes(&stack, &running, start).await?;
         let cases: Vec<_> = running.iter().map(|one| &one.case).collect();
-        answers.extend(silence::asked(&deployed, &cases).await?);
-        wrongs.extend(silence::broken(&deployed, answers).await?);
-        for violation in stand_ins.violations() {
-            wrongs.push(format!("{violation:?}"));
+        answers.extend(leaks::action_answers(&stack, &cases).await?);
+        failures.extend(leaks::find_all(&stack, answers).await?);
+        for violation in fakes.violations() {
+            failures.push(format!("{violation:?}"));
         }
-        wrongs.extend(ended.err().map(|error| error.to_string()));
-        if wrongs.is_empty() {
+        failures.extend(ended.err().map(|error| error.to_string()));
+        if failures.is_empty() {
             return Ok(());
         }
-        let (count, all) = (wrongs.len(), running.len());
-        Err(Error::new(format!("{count} wrong in {all} cases")).output(wrongs))
+        let (count, all) = (failures.len(), running.len());
+        Err(Error::new(format!("{count} failures in {all} cases")).output(failures))
     });
 }
 
 /// Opens every account, injects every fault, and sends every message.
-async fn begin(deployed: &Deployed, stand_ins: &StandIns) -> Result<Vec<Running>> {
+async fn begin(stack: &Stack<'_>, fakes: &Fakes) -> Result<Vec<RunningCase>> {
     let (mut running, mut secrets) = (Vec::new(), Vec::new());
-    let mut messages: BTreeMap<Crm, Vec<_>> = BTreeMap::new();
+    let mut messages: BTreeMap<Connector, Vec<_>> = BTreeMap::new();
     for case in cases() {
-        let (account, of_case) = case.open(stand_ins);
+        let (account, of_case) = case.open(fakes);
         secrets.extend(of_case);
-        messages.entry(case.crm).or_default().push(case.message());
-        let fault = case.fault.clone().map(|fault| stand_ins.fault(fault));
-        running.push(Running {
+        let messages = messages.entry(case.connector).or_default();
+        messages.push(case.message());
+        let fault = case.fault.clone().map(|fault| fakes.fault(fault));
+        running.push(RunningCase {
             case,
             account,
             fault,
             struck: 0,
         });
     }
-    deployed.put_secrets(&secrets).await?;
-    for (crm, messages) in messages {
-        deployed.enqueue(crm, &messages).await?;
+    stack.put_secrets(secrets).await?;
+    for (connector, messages) in messages {
+        stack.enqueue(connector, &messages).await?;
     }
     Ok(running)
 }
 
-/// Waits until every fault has struck as often as it must and the queues hold
-/// exactly what must wait there: what is refused for ever. Another fault that
-/// lasts ends when the message has come back to it once.
-async fn until_all_have_ended(
-    deployed: &Deployed,
-    stand_ins: &StandIns,
-    running: &mut [Running],
+/// Waits until every fault has struck as often as it must, and only messages that are
+/// refused for ever are left in the queues. Any other lasting fault is removed after
+/// the first retry.
+async fn wait_until_all_ended(
+    stack: &Stack<'_>,
+    fakes: &Fakes,
+    running: &mut [RunningCase],
 ) -> Result<()> {
     let start = Instant::now();
     loop {
-        let faults = stand_ins.faults();
+        let faults = fakes.faults();
         let struck: HashMap<u64, u32> = faults.iter().map(|f| (f.id, f.struck)).collect();
         let mut waiting_for = Vec::new();
         for one in &mut *running {
             let Some(id) = one.fault else { continue };
             one.struck = struck.get(&id).copied().unwrap_or(one.struck);
-            let lasts = one.case.often == Often::Always && one.case.then == Then::Retried;
+            let lasts = is_always(&one.case) && one.case.expected == Expected::Retried;
             if one.struck < 1 + u32::from(lasts) {
                 waiting_for.push(one.case.id.clone());
             } else if lasts {
-                stand_ins.remove_fault(id);
+                fakes.remove_fault(id);
             }
         }
         let mut left = Vec::new();
-        for crm in Crm::ALL {
-            let of_crm = running.iter().filter(|one| one.case.crm == crm);
-            let refused = of_crm
-                .filter(|one| one.case.then == Then::Refused && one.case.often == Often::Always);
+        for connector in Connector::ALL {
+            let refused = running.iter().filter(|one| {
+                one.case.connector == connector
+                    && one.case.expected == Expected::Refused
+                    && is_always(&one.case)
+            });
             let refused = refused.count();
-            let depth = deployed.depth(crm).await?;
+            let depth = stack.queue_depth(connector).await?;
             if depth.total() != u64::try_from(refused).unwrap() || depth.in_flight != depth.total()
             {
                 left.push(format!(
-                    "{crm} has {depth:?}, and {refused} must wait hidden"
+                    "{connector} has {depth:?}, and {refused} must be in flight"
                 ));
             }
         }
         if waiting_for.is_empty() && left.is_empty() {
             return Ok(());
         }
-        if start.elapsed() > LIMIT {
+        if start.elapsed() > TIMEOUT {
             waiting_for.extend(left);
-            return Err(Error::new("not all came to an end").output(waiting_for));
+            return Err(Error::new("not all cases ended").output(waiting_for));
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
 }
 
-/// What is wrong with any of them.
-async fn look(deployed: &Deployed, running: &[Running], start: Instant) -> Result<Vec<String>> {
-    let mut wrongs = Vec::new();
-    for crm in Crm::ALL {
-        let lines = deployed.syncs(crm).await?;
-        let letters = deployed.take_dead_letters(crm).await?;
-        for one in running.iter().filter(|one| one.case.crm == crm) {
-            let id = one.case.id.as_str();
-            let lines: Vec<_> = lines.iter().filter(|line| line.vendor == id).collect();
-            let letters = letters
-                .iter()
-                .filter(|letter| letter.field("vendorId") == id);
-            let letters: Vec<_> = letters.collect();
-            let began = start.elapsed();
+fn is_always(case: &Case) -> bool {
+    case.frequency == Frequency::Always
+}
+
+async fn check_outcomes(
+    stack: &Stack<'_>,
+    running: &[RunningCase],
+    start: Instant,
+) -> Result<Vec<String>> {
+    let mut failures = Vec::new();
+    for connector in Connector::ALL {
+        let syncs = stack.syncs(connector).await?;
+        let dead_letters = stack.take_dead_letters(connector).await?;
+        for one in running {
             let (case, account) = (&one.case, &one.account);
-            wrongs.extend(wrong(case, account, &lines, &letters, one.struck, began));
+            if case.connector != connector {
+                continue;
+            }
+            let syncs = syncs.iter().filter(|sync| sync.vendor == case.id);
+            let syncs: Vec<_> = syncs.collect();
+            let messages = dead_letters.iter();
+            let messages = messages.filter(|message| message.field("vendorId") == case.id);
+            let messages: Vec<_> = messages.collect();
+            let elapsed = start.elapsed();
+            failures.extend(outcome::failures(
+                case, account, &syncs, &messages, one.struck, elapsed,
+            ));
         }
-        // What is in the body is what was sent.
-        let told = letters.iter().flat_map(|letter| &letter.attributes);
-        let told = told.filter_map(|(name, value)| {
-            let around = marks::found(value)?;
+        // The body is what was sent, so only the attributes may leak.
+        let attributes = dead_letters.iter().flat_map(|message| &message.attributes);
+        failures.extend(attributes.filter_map(|(name, value)| {
+            let leak = soak::leaks::find(value)?;
             Some(format!(
-                "the attribute {name} of a dead letter tells: {around}"
+                "the attribute {name} of a dead-letter message leaks: {leak}"
             ))
-        });
-        wrongs.extend(told);
+        }));
     }
-    Ok(wrongs)
+    Ok(failures)
 }

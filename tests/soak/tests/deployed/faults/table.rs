@@ -1,317 +1,238 @@
-//! Which calls there are, how each can fail, and what must come of it.
-//!
-//! [`FAULTS`] says what a fault comes to at any call; [`EXCEPTIONS`] says where
-//! it comes to something else, and why.
+//! The calls of a sync, the faults, and the expected outcome of each fault at each
+//! call: [`FAULTS`], except for the [`EXCEPTIONS`].
 
 use std::time::Duration;
 
+use fakes::{Api, Fault, FaultKind, RetryAfter};
+use harness::Connector::{self, Mailmojo, Make, Rule};
 use serde_json::json;
-use soak::{
-    Crm,
-    marks::{MARK, PHONE},
-};
-use stand_ins::{Api, Fault, FaultKind, RetryAfter};
+use soak::leaks::{MARKER, PHONE};
 
-/// What becomes of a message whose sync meets a fault.
+use Expected::{DeadLetter, Done, Refused, Retried, RetriedOnce, Skipped, Undecided};
+
+/// What happens to a message whose sync meets a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Then {
-    /// Tried again until the fault ends, then done.
+pub enum Expected {
+    /// Retried until the fault ends, then done.
     Retried,
-    /// Tried again once: the call was carried out although it failed, so that
-    /// the next try has nothing left to do there.
+    /// Retried once: the API carried out the failed call, so the next try has
+    /// nothing left to do there.
     RetriedOnce,
-    /// The message waits for a person, hidden for a quarter of an hour.
+    /// The message stays in flight between slow retries, until someone acts.
     Refused,
-    /// A dead letter of this kind, with this status where there is one.
-    Buried(&'static str, Option<u16>),
+    /// With this error kind and HTTP status.
+    DeadLetter(&'static str, Option<u16>),
     /// Done at the first try.
     Done,
-    /// There is nothing to sync; done.
     Skipped,
-    /// Not decided; the publisher's own data must survive it.
+    /// Not decided, but foreign data must survive.
     Undecided,
 }
 
-/// How often a fault strikes.
+/// Which calls a fault strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Often {
+pub enum Frequency {
     /// The first call.
     Once,
-    /// Every call, until it is taken off.
+    /// Every call, until the fault is removed.
     Always,
 }
 
-/// One call of a sync.
-pub struct Call {
-    /// Its name in the table.
+/// A call of a sync.
+pub struct ApiCall {
     pub name: &'static str,
-    /// The connector whose sync makes it.
-    pub by: Crm,
-    /// The API.
+    /// The connector whose sync makes the call.
+    pub connector: Connector,
     pub api: Api,
-    /// The method.
     pub method: &'static str,
-    /// The path, as faults take it.
+    /// As faults match it.
     pub path: &'static str,
-    /// How many calls to it come before: an event is an upsert like that of
-    /// the state.
+    /// How many calls to the same path come before it.
     pub skip: u32,
 }
 
 const fn call(
     name: &'static str,
-    by: Crm,
-    api: Api,
+    connector: Connector,
     method: &'static str,
     path: &'static str,
-) -> Call {
-    Call {
+) -> ApiCall {
+    ApiCall {
         name,
-        by,
-        api,
+        connector,
+        api: connector.api(),
         method,
         path,
         skip: 0,
     }
 }
 
-/// Every call that a sync makes. Sesamy's are shared by all connectors; each is
-/// looked at through one.
-pub const CALLS: [Call; 22] = [
-    call("token", Crm::Make, Api::SesamyToken, "POST", "/oauth/token"),
-    call("user", Crm::Make, Api::Sesamy, "GET", "/users/*"),
-    call("contracts", Crm::Make, Api::Sesamy, "GET", "/contracts"),
-    call(
-        "entitlements",
-        Crm::Mailmojo,
-        Api::Sesamy,
-        "GET",
-        "/entitlements",
-    ),
-    call("bills", Crm::Mailmojo, Api::Sesamy, "GET", "/bills"),
-    call(
-        "rule-fields",
-        Crm::Rule,
-        Api::Rule,
-        "POST",
-        "/v2/customizations",
-    ),
-    call(
-        "rule-upsert",
-        Crm::Rule,
-        Api::Rule,
-        "POST",
-        "/v2/subscribers",
-    ),
-    call(
-        "rule-tags",
-        Crm::Rule,
-        Api::Rule,
-        "GET",
-        "/v2/subscribers/*/tags",
-    ),
-    call(
-        "rule-untag",
-        Crm::Rule,
-        Api::Rule,
-        "DELETE",
-        "/v2/subscribers/*/tags/*",
-    ),
-    call(
-        "rule-phone",
-        Crm::Rule,
-        Api::Rule,
-        "PUT",
-        "/v2/subscribers/*",
-    ),
-    Call {
-        skip: 1,
-        ..call(
-            "rule-event",
-            Crm::Rule,
-            Api::Rule,
-            "POST",
-            "/v2/subscribers",
-        )
+const fn sesamy(name: &'static str, connector: Connector, path: &'static str) -> ApiCall {
+    ApiCall {
+        api: Api::Sesamy,
+        ..call(name, connector, "GET", path)
+    }
+}
+
+/// Every call of a sync. All connectors make Sesamy's calls; each is tested through
+/// one of them.
+pub const CALLS: [ApiCall; 22] = [
+    ApiCall {
+        api: Api::SesamyToken,
+        ..call("token", Make, "POST", "/oauth/token")
     },
-    call(
-        "mailmojo-fields",
-        Crm::Mailmojo,
-        Api::Mailmojo,
-        "GET",
-        "/v1/fields/",
-    ),
-    call(
-        "mailmojo-define",
-        Crm::Mailmojo,
-        Api::Mailmojo,
-        "POST",
-        "/v1/fields/",
-    ),
-    call(
-        "mailmojo-contact",
-        Crm::Mailmojo,
-        Api::Mailmojo,
-        "GET",
-        "/v1/contacts/*",
-    ),
-    call(
-        "mailmojo-update",
-        Crm::Mailmojo,
-        Api::Mailmojo,
-        "PATCH",
-        "/v1/contacts/*",
-    ),
-    call(
-        "mailmojo-subscribe",
-        Crm::Mailmojo,
-        Api::Mailmojo,
-        "POST",
-        "/v1/lists/*",
-    ),
-    call(
-        "make-subscriber",
-        Crm::Make,
-        Api::Make,
-        "POST",
-        "/subscribers/by_email",
-    ),
-    call("make-join", Crm::Make, Api::Make, "POST", "/subscribers"),
-    call(
-        "make-change",
-        Crm::Make,
-        Api::Make,
-        "PATCH",
-        "/subscribers/*",
-    ),
-    call("make-tags", Crm::Make, Api::Make, "GET", "/subscriber_tags"),
+    sesamy("user", Make, "/users/*"),
+    sesamy("contracts", Make, "/contracts"),
+    sesamy("entitlements", Mailmojo, "/entitlements"),
+    sesamy("bills", Mailmojo, "/bills"),
+    call("rule-fields", Rule, "POST", "/v2/customizations"),
+    call("rule-upsert", Rule, "POST", "/v2/subscribers"),
+    call("rule-tags", Rule, "GET", "/v2/subscribers/*/tags"),
+    call("rule-untag", Rule, "DELETE", "/v2/subscribers/*/tags/*"),
+    call("rule-phone", Rule, "PUT", "/v2/subscribers/*"),
+    // The upsert of the state comes before that of the event.
+    ApiCall {
+        skip: 1,
+        ..call("rule-event", Rule, "POST", "/v2/subscribers")
+    },
+    call("mailmojo-fields", Mailmojo, "GET", "/v1/fields/"),
+    call("mailmojo-define", Mailmojo, "POST", "/v1/fields/"),
+    call("mailmojo-contact", Mailmojo, "GET", "/v1/contacts/*"),
+    call("mailmojo-update", Mailmojo, "PATCH", "/v1/contacts/*"),
+    call("mailmojo-subscribe", Mailmojo, "POST", "/v1/lists/*"),
+    call("make-subscriber", Make, "POST", "/subscribers/by_email"),
+    call("make-join", Make, "POST", "/subscribers"),
+    call("make-change", Make, "PATCH", "/subscribers/*"),
+    call("make-tags", Make, "GET", "/subscriber_tags"),
     call(
         "make-products",
-        Crm::Make,
-        Api::Make,
+        Make,
         "POST",
         "/subscribers/subscriptions/products/bulkinsert",
     ),
     call(
         "make-subscriptions",
-        Crm::Make,
-        Api::Make,
+        Make,
         "POST",
         "/subscribers/subscriptions/bulkinsert",
     ),
 ];
 
-/// A way to fail.
-pub struct Way {
-    /// Its name in the table.
+/// A fault and its usual outcome.
+pub struct NamedFault {
     pub name: &'static str,
-    /// The fault, for every call.
     pub fault: fn() -> Fault,
-    /// What it comes to.
-    pub then: Then,
+    pub expected: Expected,
 }
 
-const fn way(name: &'static str, fault: fn() -> Fault, then: Then) -> Way {
-    Way { name, fault, then }
+const fn fault(name: &'static str, fault: fn() -> Fault, expected: Expected) -> NamedFault {
+    NamedFault {
+        name,
+        fault,
+        expected,
+    }
 }
 
-/// A refusal that only a person can mend, as a dead letter says it.
-const fn rejected(status: u16) -> Then {
-    Then::Buried("rejected_by_api", Some(status))
+const fn rejected(status: u16) -> Expected {
+    DeadLetter("rejected_by_api", Some(status))
 }
 
-const MALFORMED: Then = Then::Buried("malformed_answer", None);
+const MALFORMED: Expected = DeadLetter("malformed_answer", None);
 
-/// Longer than a call may take.
+/// Longer than the timeout of a call.
 const TOO_SLOW: Duration = Duration::from_millis(10_500);
 
-/// Every way to fail, and what it comes to at any call but the [`EXCEPTIONS`].
-pub const FAULTS: [Way; 24] = [
-    way("429", || wait(RetryAfter::Unsaid), Then::Retried),
-    way(
+/// Every fault, with its outcome at any call but the [`EXCEPTIONS`].
+pub const FAULTS: [NamedFault; 24] = [
+    fault("429", || rate_limited(RetryAfter::Missing), Retried),
+    fault(
         "429-seconds",
-        || wait(RetryAfter::Seconds(2)),
-        Then::Retried,
+        || rate_limited(RetryAfter::Seconds(2)),
+        Retried,
     ),
-    way("429-date", || wait(RetryAfter::HttpDate(3)), Then::Retried),
-    way(
+    fault(
+        "429-date",
+        || rate_limited(RetryAfter::HttpDate(3)),
+        Retried,
+    ),
+    fault(
         "429-stockholm",
-        || wait(RetryAfter::Stockholm(3)),
-        Then::Retried,
+        || rate_limited(RetryAfter::Stockholm(3)),
+        Retried,
     ),
-    way(
+    fault(
         "429-text",
-        || wait(RetryAfter::StockholmText(3)),
-        Then::Retried,
+        || rate_limited(RetryAfter::StockholmText(3)),
+        Retried,
     ),
-    way("429-body", || wait(RetryAfter::Body(2)), Then::Retried),
-    way("408", || Fault::status(408), Then::Retried),
-    way("500", || Fault::status(500), Then::Retried),
-    way("502", Fault::bad_gateway, Then::Retried),
-    way(
+    fault("429-body", || rate_limited(RetryAfter::Body(2)), Retried),
+    fault("408", || Fault::status(408), Retried),
+    fault("500", || Fault::status(500), Retried),
+    fault("502", Fault::bad_gateway, Retried),
+    fault(
         "503",
         || Fault::status(503).header("retry-after", "2"),
-        Then::Retried,
+        Retried,
     ),
-    way("slow", || Fault::slow(TOO_SLOW), Then::Retried),
-    way("reset", Fault::reset, Then::Retried),
-    way("truncated", Fault::truncated, Then::Retried),
-    way(
+    fault("slow", || Fault::slow(TOO_SLOW), Retried),
+    fault("reset", Fault::reset, Retried),
+    fault("truncated", Fault::truncated, Retried),
+    fault(
         "malformed",
         || Fault::new(FaultKind::MalformedJson),
         MALFORMED,
     ),
-    way("wrong-types", Fault::wrong_types, MALFORMED),
-    way("400", || Fault::status(400), rejected(400)),
-    way("401", || Fault::status(401), Then::Refused),
-    way("403", || Fault::status(403), Then::Refused),
-    way("404", || Fault::status(404), rejected(404)),
-    way("409", || Fault::status(409), rejected(409)),
-    way("413", || Fault::status(413), rejected(413)),
-    way("422", || Fault::status(422), rejected(422)),
-    way("501", || Fault::status(501), rejected(501)),
-    // An API that quotes what it refuses.
-    way("400-quoting", quoting, rejected(400)),
+    fault("wrong-types", Fault::wrong_types, MALFORMED),
+    fault("400", || Fault::status(400), rejected(400)),
+    fault("401", || Fault::status(401), Refused),
+    fault("403", || Fault::status(403), Refused),
+    fault("404", || Fault::status(404), rejected(404)),
+    fault("409", || Fault::status(409), rejected(409)),
+    fault("413", || Fault::status(413), rejected(413)),
+    fault("422", || Fault::status(422), rejected(422)),
+    fault("501", || Fault::status(501), rejected(501)),
+    fault("400-quoting", quoting, rejected(400)),
 ];
 
+/// An error that quotes the refused data.
 fn quoting() -> Fault {
     let body = json!({
-        "error": format!("{MARK}@reader.example"),
-        "code": MARK,
-        "message": format!("{MARK} is no address, nor is {PHONE}"),
-        "errors": {"email": [format!("{MARK} is taken")]},
+        "error": format!("{MARKER}@user.example"),
+        "code": MARKER,
+        "message": format!("{MARKER} is no address, nor is {PHONE}"),
+        "errors": {"email": [format!("{MARKER} is taken")]},
     });
-    Fault::json(400, body).header("x-error", MARK)
+    Fault::json(400, body).header("x-error", MARKER)
 }
 
-fn wait(how: RetryAfter) -> Fault {
-    Fault::too_many_requests(how)
+fn rate_limited(retry_after: RetryAfter) -> Fault {
+    Fault::too_many_requests(retry_after)
 }
 
-/// Where a fault comes to something else.
+/// Calls at which some faults have another outcome.
 pub struct Exception {
     calls: &'static [&'static str],
-    ways: &'static [&'static str],
-    /// How often; absent for both.
-    often: Option<Often>,
-    then: Then,
+    faults: &'static [&'static str],
+    /// `None` for every frequency.
+    frequency: Option<Frequency>,
+    expected: Expected,
 }
 
 const fn except(
     calls: &'static [&'static str],
-    ways: &'static [&'static str],
-    then: Then,
+    faults: &'static [&'static str],
+    expected: Expected,
 ) -> Exception {
     Exception {
         calls,
-        ways,
-        often: None,
-        then,
+        faults,
+        frequency: None,
+        expected,
     }
 }
 
-/// Calls whose answer nobody reads beyond its status.
-pub const UNREAD: [&str; 11] = [
+/// Calls of whose answers only the status is read.
+pub const ONLY_STATUS_READ: [&str; 11] = [
     "rule-fields",
     "rule-untag",
     "rule-phone",
@@ -325,47 +246,46 @@ pub const UNREAD: [&str; 11] = [
     "make-subscriptions",
 ];
 
-/// Where a fault comes to something else, with the reason.
-pub const EXCEPTIONS: [Exception; 11] = [
-    // A reader whom Sesamy does not know is nobody to sync.
-    except(&["user"], &["404"], Then::Skipped),
-    // A token that is refused is replaced at once.
+pub const EXCEPTIONS: [Exception; 12] = [
+    // A 4xx of the token endpoint concerns the vendor's secret, not one user.
+    except(
+        &["token"],
+        &["400", "400-quoting", "404", "409", "413", "422"],
+        Refused,
+    ),
+    // Sesamy does not know the user, so there is nothing to sync.
+    except(&["user"], &["404"], Skipped),
+    // The sync replaces a refused token at once.
     Exception {
         calls: &["user", "contracts", "entitlements", "bills"],
-        ways: &["401", "403"],
-        often: Some(Often::Once),
-        then: Then::Done,
+        faults: &["401", "403"],
+        frequency: Some(Frequency::Once),
+        expected: Done,
     },
-    // The call was carried out, and that is all one wants to know.
-    except(&UNREAD, &["malformed", "wrong-types"], Then::Done),
-    // The answer to the upsert tells the phone number, which stands in a field
-    // as well, and whether the reader may be written to, which is yes unless
-    // it is said.
-    except(&["rule-upsert"], &["wrong-types"], Then::Done),
-    // A tag that is not there is taken off already.
-    except(&["rule-untag"], &["404"], Then::Done),
-    // Two readers may share a number, which Rule refuses; it stands in a field.
+    // The status says that the call was carried out.
+    except(&ONLY_STATUS_READ, &["malformed", "wrong-types"], Done),
+    // The sync reads two values of the upsert's answer: the phone number, which is in
+    // a field too, and the consent, which is assumed unless the answer denies it.
+    except(&["rule-upsert"], &["wrong-types"], Done),
+    // The tag is already removed.
+    except(&["rule-untag"], &["404"], Done),
+    // Rule refuses a phone number that two users share. It is in a field too.
     except(
         &["rule-phone"],
         &["400", "400-quoting", "404", "409", "413", "422", "501"],
-        Then::Done,
+        Done,
     ),
-    // Where fields are defined is not known for sure, so that an account that
-    // does not let them be is synced without.
+    // Assumed: an account may not allow fields to be defined. It is synced without.
     except(
         &["mailmojo-fields", "mailmojo-define"],
         &["403", "404"],
-        Then::Done,
+        Done,
     ),
-    // A contact that the CRM does not know is a new one.
-    except(
-        &["mailmojo-contact", "make-subscriber"],
-        &["404"],
-        Then::Done,
-    ),
-    // Mailmojo keeps who complained off its lists; their data is synced.
-    except(&["mailmojo-subscribe"], &["400", "400-quoting"], Then::Done),
-    // A write that only differences lead to is not made twice.
+    // The contact is new.
+    except(&["mailmojo-contact", "make-subscriber"], &["404"], Done),
+    // Mailmojo keeps suppressed addresses off its lists. Their data is synced.
+    except(&["mailmojo-subscribe"], &["400", "400-quoting"], Done),
+    // A write that depends on differences is not repeated.
     Exception {
         calls: &[
             "rule-untag",
@@ -376,27 +296,25 @@ pub const EXCEPTIONS: [Exception; 11] = [
             "make-join",
             "make-change",
         ],
-        ways: &["slow", "truncated"],
-        often: Some(Often::Always),
-        then: Then::RetriedOnce,
+        faults: &["slow", "truncated"],
+        frequency: Some(Frequency::Always),
+        expected: RetriedOnce,
     },
-    // Odd values of Sesamy's are left out one by one, by the rules of the
-    // derivation. A contract without a readable id is none, so that a list of
-    // such is malformed; whether entitlements and bills of nothing but odd
-    // values should take a reader's tags away, as they do, is an open question.
+    // The derivation drops each malformed value. Contracts need ids, so a list without
+    // any is malformed. It is open whether entitlements and bills with only malformed
+    // values should remove a user's tags, as they do.
     except(
         &["user", "entitlements", "bills"],
         &["wrong-types"],
-        Then::Undecided,
+        Undecided,
     ),
 ];
 
-/// What a fault at a call comes to.
-pub fn then(call: &Call, way: &Way, often: Often) -> Then {
+pub fn expected(call: &ApiCall, fault: &NamedFault, frequency: Frequency) -> Expected {
     let exception = EXCEPTIONS.iter().find(|exception| {
         exception.calls.contains(&call.name)
-            && exception.ways.contains(&way.name)
-            && exception.often.is_none_or(|only| only == often)
+            && exception.faults.contains(&fault.name)
+            && exception.frequency.is_none_or(|only| only == frequency)
     });
-    exception.map_or(way.then, |exception| exception.then)
+    exception.map_or(fault.expected, |exception| exception.expected)
 }

@@ -1,0 +1,621 @@
+use std::time::Duration;
+
+use operator::resync::{Pace, ResyncReport, RunState, UsersError};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use shared::identity::{UserId, VendorId};
+use shared::sqs::Depth;
+use tokio::time::Instant;
+
+use crate::fakes::platform::{Crash, FakePlatform, VENDOR, vendor};
+use crate::in_virtual_time;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const ALL: [&str; 3] = ["rule", "mailmojo", "make"];
+
+/// Sesamy's limit, as documented.
+const LIMIT: u32 = 100;
+
+fn answer(report: &ResyncReport) -> Value {
+    serde_json::to_value(report).unwrap()
+}
+
+fn assert_finished(platform: &FakePlatform) {
+    let run = platform.run();
+    assert_eq!(
+        (run.state, platform.ticks()),
+        (RunState::Finished, 0),
+        "{run:?}"
+    );
+    assert_eq!(platform.dead_letter_ticks(), 0);
+}
+
+fn temporary(wait: Option<u64>) -> UsersError {
+    UsersError::Temporary {
+        reason: "sesamy /users: answered 429".to_owned(),
+        wait: wait.map(Duration::from_secs),
+    }
+}
+
+fn permanent() -> UsersError {
+    UsersError::Permanent {
+        reason: "sesamy /users: answered 403; correct the secret".to_owned(),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_user_is_visited_once_at_the_rate_that_sesamy_allows() {
+    struct Case {
+        connectors: usize,
+        limit: u32,
+        users: usize,
+        /// At four fifths of the limit.
+        minutes: f64,
+    }
+    let case = |connectors, limit, users, minutes| Case {
+        connectors,
+        limit,
+        users,
+        minutes,
+    };
+    let cases = [
+        case(1, LIMIT, 0, 0.0),
+        case(1, LIMIT, 1, 0.0),
+        case(1, LIMIT, 400, 20.0),
+        case(2, LIMIT, 250, 25.0),
+        case(3, LIMIT, 200, 30.0),
+        case(1, 30 * LIMIT, 5_000, 8.0),
+    ];
+    for case in cases {
+        let Case {
+            connectors,
+            limit,
+            users,
+            minutes,
+        } = case;
+        let platform = FakePlatform::new(&ALL[..connectors], users, limit);
+        let began = Instant::now();
+        assert_eq!(platform.start().await.did, "started");
+        platform.run_to_end().await;
+        let took = began.elapsed().as_secs_f64() / 60.0;
+        tokio::time::advance(MINUTE).await;
+        assert_finished(&platform);
+        platform.assert_each_once();
+        assert_eq!(platform.run().visited, users as u64);
+        let max_reads = platform.max_reads_per_minute();
+        assert!(
+            max_reads <= limit as usize,
+            "{max_reads} of {limit} in a minute"
+        );
+        let in_time = minutes * 0.9 - 1.0..minutes * 1.25 + 1.0;
+        assert!(
+            in_time.contains(&took),
+            "{connectors} {limit} {users}: {took} min"
+        );
+        let depth = Pace::new(limit.try_into().unwrap(), connectors).depth();
+        assert!(
+            platform.max_waiting() <= depth,
+            "{} waited",
+            platform.max_waiting()
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_at_any_call_skips_and_doubles_no_user() {
+    let mut crashes = 0;
+    for done in [false, true] {
+        for call in 0.. {
+            let platform = FakePlatform::new(&["rule", "make"], 25, LIMIT);
+            platform.start().await;
+            platform.set_crash(Some(Crash { call, done }));
+            platform.run_to_end().await;
+            if platform.calls() <= call {
+                break;
+            }
+            crashes += 1;
+            assert_finished(&platform);
+            platform.assert_each_once();
+            assert!(
+                platform.max_reads_per_minute() <= LIMIT as usize,
+                "{call} {done}"
+            );
+        }
+    }
+    assert!(crashes > 100, "{crashes}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_duplicated_tick_doubles_neither_users_nor_the_chain() {
+    // To two invocations at the same time, under one message id.
+    let platform = FakePlatform::new(&["rule"], 120, LIMIT);
+    platform.start().await;
+    while platform.ticks() > 0 {
+        // Each delivery may send the next tick, of which one is used.
+        assert!(platform.ticks() <= 3, "{}", platform.ticks());
+        platform.deliver_tick_twice().await;
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    assert_finished(&platform);
+    platform.assert_each_once();
+
+    // As two messages.
+    let platform = FakePlatform::new(&["rule"], 120, LIMIT);
+    platform.start().await;
+    while platform.ticks() > 0 {
+        if platform.ticks() == 1 {
+            platform.duplicate_ticks();
+        }
+        platform.run_for(Duration::from_secs(2)).await;
+        assert!(platform.ticks() <= 2, "{}", platform.ticks());
+    }
+    assert_finished(&platform);
+    platform.assert_each_once();
+    assert!(platform.max_reads_per_minute() <= LIMIT as usize);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stopped_run_waits_until_it_is_resumed() {
+    let platform = FakePlatform::new(&["rule"], 300, LIMIT);
+    platform.start().await;
+    platform.run_for(5 * MINUTE).await;
+    let report = platform.stop().await;
+    assert_eq!(report.did, "stopped");
+    platform.run_to_end().await;
+    let visited = platform.run().visited;
+    assert!((80..=120).contains(&visited), "{visited}");
+    tokio::time::advance(Duration::from_hours(24)).await;
+    let report = answer(&platform.show().await);
+    assert_eq!(report["run"]["state"], "stopped", "{report}");
+    assert_eq!(report["run"]["visited"], visited, "{report}");
+    assert_eq!(platform.stop().await.did, "nothing");
+
+    assert_eq!(platform.resume().await.did, "resumed");
+    platform.run_to_end().await;
+    assert_finished(&platform);
+    platform.assert_each_once();
+    // It does not catch up.
+    assert!(platform.max_reads_per_minute() <= LIMIT as usize);
+    assert_eq!(platform.resume().await.did, "nothing");
+    assert_eq!(platform.stop().await.did, "nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn resuming_a_running_run_starts_no_second_chain() {
+    let platform = FakePlatform::new(&["rule"], 200, LIMIT);
+    platform.start().await;
+    while platform.ticks() > 0 {
+        platform.run_for(Duration::from_secs(20)).await;
+        if platform.run().state == RunState::Running {
+            assert_eq!(platform.resume().await.did, "resumed");
+        }
+        platform.run_for(Duration::from_secs(20)).await;
+        assert!(platform.ticks() <= 1);
+    }
+    assert_finished(&platform);
+    platform.assert_each_once();
+    assert!(platform.max_reads_per_minute() <= LIMIT as usize);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_lost_its_tick_continues_on_resume_or_start() {
+    for resumed in [true, false] {
+        let platform = FakePlatform::new(&["rule"], 100, LIMIT);
+        platform.start().await;
+        platform.run_for(2 * MINUTE).await;
+        platform.lose_ticks();
+        assert_eq!(platform.start().await.did, "goes_on");
+        tokio::time::advance(Duration::from_secs(31 * 60)).await;
+        let report = if resumed {
+            platform.resume().await
+        } else {
+            platform.start().await
+        };
+        assert_eq!(report.did, "resumed");
+        platform.run_to_end().await;
+        assert_finished(&platform);
+        platform.assert_each_once();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_leaves_a_running_run_alone() {
+    let platform = FakePlatform::new(&["rule"], 100, LIMIT);
+    assert_eq!(platform.start().await.did, "started");
+    platform.run_for(MINUTE).await;
+    let before = platform.run();
+    assert_eq!(platform.start().await.did, "goes_on");
+    assert_eq!(platform.run(), before);
+    assert_eq!(platform.ticks(), 1);
+    platform.stop().await;
+    let report = answer(&platform.start().await);
+    assert_eq!(report["did"], "started", "{report}");
+    assert!(
+        report["advice"]
+            .as_str()
+            .unwrap()
+            .contains("had not been finished"),
+        "{report}"
+    );
+    platform.run_to_end().await;
+    assert_finished(&platform);
+    assert_eq!(platform.run().visited, 100);
+    assert_eq!(platform.start().await.did, "started");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_of_the_table_loses_no_run() {
+    let platform = FakePlatform::new(&["rule"], 60, LIMIT);
+    platform.break_call("answer", true);
+    assert_eq!(
+        answer(&platform.start().await)["error"]["code"],
+        "try_again"
+    );
+    platform.break_call("answer", false);
+    platform.lose_ticks();
+    platform.resume().await;
+    let mut answer_lost = false;
+    while platform.ticks() > 0 {
+        answer_lost = !answer_lost;
+        platform.break_call("answer", answer_lost);
+        platform.run_for(Duration::from_secs(2)).await;
+    }
+    assert_finished(&platform);
+    platform.assert_each_once();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_waits_as_long_as_sesamy_asks() {
+    for (wait, min) in [(None, 60), (Some(300), 300), (Some(100_000), 900)] {
+        let platform = FakePlatform::new(&["rule"], 20, LIMIT);
+        platform.fail_next_pages([temporary(wait)]);
+        let began = Instant::now();
+        platform.start().await;
+        platform.run_for(Duration::from_secs(1)).await;
+        let report = answer(&platform.show().await);
+        assert_eq!(
+            report["run"]["waiting"], "sesamy /users: answered 429",
+            "{report}"
+        );
+        platform.run_to_end().await;
+        assert_finished(&platform);
+        platform.assert_each_once();
+        let took = began.elapsed().as_secs();
+        assert!((min..min + 120).contains(&took), "{wait:?}: {took} s");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_permanent_error_fails_the_run_which_can_be_resumed() {
+    let platform = FakePlatform::new(&["rule"], 150, LIMIT);
+    platform.start().await;
+    platform.run_for(3 * MINUTE).await;
+    platform.fail_next_pages([permanent()]);
+    platform.run_to_end().await;
+    let report = answer(&platform.show().await);
+    assert_eq!(report["run"]["state"], "failed", "{report}");
+    let reason = report["run"]["reason"].as_str().unwrap();
+    assert!(reason.contains("correct the secret"), "{report}");
+    assert_eq!(platform.ticks(), 0);
+    assert_eq!(platform.counted(), [RunState::Failed]);
+    platform.resume().await;
+    platform.run_to_end().await;
+    assert_finished(&platform);
+    platform.assert_each_once();
+    assert_eq!(platform.counted(), [RunState::Failed, RunState::Finished]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_user_is_added_while_live_events_wait_or_a_crm_is_down() {
+    let depth = Depth::default;
+    let live_events = "live events go first";
+    let cases = [
+        (
+            Depth {
+                visible: 5,
+                ..depth()
+            },
+            live_events,
+        ),
+        (
+            Depth {
+                delayed: 5,
+                ..depth()
+            },
+            live_events,
+        ),
+        (
+            Depth {
+                visible: 2_000,
+                ..depth()
+            },
+            live_events,
+        ),
+        (
+            Depth {
+                in_flight: 200,
+                ..depth()
+            },
+            "wait for their next try",
+        ),
+    ];
+    for (others, waiting) in cases {
+        let platform = FakePlatform::new(&["rule", "make"], 40, LIMIT);
+        // The slowest connector sets the rate.
+        platform.set_other_messages("make", others);
+        platform.start().await;
+        platform.run_for(10 * MINUTE).await;
+        let run = platform.run();
+        assert_eq!(run.visited, 0, "{others:?}");
+        assert!(run.waiting.unwrap().contains(waiting), "{others:?}");
+        platform.set_other_messages("make", Depth::default());
+        platform.run_to_end().await;
+        assert_finished(&platform);
+        platform.assert_each_once();
+        assert!(
+            platform.max_reads_per_minute() <= LIMIT as usize,
+            "{others:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn few_users_wait_behind_a_stalled_connector() {
+    let platform = FakePlatform::new(&["rule"], 60, LIMIT);
+    platform.start().await;
+    platform.stall("rule", 30 * MINUTE);
+    platform.run_for(20 * MINUTE).await;
+    assert_eq!((platform.run().visited, platform.max_waiting()), (5, 5));
+    platform.run_to_end().await;
+    tokio::time::advance(MINUTE).await;
+    assert_finished(&platform);
+    platform.assert_each_once();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_is_repeated_while_a_call_fails() {
+    let platform = FakePlatform::new(&["rule", "make"], 30, LIMIT);
+    platform.break_queue("make", true);
+    platform.start().await;
+    platform.run_for(MINUTE).await;
+    assert_eq!(platform.run().visited, 0);
+    platform.break_queue("make", false);
+    platform.run_to_end().await;
+    assert_finished(&platform);
+    platform.assert_each_once();
+
+    for what in ["run", "write", "send", "queue_depth"] {
+        let platform = FakePlatform::new(&["rule"], 30, LIMIT);
+        platform.start().await;
+        platform.break_call(what, true);
+        platform.run_for(2 * MINUTE).await;
+        platform.break_call(what, false);
+        platform.run_to_end().await;
+        assert_finished(&platform);
+        platform.assert_each_once();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connector_without_a_secret_is_an_error_only_if_named() {
+    let platform = FakePlatform::new(&ALL, 10, LIMIT);
+    platform.remove_secret("nordposten/mailmojo");
+    let named = |names: &[&str]| {
+        let found = names
+            .iter()
+            .map(|name| platform.resyncs().connectors.named(name));
+        Some(found.collect::<Result<Vec<_>, _>>().unwrap())
+    };
+    let report = platform
+        .resyncs()
+        .start(vendor(), named(&["make", "mailmojo"]))
+        .await;
+    let error = &answer(&report)["error"];
+    assert_eq!(error["code"], "not_configured", "{error}");
+    let message = error["message"].as_str().unwrap();
+    assert!(message.contains("nordposten/mailmojo"), "{message}");
+    assert!(!message.contains("nordposten/make"), "{message}");
+    assert_eq!(platform.ticks(), 0);
+
+    platform.start().await;
+    assert_eq!(platform.run().connectors, ["rule", "make"]);
+    platform.run_to_end().await;
+    assert_eq!(platform.visits("rule").len(), 10);
+    assert_eq!(platform.visits("mailmojo").len(), 0);
+
+    platform.remove_secret("nordposten/sesamy");
+    let error = answer(&platform.start().await)["error"].clone();
+    assert!(
+        error["message"]
+            .as_str()
+            .unwrap()
+            .contains("nordposten/sesamy"),
+        "{error}"
+    );
+    let stranger = VendorId::try_from("stranger").unwrap();
+    let report = answer(&platform.resyncs().start(stranger, None).await);
+    assert_eq!(report["error"]["code"], "not_configured", "{report}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resync_of_one_user_is_queued_each_time() {
+    let platform = FakePlatform::new(&["rule", "make"], 0, LIMIT);
+    let user = || UserId::try_from("email|anna").unwrap();
+    for times in 1..=3 {
+        let answer = platform.resyncs().resync_user(vendor(), user(), None).await;
+        let answer = serde_json::to_value(answer).unwrap();
+        assert_eq!(answer["queued"], json!(["rule", "make"]), "{answer}");
+        assert_eq!(answer.get("error"), None, "{answer}");
+        for connector in ["rule", "make"] {
+            assert_eq!(platform.visits(connector)["email|anna"], times);
+        }
+    }
+    platform.break_queue("rule", true);
+    let answer = platform.resyncs().resync_user(vendor(), user(), None).await;
+    let answer = serde_json::to_value(answer).unwrap();
+    assert_eq!(answer["queued"], json!(["make"]));
+    assert_eq!(answer["failed"], json!({"rule": "ServiceUnavailable"}));
+    assert_eq!(answer["error"]["code"], "queue_unavailable");
+    assert_eq!(platform.ticks(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reconciliation_starts_a_run_for_every_vendor_without_one() {
+    let platform = FakePlatform::new(&["rule"], 30, LIMIT);
+    platform.add_vendor("sydposten", &["sesamy", "rule"]);
+    platform.add_vendor("no-crm", &["sesamy"]);
+    platform.start().await;
+    platform.run_for(MINUTE).await;
+    let visited = platform.run().visited;
+    assert!(visited > 0);
+    let answer = platform.reconcile().await;
+    let outcome = |index: usize| {
+        let report = &answer["vendors"][index];
+        let fields = ["vendorId", "did"].map(|key| report[key].as_str().unwrap().to_owned());
+        (fields, report["error"]["code"].as_str().map(str::to_owned))
+    };
+    let expected = |vendor: &str, did: &str| [vendor.to_owned(), did.to_owned()];
+    assert_eq!(outcome(0), (expected(VENDOR, "goes_on"), None));
+    assert_eq!(outcome(1), (expected("sydposten", "started"), None));
+    let lacking = Some("not_configured".to_owned());
+    assert_eq!(outcome(2), (expected("no-crm", "nothing"), lacking));
+    assert!(platform.run().visited >= visited);
+    platform.run_to_end().await;
+    assert_finished(&platform);
+    // The two vendors have the same users here.
+    assert!(platform.visits("rule").values().all(|count| *count == 2));
+
+    platform.break_call("vendors", true);
+    assert_eq!(platform.reconcile().await["error"]["code"], "unavailable");
+}
+
+#[tokio::test(start_paused = true)]
+async fn show_reports_progress_and_expected_end() {
+    let platform = FakePlatform::new(&["rule"], 250, LIMIT);
+    platform.state_total();
+    let nothing = answer(&platform.show().await);
+    assert_eq!(nothing.get("run"), None, "{nothing}");
+    platform.start().await;
+    platform.run_for(5 * MINUTE).await;
+    let report = answer(&platform.show().await);
+    let run = &report["run"];
+    assert_eq!(run["state"], "running", "{report}");
+    assert_eq!(run["of"], 250, "{report}");
+    assert_eq!(run["usersPerMinute"], 20.0, "{report}");
+    assert_eq!(run["startedAt"], "2026-01-15T03:00:00.02Z", "{report}");
+    let visited = run["visited"].as_u64().unwrap();
+    assert!((95..=110).contains(&visited), "{report}");
+    let end = run["expectedEnd"].as_str().unwrap();
+    assert!(end.starts_with("2026-01-15T03:1"), "{report}");
+    platform.run_to_end().await;
+    let report = answer(&platform.show().await);
+    assert_eq!(report["run"]["visited"], 250, "{report}");
+    assert_eq!(report["run"].get("expectedEnd"), None, "{report}");
+    let runs = platform.resyncs().runs().await.unwrap();
+    assert_eq!(runs[VENDOR].state, RunState::Finished);
+}
+
+#[derive(Debug, Clone)]
+enum Disturbance {
+    Crash(Crash),
+    StopFor(u64),
+    Resume,
+    DuplicateTicks,
+}
+
+fn disturbance() -> impl Strategy<Value = Disturbance> {
+    let crash = (0_usize..9, any::<bool>()).prop_map(|(call, done)| Crash { call, done });
+    prop_oneof![
+        4 => crash.prop_map(Disturbance::Crash),
+        1 => (0_u64..7_200).prop_map(Disturbance::StopFor),
+        1 => Just(Disturbance::Resume),
+        1 => Just(Disturbance::DuplicateTicks),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Whatever disturbs it, a run ends by itself, visits every user and keeps
+    /// Sesamy's limit. It visits a user twice only if a step that crashed is repeated
+    /// after more than five minutes.
+    #[test]
+    fn a_disturbed_run_still_visits_every_user(
+        users in 0_usize..160,
+        connectors in 1_usize..=3,
+        disturbances in prop::collection::vec((0_u64..200, disturbance()), 0..8),
+    ) {
+        in_virtual_time(async {
+            let platform = FakePlatform::new(&ALL[..connectors], users, LIMIT);
+            platform.start().await;
+            let mut late = false;
+            for (after, disturbance) in disturbances {
+                platform.run_for(Duration::from_secs(after)).await;
+                match disturbance {
+                    // A step that crashed is repeated after 90 seconds.
+                    Disturbance::Crash(crash) => {
+                        platform.set_crash(Some(crash));
+                        platform.run_for(3 * MINUTE).await;
+                        platform.set_crash(None);
+                    }
+                    Disturbance::StopFor(seconds) => {
+                        platform.stop().await;
+                        // Without a message being sent, no step is repeated.
+                        late |= platform.run().sending > 0 && seconds > 200;
+                        platform.run_for(Duration::from_secs(seconds)).await;
+                        tokio::time::advance(Duration::from_secs(seconds)).await;
+                        platform.resume().await;
+                    }
+                    Disturbance::Resume => drop(platform.resume().await),
+                    Disturbance::DuplicateTicks => platform.duplicate_ticks(),
+                }
+            }
+            platform.run_to_end().await;
+            tokio::time::advance(MINUTE).await;
+            let run = platform.run();
+            prop_assert_eq!(run.state, RunState::Finished);
+            prop_assert_eq!(run.visited, users as u64);
+            prop_assert_eq!(platform.dead_letter_ticks(), 0);
+            prop_assert!(platform.max_reads_per_minute() <= LIMIT as usize);
+            if late {
+                for connector in &ALL[..connectors] {
+                    prop_assert_eq!(platform.visits(connector).len(), users);
+                }
+            } else {
+                platform.assert_each_once();
+            }
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn stopping_and_resuming_within_a_step_visits_every_user_once(
+        stops in prop::collection::vec((0_u64..400, 0_u64..300, 0_u64..2_000), 1..10),
+    ) {
+        in_virtual_time(async {
+            let platform = FakePlatform::new(&["rule", "make"], 90, LIMIT);
+            platform.start().await;
+            let disturb = async {
+                for (after, millis, pause) in stops {
+                    tokio::time::sleep(Duration::from_millis(100 * after + millis)).await;
+                    platform.stop().await;
+                    tokio::time::sleep(Duration::from_millis(pause)).await;
+                    platform.resume().await;
+                }
+            };
+            let run = async {
+                for _ in 0..400 {
+                    if platform.run_for(Duration::from_secs(5)).await {
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                    }
+                }
+            };
+            tokio::join!(disturb, run);
+            tokio::time::advance(MINUTE).await;
+            assert_finished(&platform);
+            platform.assert_each_once();
+            prop_assert!(platform.max_reads_per_minute() <= LIMIT as usize);
+            Ok(())
+        })?;
+    }
+}

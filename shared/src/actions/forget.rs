@@ -1,0 +1,125 @@
+//! Removes everything that this system wrote to a user's contact.
+//!
+//! The contact itself belongs to the publisher: it stays, with its name, phone
+//! and status. The answer tells what is done and what is left, even after a
+//! failure. The action can be repeated until nothing is left.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::connector::{
+    Account, Connector, ContactLookup, ForgetProgress, ForgottenContact, Outcome,
+};
+use crate::message::UserKey;
+use crate::personal::Email;
+use crate::request::ErrorAnswer;
+use crate::secrets::Loaded;
+use crate::sesamy::Reads;
+use crate::sync::{Syncer, bounded};
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Forgotten {
+    action: &'static str,
+    connector: &'static str,
+    #[serde(flatten)]
+    user: UserKey,
+    /// `forgotten`, `nothing_to_forget`, `not_configured`, `incomplete` (some of
+    /// it is left: ask again) or `error` (nothing was done).
+    pub outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorAnswer>,
+    pub contacts: Vec<ForgottenContact>,
+}
+
+/// Looks the contact up by Sesamy's address, or by the given one if Sesamy does
+/// not know the user any more.
+pub(super) async fn run<C: Connector>(
+    syncer: Arc<Syncer<C>>,
+    user: UserKey,
+    email: Option<Email>,
+    end: Instant,
+) -> Forgotten {
+    let progress = Arc::new(ForgetProgress::default());
+    let task = tokio::spawn({
+        let (user, progress) = (user.clone(), progress.clone());
+        async move { forget(&syncer, &user, email, &progress).await }
+    });
+    let result = match bounded(task, end).await {
+        Ok(result) => result,
+        Err(outcome) => Err(outcome.into_error()),
+    };
+    let contacts = progress.contacts();
+    let (outcome, error) = match result {
+        Ok(false) => ("not_configured", None),
+        Ok(true) if contacts.iter().any(|c| c.error.is_some()) => ("incomplete", None),
+        Ok(true) if contacts.iter().all(ForgottenContact::had_nothing) => {
+            ("nothing_to_forget", None)
+        }
+        Ok(true) => ("forgotten", None),
+        Err(error) if contacts.iter().any(|c| c.found) => ("incomplete", Some(error)),
+        Err(error) => ("error", Some(error)),
+    };
+    Forgotten {
+        action: "forget",
+        connector: C::NAME,
+        user,
+        outcome,
+        error,
+        contacts,
+    }
+}
+
+/// False if the vendor does not use the connector.
+async fn forget<C: Connector>(
+    syncer: &Syncer<C>,
+    user: &UserKey,
+    email: Option<Email>,
+    progress: &ForgetProgress,
+) -> Result<bool, ErrorAnswer> {
+    let is_typed = email.is_some();
+    let path = Syncer::<C>::connector_path(&user.vendor_id);
+    let secret = syncer.secrets.get::<C::Credentials>(&path).await;
+    let secret = secret.map_err(|error| Outcome::from(error).into_error())?;
+    if secret.value.is_none() {
+        return Ok(false);
+    }
+    let email = match email {
+        Some(email) => email,
+        None => address(syncer, user).await?,
+    };
+    let email = &email.lookup();
+    syncer
+        .with_secret(&path, |secret: Arc<Loaded<C::Credentials>>| async move {
+            let Some(credentials) = &secret.value else {
+                return Ok(false);
+            };
+            let account = Account {
+                http: &syncer.http,
+                vendor: &user.vendor_id,
+                credentials,
+            };
+            let lookup = ContactLookup {
+                user: &user.user_id,
+                email,
+                is_typed,
+            };
+            syncer.connector.forget(account, lookup, progress).await?;
+            Ok(true)
+        })
+        .await
+        .map_err(Outcome::into_error)
+}
+
+/// The user's address at Sesamy, also a guest's.
+async fn address<C: Connector>(syncer: &Syncer<C>, user: &UserKey) -> Result<Email, ErrorAnswer> {
+    let state = syncer.state(user, Reads::default()).await;
+    let state = state.map_err(Outcome::into_error)?;
+    let email = state.and_then(|(state, _)| state.profile.email);
+    email.ok_or_else(|| {
+        let message = "Sesamy knows no address of this user; name it by \"email\"";
+        ErrorAnswer::new("address_unknown", message)
+    })
+}

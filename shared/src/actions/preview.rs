@@ -1,0 +1,210 @@
+//! Tells what a sync of a user would write, without writing it.
+//!
+//! The same sync runs with an HTTP client that records writes instead of
+//! sending them, so a preview announces exactly what a sync then does.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::connector::{Connector, ContactChanges, EventStream, FieldChange, NewValue, Outcome};
+use crate::derivation::{PERMANENT_TAG, Tags};
+use crate::http::DryRunCall;
+use crate::message::UserKey;
+use crate::request::ErrorAnswer;
+use crate::sync::{SyncDetails, Syncer, bounded};
+
+/// Holds no personal data when serialised; the recorded calls stay in memory.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Preview {
+    action: &'static str,
+    connector: &'static str,
+    #[serde(flatten)]
+    user: UserKey,
+    /// `would_sync`, `unchanged`, `skipped`, `not_configured` or `error`.
+    pub outcome: &'static str,
+    /// Why the outcome is `skipped` or `not_configured`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorAnswer>,
+    pub contacts: Vec<ContactPlan>,
+    /// In order.
+    writes: Vec<Write>,
+    /// The same calls with their content.
+    #[serde(skip)]
+    pub dry_run_calls: Vec<DryRunCall>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct ContactPlan {
+    /// For a CRM that has a contact per list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub list: Option<String>,
+    pub new: bool,
+    pub tags: TagPlan,
+    pub fields: Vec<FieldPlan>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct TagPlan {
+    pub add: Vec<TagReason>,
+    pub remove: Vec<TagReason>,
+    /// Includes the publisher's own.
+    pub kept: usize,
+}
+
+#[derive(Debug, Serialize)]
+pub struct TagReason {
+    pub tag: String,
+    because: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct FieldPlan {
+    /// The CRM's name of the field.
+    pub name: &'static str,
+    #[serde(flatten)]
+    pub change: PlannedValue,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PlannedValue {
+    Set(Value),
+    /// A personal value, which is not shown. Always true.
+    Personal(bool),
+    /// Always true.
+    Clear(bool),
+}
+
+#[derive(Debug, Serialize)]
+struct Write {
+    method: String,
+    endpoint: &'static str,
+}
+
+pub(super) async fn run<C: Connector>(
+    syncer: Arc<Syncer<C>>,
+    user: UserKey,
+    end: Instant,
+) -> Preview {
+    let task = tokio::spawn({
+        let (syncer, user) = (syncer.clone(), user.clone());
+        async move {
+            let http = syncer.http.read_only();
+            let no_events = EventStream::new(Vec::new());
+            let sync = syncer.sync(&http, &user, Timestamp::MIN, &no_events);
+            let (outcome, details) = sync.await;
+            (outcome, details, http.dry_run_calls())
+        }
+    });
+    let (outcome, details, calls) = match bounded(task, end).await {
+        Ok(result) => result,
+        Err(outcome) => (outcome, SyncDetails::default(), Vec::new()),
+    };
+    let mut preview = Preview {
+        action: "preview",
+        connector: C::NAME,
+        user,
+        outcome: outcome.name(),
+        reason: None,
+        error: None,
+        contacts: Vec::new(),
+        writes: Vec::new(),
+        dry_run_calls: Vec::new(),
+    };
+    match outcome {
+        Outcome::Synced(changes) => {
+            let desired = details.desired.map(|desired| desired.tags);
+            let desired = desired.unwrap_or_default();
+            let contacts = changes.contacts.into_iter();
+            preview.outcome = "would_sync";
+            preview.contacts = contacts.map(|c| ContactPlan::of(c, &desired)).collect();
+            preview.writes = calls.iter().map(Write::of).collect();
+            preview.dry_run_calls = calls;
+        }
+        Outcome::NotConfigured => {
+            let path = Syncer::<C>::connector_path(&preview.user.vendor_id);
+            let secret = syncer.secrets.name(&path);
+            preview.reason = Some(format!("there is no secret {secret}"));
+        }
+        Outcome::Unchanged | Outcome::Skipped(_) => {
+            preview.reason = outcome.reason().map(str::to_owned);
+        }
+        failed => {
+            preview.outcome = "error";
+            preview.error = Some(failed.into_error());
+        }
+    }
+    preview
+}
+
+impl ContactPlan {
+    fn of(changes: ContactChanges, desired: &Tags) -> Self {
+        let fields = changes.fields.into_iter();
+        Self {
+            list: changes.list,
+            new: changes.is_new,
+            tags: TagPlan {
+                add: reasons(changes.tags.added, |tag| why_added(tag, desired)),
+                remove: reasons(changes.tags.removed, |tag| vec![why_removed(tag, desired)]),
+                kept: changes.tags.kept,
+            },
+            fields: fields.map(FieldPlan::of).collect(),
+        }
+    }
+}
+
+fn reasons(tags: Vec<String>, why: impl Fn(&str) -> Vec<String>) -> Vec<TagReason> {
+    let reason = |tag: String| TagReason {
+        because: why(&tag),
+        tag,
+    };
+    tags.into_iter().map(reason).collect()
+}
+
+fn why_added(tag: &str, desired: &Tags) -> Vec<String> {
+    let derived = desired.iter().find(|(known, _)| known.as_str() == tag);
+    match derived {
+        Some((_, reasons)) => reasons.iter().map(ToString::to_string).collect(),
+        None if tag == PERMANENT_TAG => vec!["it is permanent, and was spelt otherwise".to_owned()],
+        None => vec!["every contact that comes from Sesamy has it".to_owned()],
+    }
+}
+
+fn why_removed(tag: &str, desired: &Tags) -> String {
+    let lower = tag.to_lowercase();
+    let is_misspelt = lower == PERMANENT_TAG || desired.keys().any(|known| known.as_str() == lower);
+    if is_misspelt {
+        format!("it is spelt otherwise: {lower}")
+    } else {
+        "no longer applies".to_owned()
+    }
+}
+
+impl FieldPlan {
+    fn of(change: FieldChange) -> Self {
+        Self {
+            name: change.name,
+            change: match change.to {
+                NewValue::Shown(value) => PlannedValue::Set(value),
+                NewValue::Personal => PlannedValue::Personal(true),
+                NewValue::Cleared => PlannedValue::Clear(true),
+            },
+        }
+    }
+}
+
+impl Write {
+    fn of(call: &DryRunCall) -> Self {
+        Self {
+            method: call.method.to_string(),
+            endpoint: call.endpoint,
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What a sync writes, for its log line and for previews.
+
+use serde_json::Value;
+
+use crate::derivation::{Tag, TagDiff};
+
+/// Without any write the CRM agreed already.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Changes {
+    pub writes: u32,
+    /// Writes that the CRM refused and the sync can do without.
+    pub refused_writes: u32,
+    /// Several for a CRM that has a contact per list.
+    pub contacts: Vec<ContactChanges>,
+}
+
+/// Holds no personal data.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ContactChanges {
+    pub list: Option<String>,
+    pub is_new: bool,
+    pub tags: TagChanges,
+    pub fields: Vec<FieldChange>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TagChanges {
+    /// Missing before, or spelled differently.
+    pub added: Vec<String>,
+    pub removed: Vec<String>,
+    /// Includes foreign tags.
+    pub kept: usize,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct FieldChange {
+    pub name: &'static str,
+    pub to: NewValue,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum NewValue {
+    Shown(Value),
+    /// Personal data, which is not kept here.
+    Personal,
+    Cleared,
+}
+
+impl Changes {
+    pub fn tags_added(&self) -> usize {
+        self.contacts.iter().map(|c| c.tags.added.len()).sum()
+    }
+
+    pub fn tags_removed(&self) -> usize {
+        self.contacts.iter().map(|c| c.tags.removed.len()).sum()
+    }
+}
+
+impl std::ops::AddAssign for Changes {
+    fn add_assign(&mut self, other: Self) {
+        self.writes += other.writes;
+        self.refused_writes += other.refused_writes;
+        self.contacts.extend(other.contacts);
+    }
+}
+
+impl TagChanges {
+    pub fn of(diff: &TagDiff, present: &[String]) -> Self {
+        let added = diff.add.iter().chain(&diff.restore);
+        Self {
+            added: added.map(Tag::as_str).map(str::to_owned).collect(),
+            removed: diff.remove.clone(),
+            kept: present.len().saturating_sub(diff.remove.len()),
+        }
+    }
+}
+
+impl FieldChange {
+    pub fn set(name: &'static str, value: Value, personal: bool) -> Self {
+        let to = if personal {
+            NewValue::Personal
+        } else {
+            NewValue::Shown(value)
+        };
+        Self { name, to }
+    }
+
+    pub fn cleared(name: &'static str) -> Self {
+        let to = NewValue::Cleared;
+        Self { name, to }
+    }
+}

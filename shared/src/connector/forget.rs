@@ -1,0 +1,162 @@
+//! Which contact to forget, and the record of what is done and what is left.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+
+use super::outcome::Outcome;
+use crate::derivation::TAG_PREFIX;
+use crate::http::ApiError;
+use crate::identity::UserId;
+use crate::request::ErrorAnswer;
+
+#[derive(Debug, Clone, Copy)]
+pub struct ContactLookup<'a> {
+    pub user: &'a UserId,
+    pub email: &'a str,
+    /// A person typed the address and may have mistyped it.
+    pub is_typed: bool,
+}
+
+impl ContactLookup<'_> {
+    /// Whether a contact belongs to the user if it names `owner` as its Sesamy
+    /// user. An address from Sesamy is trusted; a typed one may be another
+    /// person's, so the owner must match if the contact names one.
+    pub fn owns(self, owner: Option<&str>) -> bool {
+        !self.is_typed || owner.is_none_or(|owner| owner == self.user.as_str())
+    }
+}
+
+pub fn is_our_tag(tag: &str) -> bool {
+    tag.starts_with(TAG_PREFIX)
+}
+
+/// Holds no personal data.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct ForgottenContact {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub list: Option<String>,
+    pub found: bool,
+    pub tags: Removals,
+    pub fields: Removals,
+    /// What this system wrote and cannot remove, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stays: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorAnswer>,
+}
+
+impl ForgottenContact {
+    pub(crate) fn had_nothing(&self) -> bool {
+        self.tags == Removals::default() && self.fields == Removals::default()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Removals {
+    pub removed: Vec<String>,
+    pub left: Vec<String>,
+}
+
+/// Outlives the task that records it, so that an answer is possible even if
+/// the task is aborted.
+#[derive(Debug, Default)]
+pub struct ForgetProgress(Mutex<Vec<ForgottenContact>>);
+
+impl ForgetProgress {
+    /// Starts the record of a contact, or restarts it for a second attempt.
+    pub fn contact(&self, list: Option<&str>) -> ContactProgress<'_> {
+        let mut contacts = self.lock();
+        let found = contacts.iter().position(|c| c.list.as_deref() == list);
+        let index = found.unwrap_or(contacts.len());
+        let contact = ForgottenContact {
+            list: list.map(str::to_owned),
+            ..ForgottenContact::default()
+        };
+        match contacts.get_mut(index) {
+            Some(known) => *known = contact,
+            None => contacts.push(contact),
+        }
+        drop(contacts);
+        ContactProgress {
+            progress: self,
+            index,
+        }
+    }
+
+    pub(crate) fn contacts(&self) -> Vec<ForgottenContact> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<ForgottenContact>> {
+        // A poisoned lock holds whole records: no update here panics half-way.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct ContactProgress<'a> {
+    progress: &'a ForgetProgress,
+    index: usize,
+}
+
+impl ContactProgress<'_> {
+    fn update(&self, update: impl FnOnce(&mut ForgottenContact)) {
+        if let Some(contact) = self.progress.lock().get_mut(self.index) {
+            update(contact);
+        }
+    }
+
+    /// With our tags and fields that it has.
+    pub fn found(
+        &self,
+        tags: impl IntoIterator<Item = String>,
+        fields: impl IntoIterator<Item = &'static str>,
+    ) {
+        self.update(|contact| {
+            contact.found = true;
+            contact.tags.left = tags.into_iter().collect();
+            contact.fields.left = fields.into_iter().map(str::to_owned).collect();
+        });
+    }
+
+    pub fn removed(&self, tag: &str) {
+        self.update(|contact| {
+            contact.tags.left.retain(|left| left != tag);
+            contact.tags.removed.push(tag.to_owned());
+        });
+    }
+
+    pub fn removed_all(&self) {
+        self.update(|contact| {
+            let left = std::mem::take(&mut contact.tags.left);
+            contact.tags.removed.extend(left);
+        });
+    }
+
+    pub fn cleared_all(&self) {
+        self.update(|contact| {
+            let left = std::mem::take(&mut contact.fields.left);
+            contact.fields.removed.extend(left);
+        });
+    }
+
+    pub fn stays(&self, what: &'static str) {
+        self.update(|contact| contact.stays.push(what));
+    }
+
+    /// The contact belongs to another user and stays untouched.
+    pub fn is_anothers(&self) {
+        self.update(|contact| {
+            contact.found = true;
+            contact.error = Some(ErrorAnswer::new(
+                "another_user",
+                "the contact of this address belongs to another Sesamy user; check the address",
+            ));
+        });
+    }
+
+    pub fn failed(&self, error: &ApiError) {
+        self.update(|contact| contact.error = Some(Outcome::from(error.clone()).into_error()));
+    }
+}

@@ -1,0 +1,55 @@
+//! How requests reach an API, and how responses are read.
+
+use std::fmt::Debug;
+use std::pin::Pin;
+
+use reqwest::{Request, Response};
+
+use super::budget::{MAX_BODY, MAX_ERROR_BODY};
+use super::error::ApiErrorKind;
+
+/// A response with its whole body.
+pub type RawResponse = http::Response<Vec<u8>>;
+
+pub type ResponseFuture = Pin<Box<dyn Future<Output = Result<RawResponse, ApiErrorKind>> + Send>>;
+
+/// Replaces the network in simulations.
+pub trait Transport: Debug + Send + Sync + 'static {
+    /// [`Http`](super::Http) applies its own timeout to the future.
+    fn send(&self, request: Request) -> ResponseFuture;
+}
+
+/// Reads a response with its body, up to the size limit. The body of an error
+/// is left empty if it is too large or incomplete, because the status is enough.
+pub(super) async fn read(response: reqwest::Result<Response>) -> Result<RawResponse, ApiErrorKind> {
+    let mut response = response.map_err(transport_error)?;
+    let status = response.status();
+    let body = match status.is_success() {
+        true => read_body(&mut response, MAX_BODY).await?,
+        false => read_body(&mut response, MAX_ERROR_BODY)
+            .await
+            .unwrap_or_default(),
+    };
+    let mut raw = RawResponse::new(body);
+    *raw.status_mut() = status;
+    *raw.headers_mut() = std::mem::take(response.headers_mut());
+    Ok(raw)
+}
+
+async fn read_body(response: &mut Response, limit: usize) -> Result<Vec<u8>, ApiErrorKind> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(transport_error)? {
+        if body.len() + chunk.len() > limit {
+            return Err(ApiErrorKind::Malformed("the body is larger than 2 MiB"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn transport_error(error: reqwest::Error) -> ApiErrorKind {
+    match error.is_timeout() {
+        true => ApiErrorKind::Timeout,
+        false => ApiErrorKind::Connection,
+    }
+}

@@ -1,0 +1,52 @@
+//! Records of the queue in the form that Lambda delivers.
+
+use std::collections::HashMap;
+
+use aws_lambda_events::sqs::SqsMessage;
+use serde_json::{Value, json};
+
+use crate::VENDOR;
+
+pub fn record(id: &str, user: &str, event_id: &str) -> SqsMessage {
+    event(id, user, event_id, "contract.1#update")
+}
+
+pub fn event(id: &str, user: &str, event_id: &str, event_type: &str) -> SqsMessage {
+    let event = json!({ "eventType": event_type, "occurredAt": "2026-01-01T00:00:00Z" });
+    event_of(id, user, event_id, &event)
+}
+
+pub fn event_of(id: &str, user: &str, event_id: &str, event: &Value) -> SqsMessage {
+    let body = json!({
+        "version": "1",
+        "eventId": event_id,
+        "vendorId": VENDOR,
+        "userId": user,
+        "receivedAt": "2026-01-01T00:00:01Z",
+        "event": event,
+    });
+    raw(id, &body.to_string())
+}
+
+/// A message without an event.
+pub fn resync(id: &str, user: &str) -> SqsMessage {
+    let body = json!({
+        "version": "1",
+        "eventId": id,
+        "vendorId": VENDOR,
+        "userId": user,
+        "receivedAt": "2026-01-01T00:00:01Z",
+    });
+    raw(id, &body.to_string())
+}
+
+/// A record of any body, received for the first time, in a group named after its id.
+pub fn raw(id: &str, body: &str) -> SqsMessage {
+    let mut message = SqsMessage::default();
+    message.message_id = Some(id.into());
+    message.receipt_handle = Some(format!("receipt-{id}"));
+    message.body = Some(body.into());
+    let group = format!("group-{id}");
+    message.attributes = HashMap::from([("MessageGroupId".into(), group)]);
+    message
+}

@@ -1,0 +1,77 @@
+//! The APIs, and where each one lives under the address of the server.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Api {
+    SesamyToken,
+    /// The Management API.
+    Sesamy,
+    Rule,
+    Mailmojo,
+    Make,
+}
+
+impl Api {
+    /// The Management API comes first: the base path of the token endpoint is a
+    /// prefix of its base path.
+    pub const ALL: [Self; 5] = [
+        Self::Sesamy,
+        Self::SesamyToken,
+        Self::Rule,
+        Self::Mailmojo,
+        Self::Make,
+    ];
+
+    /// Paths in faults and recorded requests are relative to this one.
+    #[must_use]
+    pub const fn base_path(self) -> &'static str {
+        match self {
+            Self::Sesamy => "/sesamy/management",
+            Self::SesamyToken => "/sesamy",
+            Self::Rule => "/rule/api",
+            Self::Mailmojo => "/mailmojo",
+            Self::Make => "/make/api/public/v2",
+        }
+    }
+
+    /// The API that serves a raw request path, and the rest of the path.
+    pub(crate) fn of_path(path: &str) -> Option<(Self, &str)> {
+        Self::ALL.into_iter().find_map(|api| {
+            path.strip_prefix(api.base_path())
+                .filter(|rest| rest.is_empty() || rest.starts_with('/'))
+                .map(|rest| (api, rest))
+        })
+    }
+}
+
+/// The addresses that go into the configuration of a client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Urls {
+    pub base: String,
+    pub sesamy_api: String,
+    pub sesamy_token: String,
+    /// Without the version `/v2`.
+    pub rule: String,
+    /// Without the version `/v1`.
+    pub mailmojo: String,
+    pub make: String,
+    pub control: String,
+}
+
+impl Urls {
+    pub(crate) fn of(base: String) -> Self {
+        let at = |api: Api| format!("{base}{}", api.base_path());
+        Self {
+            sesamy_api: at(Api::Sesamy),
+            sesamy_token: format!("{}/oauth/token", at(Api::SesamyToken)),
+            rule: at(Api::Rule),
+            mailmojo: at(Api::Mailmojo),
+            make: at(Api::Make),
+            control: format!("{base}/control"),
+            base,
+        }
+    }
+}

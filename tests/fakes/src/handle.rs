@@ -1,0 +1,213 @@
+//! The running fakes, as a test holds them.
+
+use std::{io, net::Ipv4Addr, thread::JoinHandle, time::Duration};
+
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+use crate::{
+    api::{Api, Urls},
+    faults::{ActiveFault, Fault},
+    mailmojo::Mailmojo,
+    make::Make,
+    request_log::{DEFAULT_KEPT, RecordedRequest},
+    rule::Rule,
+    seed::Seed,
+    server,
+    sesamy::Sesamy,
+    state::{FakesState, SharedState},
+    violations::{Violation, ViolationKind},
+};
+
+#[must_use]
+#[derive(Clone, Debug, Default)]
+pub struct Builder {
+    port: u16,
+    seed: Option<Seed>,
+    requests_kept: Option<usize>,
+}
+
+impl Builder {
+    /// Without it the server listens on a free port.
+    pub const fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// The reset of the control API restores this content.
+    pub fn seed(mut self, seed: Seed) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    pub const fn requests_kept(mut self, count: usize) -> Self {
+        self.requests_kept = Some(count);
+        self
+    }
+
+    pub async fn start(self) -> io::Result<Fakes> {
+        self.start_now()
+    }
+
+    /// For callers that are not async; nothing in it waits.
+    pub fn start_now(self) -> io::Result<Fakes> {
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, self.port))?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let mut state = FakesState::new(self.requests_kept.unwrap_or(DEFAULT_KEPT));
+        if let Some(seed) = self.seed.clone() {
+            state.apply(seed);
+        }
+        let urls = Urls::of(format!("http://{address}"));
+        let shared = SharedState::new(state, urls, self.seed);
+        let (stop, stopped) = oneshot::channel();
+        // With a thread of its own the server goes on while a test blocks or
+        // pauses its clock.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let serving = shared.clone();
+        let thread = std::thread::Builder::new()
+            .name(format!("fakes-{}", address.port()))
+            .spawn(move || {
+                runtime.block_on(async {
+                    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
+                        return;
+                    };
+                    tokio::select! {
+                        _ = server::serve(listener, serving) => {}
+                        _ = stopped => {}
+                    }
+                });
+                // Dropping the runtime ends every open connection.
+            })?;
+        Ok(Fakes {
+            state: shared,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+}
+
+/// Dropping it stops the server.
+pub struct Fakes {
+    state: SharedState,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Fakes {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            // Fails only if the server has ended already.
+            let _ = stop.send(());
+        }
+        if let Some(thread) = self.thread.take() {
+            // If the server panicked there is nothing left to stop.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Fakes {
+    pub async fn start() -> io::Result<Self> {
+        Self::builder().start().await
+    }
+
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub fn base(&self) -> &str {
+        &self.state.urls.base
+    }
+
+    pub fn urls(&self) -> &Urls {
+        &self.state.urls
+    }
+
+    pub fn sesamy(&self) -> Sesamy {
+        Sesamy(self.state.clone())
+    }
+
+    pub fn rule(&self) -> Rule {
+        Rule(self.state.clone())
+    }
+
+    pub fn mailmojo(&self) -> Mailmojo {
+        Mailmojo(self.state.clone())
+    }
+
+    pub fn make(&self) -> Make {
+        Make(self.state.clone())
+    }
+
+    /// The state of all APIs, without credentials.
+    pub fn state(&self) -> Value {
+        self.state.lock().to_json()
+    }
+
+    /// Adds a fault and returns its id.
+    pub fn fault(&self, fault: Fault) -> u64 {
+        self.state.lock().faults.add(fault)
+    }
+
+    pub fn remove_fault(&self, id: u64) -> bool {
+        self.state.lock().faults.remove(id)
+    }
+
+    pub fn clear_faults(&self) {
+        self.state.lock().faults.clear();
+    }
+
+    pub fn faults(&self) -> Vec<ActiveFault> {
+        self.state.lock().faults.list()
+    }
+
+    /// Seeds the random numbers of faults with a probability.
+    pub fn seed_faults(&self, seed: u64) {
+        self.state.lock().faults.seed(seed);
+    }
+
+    /// Adds to the duration of every response.
+    pub fn set_latency(&self, latency: Duration) {
+        self.state.lock().latency = latency;
+    }
+
+    pub fn requests(&self) -> Vec<RecordedRequest> {
+        self.state.lock().requests.list()
+    }
+
+    pub fn requests_to(&self, api: Api) -> Vec<RecordedRequest> {
+        let mut requests = self.requests();
+        requests.retain(|request| request.api == api);
+        requests
+    }
+
+    /// Counts requests that are no longer kept too.
+    pub fn request_count(&self) -> u64 {
+        self.state.lock().requests.received()
+    }
+
+    pub fn clear_requests(&self) {
+        self.state.lock().requests.clear();
+    }
+
+    pub fn violations(&self) -> Vec<Violation> {
+        self.state.lock().violations.list()
+    }
+
+    pub fn violation_kinds(&self) -> Vec<ViolationKind> {
+        self.violations().into_iter().map(|v| v.kind).collect()
+    }
+
+    pub fn clear_violations(&self) {
+        self.state.lock().violations.clear();
+    }
+
+    /// Empties everything but the accounts with their credentials, lists and
+    /// settings, so handles stay valid.
+    pub fn reset(&self) {
+        self.state.lock().reset();
+    }
+}

@@ -1,0 +1,79 @@
+//! Strict fakes of Sesamy and the CRM APIs, for tests and the demo.
+//!
+//! One server on a loopback port answers for Sesamy's token endpoint and
+//! Management API, and for Rule, Mailmojo and Make.as. It rejects what the real
+//! APIs reject, keeps state that a test can inspect, records every request, and
+//! fails on demand. Where a real API would carry out something harmful, the
+//! fake records a [`Violation`].
+//!
+//! ```no_run
+//! # async fn example() -> std::io::Result<()> {
+//! use fakes::{Api, Contract, Fault, Fakes, User};
+//!
+//! let fakes = Fakes::start().await?;
+//! let vendor = fakes.sesamy().add_vendor("acme", "client", "secret");
+//! vendor.put_user(
+//!     User::new("email|84cc")
+//!         .email("anna@example.se")
+//!         .contract(Contract::active("c1")),
+//! );
+//! let rule = fakes.rule().add_account("acme", "rule-key");
+//! fakes.fault(Fault::status(500).on(Api::Rule).once());
+//!
+//! // … run the code under test against `fakes.urls()` …
+//!
+//! assert!(rule.subscriber("anna@example.se").is_some());
+//! assert_eq!(fakes.violation_kinds(), []);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The control API
+//!
+//! The program serves the same over HTTP, under `/control`:
+//!
+//! | method and path | does |
+//! | --- | --- |
+//! | `GET /` | the addresses of all APIs |
+//! | `GET /state`, `GET /state/{api}` | what the APIs hold (`sesamy`, `rule`, `mailmojo`, `make`) |
+//! | `POST /preload` | adds a [`Seed`]: accounts, content, settings, faults |
+//! | `POST /reset` | empties everything but the accounts and applies the initial seed again |
+//! | `GET`, `POST`, `DELETE /faults` | lists, adds (a [`Fault`]; the response has its id), clears faults |
+//! | `DELETE /faults/{id}` | removes one |
+//! | `POST /faults/seed` | `{"seed": 1}`: seeds the random numbers of faults with a probability |
+//! | `GET`, `DELETE /requests` | recorded requests; `?api=rule&account=acme` filters the list |
+//! | `GET`, `DELETE /violations` | violations, likewise |
+//! | `POST /latency` | `{"ms": 50}`: added to the duration of every response |
+//! | `DELETE /sesamy/vendors/{id}/tokens` | revokes a vendor's tokens |
+//! | `DELETE /sesamy/vendors/{id}/users/{id}` | deletes a user |
+
+mod accounts;
+mod api;
+mod clock;
+mod control;
+mod faults;
+mod handle;
+pub mod mailmojo;
+pub mod make;
+mod rejection;
+mod request;
+mod request_log;
+mod response;
+pub mod rule;
+mod seed;
+mod server;
+pub mod sesamy;
+mod state;
+mod validation;
+mod violations;
+
+pub use accounts::CrmSeed;
+pub use api::{Api, Urls};
+pub use faults::{ActiveFault, Effect, Fault, FaultKind, RetryAfter};
+pub use handle::{Builder, Fakes};
+pub use request_log::RecordedRequest;
+pub use seed::Seed;
+pub use sesamy::{
+    Address, Bill, Contract, Entitlement, Envelope, RateLimit, Resource, User, Vendor,
+};
+pub use violations::{Violation, ViolationKind};

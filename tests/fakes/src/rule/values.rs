@@ -1,0 +1,137 @@
+//! Field types, keys and the values that fit them.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::validation::is_date;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FieldType {
+    Text,
+    /// `YYYY-MM-DD`.
+    Date,
+    /// `YYYY-MM-DD HH:MM:SS`.
+    Datetime,
+    /// `HH:MM:SS`.
+    Time,
+    /// A list of strings.
+    Multiple,
+    /// A JSON document in a string.
+    Json,
+    /// One of a list; a value cannot name this type.
+    Single,
+}
+
+impl FieldType {
+    pub fn of_name(name: &str) -> Option<Self> {
+        serde_json::from_value(Value::from(name)).ok()
+    }
+
+    pub fn name(self) -> String {
+        format!("{self:?}").to_lowercase()
+    }
+
+    /// What is wrong with a value of this type.
+    ///
+    /// Assumed: an empty string clears a field of every type. Rule's own client
+    /// sends it for "no value"; the effect is not documented.
+    pub fn error(self, value: &Value) -> Option<&'static str> {
+        if self == Self::Multiple {
+            return match value {
+                Value::String(text) if text.is_empty() => None,
+                Value::Array(list) if list.iter().all(Value::is_string) => None,
+                _ => Some("must be a list of strings"),
+            };
+        }
+        let Value::String(text) = value else {
+            return Some("must be a string; there is no type for numbers and booleans");
+        };
+        if text.is_empty() {
+            return None;
+        }
+        let parses = match self {
+            Self::Date => is_date(text),
+            Self::Datetime => text
+                .split_once(' ')
+                .is_some_and(|(d, t)| is_date(d) && is_time(t)),
+            Self::Time => is_time(text),
+            Self::Json => serde_json::from_str::<Value>(text).is_ok(),
+            Self::Text | Self::Single | Self::Multiple => true,
+        };
+        match self {
+            _ if parses => None,
+            Self::Date => Some("must be a date, YYYY-MM-DD"),
+            Self::Datetime => Some("must be a moment, YYYY-MM-DD HH:MM:SS"),
+            Self::Time => Some("must be a time, HH:MM:SS"),
+            _ => Some("must be JSON in a string"),
+        }
+    }
+}
+
+fn is_time(text: &str) -> bool {
+    text.len() == 8 && text.parse::<jiff::civil::Time>().is_ok()
+}
+
+/// Group and name of a field key. Which characters Rule reserves is not
+/// documented; alphanumeric characters, blanks, `_` and `-` suffice.
+pub(crate) fn split_key(key: &str) -> Result<(&str, &str), &'static str> {
+    let usable = |name: &str| {
+        !name.trim().is_empty()
+            && name
+                .chars()
+                .all(|c| c.is_alphanumeric() || " _-".contains(c))
+    };
+    match key.split_once('.') {
+        None => Err("needs a dot between group and name"),
+        Some((_, name)) if name.contains('.') => Err("has more than one dot"),
+        Some((group, name)) if usable(group) && usable(name) => Ok((group, name)),
+        Some(_) => Err("has an empty name or a reserved character"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn values_must_fit_their_type() {
+        use FieldType::*;
+        for (kind, value, fits) in [
+            (Text, json!("x"), true),
+            (Text, json!(""), true),
+            (Text, json!(1), false),
+            (Text, json!(true), false),
+            (Text, json!(null), false),
+            (Text, json!(["x"]), false),
+            (Date, json!("2026-01-31"), true),
+            (Date, json!(""), true),
+            (Date, json!("2026-02-31"), false),
+            (Date, json!("31-01-2026"), false),
+            (Date, json!("2026-01-31T10:00:00Z"), false),
+            (Datetime, json!("2026-01-31 10:00:00"), true),
+            (Datetime, json!("2026-01-31T10:00:00Z"), false),
+            (Time, json!("10:00:00"), true),
+            (Time, json!("10:00"), false),
+            (Multiple, json!(["a", "b"]), true),
+            (Multiple, json!([]), true),
+            (Multiple, json!(""), true),
+            (Multiple, json!("a"), false),
+            (Multiple, json!([1]), false),
+            (Json, json!("{\"a\":1}"), true),
+            (Json, json!("{a}"), false),
+            (Json, json!({"a": 1}), false),
+        ] {
+            assert_eq!(kind.error(&value).is_none(), fits, "{kind:?} {value}");
+        }
+    }
+
+    #[test]
+    fn keys_have_exactly_one_dot() {
+        assert_eq!(split_key("Sesamy_User.ID"), Ok(("Sesamy_User", "ID")));
+        for bad in ["", "ID", "a.b.c", ".ID", "User.", "a.b[0]", "a.b\"", "a . "] {
+            assert!(split_key(bad).is_err(), "{bad}");
+        }
+    }
+}

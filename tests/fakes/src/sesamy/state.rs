@@ -1,0 +1,222 @@
+//! What Sesamy holds: vendors, their users, tokens and settings.
+
+use std::collections::{BTreeMap, HashMap};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{
+    model::User,
+    rate::{RateLimit, TokenBucket},
+};
+use crate::{accounts::replace, request::ApiRequest};
+
+/// How responses are wrapped. Sesamy's pages document one form, its API
+/// description another, and its own plugin reads all three.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Envelope {
+    /// `[…]`
+    #[default]
+    Bare,
+    /// `{"data": […], "pagination": {…}}`, single objects as `{"data": {…}, "meta": {…}}`.
+    Data,
+    /// `{"contracts": […]}`, single objects bare.
+    Named,
+}
+
+/// Which parameters of a list the API ignores.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ListFault {
+    #[default]
+    None,
+    IgnoresOffset,
+    /// Every page has the maximum length.
+    IgnoresLimit,
+    /// Every page has the whole list.
+    IgnoresPaging,
+    /// Every list has the items of all users.
+    IgnoresUser,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct VendorSettings {
+    pub envelope: Envelope,
+    pub list_fault: ListFault,
+    /// The maximum length of a page, whatever `limit` asks for.
+    pub page_cap: usize,
+    /// The length of a page without `limit`.
+    pub default_page: usize,
+    pub rate_limit: Option<RateLimit>,
+    /// How long a token lives.
+    pub token_seconds: u64,
+}
+
+impl Default for VendorSettings {
+    fn default() -> Self {
+        Self {
+            envelope: Envelope::Bare,
+            list_fault: ListFault::None,
+            // Neither number is documented.
+            page_cap: 100,
+            default_page: 25,
+            rate_limit: Some(RateLimit::default()),
+            token_seconds: 86_400,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Resource {
+    User,
+    Contracts,
+    Entitlements,
+    Bills,
+}
+
+/// A change right after a read, as in a race.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AfterRead {
+    pub resource: Resource,
+    pub user_id: String,
+    /// Which of the next reads, from 1; each page is a read.
+    #[serde(default = "first")]
+    pub read: u32,
+    /// `None` deletes the user.
+    #[serde(default)]
+    pub replace_with: Option<User>,
+}
+
+const fn first() -> u32 {
+    1
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenGrant {
+    pub at: Timestamp,
+    pub audience: Option<String>,
+    pub scope: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct SesamySeed {
+    pub vendors: Vec<VendorSeed>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct VendorSeed {
+    pub id: String,
+    /// Required if the vendor is new, like the secret.
+    #[serde(default)]
+    pub client_id: Option<String>,
+    #[serde(default)]
+    pub client_secret: Option<String>,
+    #[serde(default)]
+    pub settings: Option<VendorSettings>,
+    #[serde(default)]
+    pub users: Vec<User>,
+    #[serde(default)]
+    pub after_reads: Vec<AfterRead>,
+}
+
+#[derive(Default)]
+pub(crate) struct VendorState {
+    pub client_id: String,
+    pub client_secret: String,
+    pub settings: VendorSettings,
+    pub users: BTreeMap<String, User>,
+    pub after_reads: Vec<AfterRead>,
+    pub grants: Vec<TokenGrant>,
+    pub bucket: TokenBucket,
+}
+
+impl VendorState {
+    /// Applies the changes that are due after this read.
+    pub fn was_read(&mut self, resource: Resource, user_id: &str) {
+        let mut due = Vec::new();
+        self.after_reads.retain_mut(|change| {
+            if change.resource != resource || change.user_id != user_id {
+                return true;
+            }
+            change.read = change.read.saturating_sub(1);
+            if change.read == 0 {
+                due.push(change.replace_with.take());
+            }
+            change.read > 0
+        });
+        for state in due {
+            self.users.remove(user_id);
+            if let Some(user) = state {
+                self.users.insert(user.id.clone(), user);
+            }
+        }
+    }
+}
+
+pub(crate) struct Token {
+    pub vendor: String,
+    pub expires_at: Timestamp,
+}
+
+#[derive(Default)]
+pub(crate) struct SesamyState {
+    pub vendors: BTreeMap<String, VendorState>,
+    pub tokens: HashMap<String, Token>,
+    pub tokens_granted: u64,
+    pub requests_seen: u64,
+}
+
+impl SesamyState {
+    pub fn apply(&mut self, seed: SesamySeed) {
+        for new in seed.vendors {
+            let vendor = self.vendors.entry(new.id).or_default();
+            replace(&mut vendor.client_id, new.client_id);
+            replace(&mut vendor.client_secret, new.client_secret);
+            replace(&mut vendor.settings, new.settings);
+            for user in new.users {
+                vendor.users.insert(user.id.clone(), user);
+            }
+            vendor.after_reads.extend(new.after_reads);
+        }
+    }
+
+    pub fn reset(&mut self) {
+        self.tokens.clear();
+        for vendor in self.vendors.values_mut() {
+            vendor.users.clear();
+            vendor.after_reads.clear();
+            vendor.grants.clear();
+            vendor.bucket = TokenBucket::default();
+        }
+    }
+
+    pub fn to_json(&self) -> Value {
+        let vendors = self.vendors.iter().map(|(id, vendor)| {
+            let shown = json!({
+                "settings": vendor.settings,
+                "users": vendor.users,
+                "tokenGrants": vendor.grants,
+            });
+            (id.clone(), shown)
+        });
+        Value::Object(vendors.collect())
+    }
+
+    pub fn revoke_tokens(&mut self, vendor: &str) {
+        self.tokens.retain(|_, token| token.vendor != vendor);
+    }
+
+    /// The vendor whose valid token a request carries.
+    pub fn authorized(&self, request: &ApiRequest<'_>) -> Option<String> {
+        let token = self.tokens.get(request.bearer()?)?;
+        (token.expires_at > request.now).then(|| token.vendor.clone())
+    }
+}

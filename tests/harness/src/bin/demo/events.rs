@@ -1,0 +1,62 @@
+//! The users of `events/fakes.json` and their webhooks.
+
+pub struct DemoUser {
+    pub description: &'static str,
+    pub user_id: &'static str,
+    pub email: &'static str,
+    pub events: &'static [DemoEvent],
+}
+
+pub struct DemoEvent {
+    pub event_type: &'static str,
+    /// The ids that the webhook has beside vendor and user.
+    pub ids: &'static [(&'static str, &'static str)],
+}
+
+const fn event(
+    event_type: &'static str,
+    ids: &'static [(&'static str, &'static str)],
+) -> DemoEvent {
+    DemoEvent { event_type, ids }
+}
+
+pub const USERS: &[DemoUser] = &[
+    DemoUser {
+        description: "Anna, who has just become a subscriber",
+        user_id: "email|anna",
+        email: "anna@example.com",
+        events: &[
+            event("checkout.1#confirm", &[("checkoutId", "checkout-anna")]),
+            event("contract.1#purchased", &[("contractId", "contract-anna")]),
+            event(
+                "entitlement.1#new",
+                &[
+                    ("contractId", "contract-anna"),
+                    ("entitlementId", "entitlement-anna"),
+                ],
+            ),
+            event("userVendor.1#new", &[]),
+        ],
+    },
+    DemoUser {
+        description: "Bo, whose payment has failed",
+        user_id: "email|bo",
+        email: "bo@example.com",
+        events: &[event("contract.1#update", &[("contractId", "contract-bo")])],
+    },
+    DemoUser {
+        description: "Cilla, whose cancelled subscription has ended",
+        user_id: "email|cilla",
+        email: "cilla@example.com",
+        events: &[event(
+            "contract.1#update",
+            &[("contractId", "contract-cilla")],
+        )],
+    },
+    DemoUser {
+        description: "Dora, a guest, who must not reach any CRM",
+        user_id: "guest|dora",
+        email: "dora@example.com",
+        events: &[event("userVendor.1#new", &[])],
+    },
+];

@@ -1,0 +1,170 @@
+//! The whole system on this machine: builds and deploys the template, sends the
+//! sample publisher's webhooks, and shows each user's contacts in the CRMs before
+//! and after.
+
+#![expect(clippy::print_stdout, reason = "a command-line program")]
+
+mod contact;
+mod events;
+mod preview;
+mod progress;
+mod resync;
+
+use std::{io::IsTerminal as _, process::ExitCode, time::Duration};
+
+use fakes::Fakes;
+use harness::{
+    AwsMode, Connector, Deployment, Error, LocalAws, Project, Result, Stack, eventually, samples,
+    start_fakes,
+};
+
+use contact::Contact;
+use events::{DemoUser, USERS};
+use progress::Progress;
+
+/// How long the users may take to arrive in the CRMs. Usually it is seconds.
+const TIMEOUT: Duration = Duration::from_secs(120);
+
+/// The user whose sync the demo previews.
+const PREVIEWED_USER: &str = "email|bo";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let result = tokio::select! {
+        result = demo() => result,
+        _ = tokio::signal::ctrl_c() => Err(Error::new("interrupted")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("\n{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn demo() -> Result<()> {
+    let progress = Progress::new(std::io::stdout().is_terminal());
+    let project = Project::here()?;
+    let seed = samples::seed(&project)?;
+
+    let step = progress.step("Build the functions with `sam build`");
+    let notes = step.notes();
+    let template = project.build(move |line| notes.show(line)).await?;
+    step.done("");
+
+    let step = progress.step("Start a local AWS, and fakes of Sesamy and the CRMs");
+    let fakes = start_fakes(Fakes::builder().seed(seed)).await?;
+    let local = LocalAws::start(&project, AwsMode::Strict).await?;
+    step.done(&format!("{} and {}", local.aws().endpoint(), fakes.base()));
+
+    let step = progress.step("Deploy template.yaml with `sam deploy`");
+    // Sesamy's real limit would slow the demo down.
+    let deployment = Deployment::new("sesamy-crm-sync").option("SesamyRequestsPerMinute=600");
+    let stack = local.deploy(&template, &deployment).await?;
+    step.done(stack.webhook_url()?);
+
+    let step = progress.step("Store the credentials in Secrets Manager");
+    let secrets = samples::secrets(fakes.urls());
+    let count = secrets.len();
+    stack.put_secrets(secrets).await?;
+    step.done(&format!("{count} secrets"));
+
+    let before: Vec<_> = USERS
+        .iter()
+        .map(|user| Contact::all(&fakes, user.email))
+        .collect();
+
+    let step = progress.step("Ask Rule's function what it would write of one user");
+    let previewed = USERS.iter().find(|user| user.user_id == PREVIEWED_USER);
+    let previewed = previewed.ok_or_else(|| Error::new(format!("no user {PREVIEWED_USER}")))?;
+    let lines = preview::preview(&stack, Connector::Rule, previewed).await?;
+    step.done(previewed.description);
+    for line in lines {
+        println!("            {line}");
+    }
+
+    let step = progress.step("Post the webhooks to the deployed API");
+    let count = post_webhooks(&stack).await?;
+    step.done(&format!(
+        "{count} accepted at {}",
+        stack.local_webhook_url()?
+    ));
+
+    let step = progress.step("Wait until every queue is empty");
+    eventually("the queues to empty", TIMEOUT, async || {
+        let mut waiting = 0;
+        for connector in Connector::ALL {
+            waiting += stack.queue_depth(connector).await?.total();
+        }
+        step.note(&format!("{waiting} messages left"));
+        Ok((waiting == 0).then_some(()))
+    })
+    .await?;
+    step.done("");
+
+    for (user, before) in USERS.iter().zip(before) {
+        show(user, &before, &Contact::all(&fakes, user.email));
+    }
+    println!();
+    resync::all(&stack, &progress).await?;
+    let checked = check(&stack, &fakes).await;
+
+    let step = progress.step("Take everything down");
+    drop(local);
+    drop(fakes);
+    step.done("");
+    checked
+}
+
+/// Posts every user's webhooks and returns their number.
+async fn post_webhooks(stack: &Stack<'_>) -> Result<usize> {
+    let now = samples::just_now();
+    let mut count = 0;
+    for user in USERS {
+        for event in user.events {
+            let body = samples::webhook(event.event_type, user.user_id, &now, event.ids);
+            let reply = stack.post_webhook(samples::TOKEN, &body).await?;
+            if reply.status != 202 {
+                return Err(Error::new(format!(
+                    "the webhook answered {} to {body}: {}",
+                    reply.status, reply.body
+                )));
+            }
+            count += 1;
+        }
+    }
+    Ok(count)
+}
+
+fn show(user: &DemoUser, before: &[Contact], after: &[Contact]) {
+    let events: Vec<_> = user.events.iter().map(|event| event.event_type).collect();
+    println!("\n{}\n  webhooks: {}", user.description, events.join(", "));
+    for (before, after) in before.iter().zip(after) {
+        println!("  {}", after.crm);
+        for line in before.changes(after) {
+            println!("    {line}");
+        }
+    }
+}
+
+/// Fails on dead-letter messages and on requests that would have harmed a CRM.
+async fn check(stack: &Stack<'_>, fakes: &Fakes) -> Result<()> {
+    for connector in Connector::ALL {
+        let dead_letters = stack.peek_dead_letters(connector).await?;
+        if !dead_letters.is_empty() {
+            let logs = stack.logs(connector.function()).await?;
+            return Err(Error::new(format!(
+                "{connector} has dead-letter messages: {dead_letters:#?}\nIts log:\n{}",
+                logs.join("\n")
+            )));
+        }
+    }
+    let violations = fakes.violations();
+    if !violations.is_empty() {
+        return Err(Error::new(format!(
+            "a CRM would have been harmed: {violations:#?}"
+        )));
+    }
+    Ok(())
+}

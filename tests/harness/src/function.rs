@@ -1,0 +1,85 @@
+//! The connectors and functions of the template.
+
+use std::fmt;
+
+use fakes::Api;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Connector {
+    Rule,
+    Mailmojo,
+    Make,
+}
+
+impl Connector {
+    pub const ALL: [Self; 3] = [Self::Rule, Self::Mailmojo, Self::Make];
+
+    /// The name in its secrets, its log group and the paths of its samples.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rule => "rule",
+            Self::Mailmojo => "mailmojo",
+            Self::Make => "make",
+        }
+    }
+
+    pub const fn api(self) -> Api {
+        match self {
+            Self::Rule => Api::Rule,
+            Self::Mailmojo => Api::Mailmojo,
+            Self::Make => Api::Make,
+        }
+    }
+
+    pub const fn function(self) -> Function {
+        Function::Connector(self)
+    }
+}
+
+impl fmt::Display for Connector {
+    /// The prefix of its logical ids in the template.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rule => "Rule",
+            Self::Mailmojo => "Mailmojo",
+            Self::Make => "Make",
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Function {
+    Webhook,
+    Connector(Connector),
+    Operator,
+}
+
+impl Function {
+    pub const ALL: [Self; 5] = [
+        Self::Webhook,
+        Self::Connector(Connector::Rule),
+        Self::Connector(Connector::Mailmojo),
+        Self::Connector(Connector::Make),
+        Self::Operator,
+    ];
+
+    /// The last part of its log group's name.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook",
+            Self::Connector(connector) => connector.name(),
+            Self::Operator => "operator",
+        }
+    }
+}
+
+impl fmt::Display for Function {
+    /// The logical id.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Webhook => f.write_str("WebhookFunction"),
+            Self::Connector(connector) => write!(f, "{connector}Function"),
+            Self::Operator => f.write_str("OperatorFunction"),
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! The contents of the secrets of a stack whose APIs are fakes.
+
+use fakes::Urls;
+use serde_json::{Map, Value, json};
+
+/// The webhook's secret: the tokens of each vendor.
+pub fn webhook<'a>(tokens: impl IntoIterator<Item = (&'a str, Vec<String>)>) -> Value {
+    let vendors = tokens.into_iter();
+    let vendors = vendors.map(|(vendor, tokens)| (vendor.to_owned(), json!({"tokens": tokens})));
+    json!({"vendors": vendors.collect::<Map<_, _>>()})
+}
+
+pub fn sesamy(urls: &Urls, client_id: &str, client_secret: &str) -> Value {
+    json!({
+        "clientId": client_id,
+        "clientSecret": client_secret,
+        "apiUrl": urls.sesamy_api,
+        "tokenUrl": urls.sesamy_token,
+    })
+}
+
+pub fn rule(urls: &Urls, api_key: &str) -> Value {
+    json!({"apiKey": api_key, "apiUrl": urls.rule})
+}
+
+pub fn mailmojo(urls: &Urls, api_token: &str, list_id: u64) -> Value {
+    json!({"apiToken": api_token, "listId": list_id.to_string(), "apiUrl": urls.mailmojo})
+}
+
+/// One set of credentials, which a secret may hold alone or in a list.
+pub fn make(urls: &Urls, user_id: &str, api_key: &str, list_id: u64) -> Value {
+    json!({
+        "userId": user_id,
+        "apiKey": api_key,
+        "listId": list_id.to_string(),
+        "apiUrl": urls.make,
+    })
+}

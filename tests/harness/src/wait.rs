@@ -1,0 +1,24 @@
+use std::time::{Duration, Instant};
+
+use crate::{Error, Result};
+
+/// Calls `look` every 100 ms until it returns something, for at most `limit`.
+pub async fn eventually<T>(
+    what: &str,
+    limit: Duration,
+    mut look: impl AsyncFnMut() -> Result<Option<T>>,
+) -> Result<T> {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = look().await? {
+            return Ok(found);
+        }
+        if start.elapsed() >= limit {
+            return Err(Error::new(format!(
+                "waited {} s in vain for {what}",
+                limit.as_secs()
+            )));
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}

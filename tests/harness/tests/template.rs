@@ -1,0 +1,423 @@
+//! Rules of `template.yaml` that no tool checks.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+fn project() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn template() -> String {
+    std::fs::read_to_string(project().join("template.yaml")).unwrap()
+}
+
+/// The connectors that the template is generated for (`.ci/template.py`).
+fn connectors(template: &str) -> Vec<&str> {
+    let names = template
+        .lines()
+        .find_map(|line| line.strip_prefix("# connectors: "));
+    let names: Vec<_> = names.unwrap().split(' ').collect();
+    assert!(names.len() >= 3, "{names:?}");
+    names
+}
+
+#[test]
+fn template_has_every_connector_that_has_a_function() {
+    let template = template();
+    let folders = std::fs::read_dir(project().join("functions")).unwrap();
+    let folders = folders.map(|folder| folder.unwrap().path());
+    let with_mapping = folders.filter(|folder| folder.join("src/mapping.rs").exists());
+    let with_mapping: BTreeSet<_> = with_mapping
+        .map(|folder| folder.file_name().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    let named = connectors(&template).into_iter().map(str::to_lowercase);
+    assert_eq!(named.collect::<BTreeSet<_>>(), with_mapping);
+}
+
+fn resource<'a>(template: &'a str, name: &str) -> Vec<&'a str> {
+    let head = format!("  {name}:");
+    let mut lines = template.lines().skip_while(|line| **line != head);
+    assert!(lines.next().is_some(), "{name} is missing");
+    lines
+        .take_while(|line| line.is_empty() || line.starts_with("    "))
+        .map(str::trim)
+        .collect()
+}
+
+struct Alarm {
+    metric: String,
+    period: u32,
+    periods: u32,
+    needed: u32,
+    threshold: u32,
+}
+
+impl Alarm {
+    fn of(template: &str, name: &str) -> Self {
+        let lines = resource(template, name);
+        let given = |key: &str| {
+            let key = format!("{key}: ");
+            lines.iter().find_map(|line| line.strip_prefix(&key))
+        };
+        let number = |key: &str| given(key).map(|value| value.parse().unwrap());
+        let periods = number("EvaluationPeriods").unwrap();
+        assert_eq!(given("ComparisonOperator"), Some("GreaterThanThreshold"));
+        Self {
+            metric: given("MetricName").unwrap().to_owned(),
+            period: number("Period").unwrap(),
+            periods,
+            needed: number("DatapointsToAlarm").unwrap_or(periods),
+            threshold: number("Threshold").unwrap(),
+        }
+    }
+
+    /// Whether so many can raise it, however they fall into its periods.
+    fn can_be_raised_by(&self, count: u32) -> bool {
+        count / (self.threshold + 1) >= self.needed
+    }
+
+    /// Whether one every so many seconds raises it in the end.
+    fn is_raised_by_one_every(&self, seconds: u32) -> bool {
+        self.period * self.periods <= 86_400 && self.period / seconds > self.threshold
+    }
+}
+
+#[test]
+fn sustained_rejections_raise_an_alarm_and_three_stray_posts_do_not() {
+    const HOUR: u32 = 3_600;
+    let template = template();
+    let cases = [
+        ("WebhookUnauthenticatedAlarm", "Webhooks", HOUR),
+        ("WebhookInvalidAlarm", "Webhooks", HOUR),
+        ("WebhookTooLargeAlarm", "Webhooks", HOUR),
+        ("WebhookClientErrorAlarm", "4XXError", HOUR / 2),
+    ];
+    for (name, metric, low_traffic) in cases {
+        let alarm = Alarm::of(&template, name);
+        assert_eq!(alarm.metric, metric, "{name}");
+        assert!(!alarm.can_be_raised_by(3), "{name}");
+        assert!(alarm.is_raised_by_one_every(low_traffic), "{name}");
+    }
+}
+
+#[test]
+fn long_queue_raises_an_alarm_before_sqs_stops_searching_it() {
+    let template = template();
+    for name in connectors(&template) {
+        let alarms = [
+            ("Waiting", "ApproximateNumberOfMessagesVisible"),
+            ("InFlight", "ApproximateNumberOfMessagesNotVisible"),
+        ];
+        let silent: u32 = alarms
+            .iter()
+            .map(|(kind, metric)| {
+                let alarm = Alarm::of(&template, &format!("{name}{kind}Alarm"));
+                assert_eq!(alarm.metric, *metric);
+                alarm.threshold
+            })
+            .sum();
+        assert!(silent <= 100_000, "{name}: {silent}");
+    }
+}
+
+/// No one reads the answer of a scheduled invocation or of a step of a resync.
+#[test]
+fn failed_schedule_or_resync_raises_an_alarm() {
+    let template = template();
+    for (name, metric) in [
+        ("OperatorErrorAlarm", "Errors"),
+        ("ResyncFailedAlarm", "Resyncs"),
+    ] {
+        let alarm = Alarm::of(&template, name);
+        assert_eq!(alarm.metric, metric);
+        assert!(alarm.can_be_raised_by(1), "{name}");
+        let lines = resource(&template, name);
+        assert!(lines.contains(&"- {Name: FunctionName, Value: !Ref OperatorFunction}"));
+        assert!(lines.contains(&"AlarmActions: [!Ref AlarmTopic]"));
+    }
+}
+
+/// SQS's age of the oldest message may leave out messages received more than
+/// three times, which in an outage are all of them.
+#[test]
+fn retries_for_a_quarter_of_an_hour_raise_an_alarm_that_stays() {
+    /// Seconds between two tries of a message, unless an API asks for more.
+    const MAX_WAIT: u32 = 900;
+    let template = template();
+    for name in connectors(&template) {
+        let of = format!("{name}RetriedAlarm");
+        let alarm = Alarm::of(&template, &of);
+        assert_eq!(alarm.metric, "RetriedAge", "{name}");
+        assert_eq!(alarm.threshold, 900, "{name}");
+        // A single message is counted only now and then.
+        assert_eq!(alarm.needed, 1, "{name}");
+        assert!(
+            alarm.period * alarm.periods > MAX_WAIT + alarm.period,
+            "{name}"
+        );
+        let lines = resource(&template, &of);
+        for line in ["Statistic: Maximum", "TreatMissingData: notBreaching"] {
+            assert!(lines.contains(&line), "{name}: {line}");
+        }
+        // One dimension only, so that all vendors share one metric.
+        let dimensions = lines.iter().filter(|line| line.starts_with("- {Name: "));
+        assert_eq!(dimensions.count(), 1, "{name}");
+    }
+}
+
+/// The guide deletes retained queues by their URLs, which it takes from the outputs.
+#[test]
+fn exactly_the_retained_queues_are_outputs() {
+    let template = template();
+    let (resources, outputs) = template.split_once("\nOutputs:\n").unwrap();
+    let ids = resources.lines().filter_map(|line| {
+        let id = line.strip_prefix("  ")?.strip_suffix(':')?;
+        (id.ends_with("Queue") && !id.starts_with(' ')).then_some(id)
+    });
+    let mut queues = 0;
+    for id in ids {
+        let queue = resource(resources, id);
+        assert_eq!(queue.first(), Some(&"Type: AWS::SQS::Queue"), "{id}");
+        let goes = queue.contains(&"DeletionPolicy: Delete");
+        let stays = queue.contains(&"DeletionPolicy: RetainExceptOnCreate");
+        assert_ne!(goes, stays, "{id}");
+        let output = format!("  {id}Url:\n");
+        assert_eq!(outputs.contains(&output), stays, "{id}");
+        queues += 1;
+    }
+    assert!(queues >= 8, "{queues} queues found");
+}
+
+/// An alias lets a policy allow one kind of request only.
+#[test]
+fn each_connector_has_one_alias_per_kind_of_request() {
+    let template = template();
+    for name in connectors(&template) {
+        for (alias, kind) in [("ask", "Ask"), ("forget", "Forget")] {
+            let lines = resource(&template, &format!("{name}{kind}Alias"));
+            let lines: Vec<_> = lines.into_iter().filter(|line| !line.is_empty()).collect();
+            let expected = [
+                "Type: AWS::Lambda::Alias".to_owned(),
+                format!("FunctionName: !Ref {name}Function"),
+                // The code that also handles the queue: nothing publishes versions.
+                "FunctionVersion: $LATEST".to_owned(),
+                format!("Name: {alias}"),
+            ];
+            for line in &expected {
+                assert!(lines.contains(&line.as_str()), "{name} {alias}: {line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn firewall_asks_refused_senders_to_retry() {
+    let template = template();
+    let firewall = resource(&template, "WebhookFirewall").concat();
+    assert!(firewall.contains("ResponseCode: 429"), "{firewall}");
+    assert!(firewall.contains("Name: Retry-After"), "{firewall}");
+}
+
+/// What alarms and dashboard read of this system's own metrics: names of metrics
+/// and dimensions, and values of dimensions.
+fn watched(template: &str) -> BTreeSet<String> {
+    let mut words = BTreeSet::new();
+    let mut ours = false;
+    for line in template.lines().map(str::trim) {
+        if let Some(namespace) = line.strip_prefix("Namespace: ") {
+            ours = namespace == "SesamyCrmSync";
+        }
+        let plain = if ours && line.starts_with("MetricName: ") {
+            line.trim_start_matches("MetricName: ").to_owned()
+        } else if ours && line.starts_with("- {Name: ") {
+            line.replace("- {Name: ", "")
+                .replace(" Value: ", "")
+                .replace('}', "")
+        } else if let Some((_, metric)) = line.split_once(r#"["SesamyCrmSync", "#) {
+            let (metric, _) = metric.split_once(", {").unwrap_or((metric, ""));
+            metric.replace(['"', ' '], "")
+        } else if let Some((_, search)) = line.split_once("{SesamyCrmSync,") {
+            let (search, _) = search.split_once("',").unwrap();
+            search
+                .replace("MetricName=", "")
+                .replace(['"', '\\'], "")
+                .replace(['}', '=', ' '], ",")
+        } else {
+            continue;
+        };
+        words.extend(plain.split(',').map(str::to_owned));
+    }
+    // References are names of functions.
+    words.retain(|word| !word.is_empty() && !word.starts_with("!Ref ") && !word.contains('$'));
+    words
+}
+
+/// The deployed code without its unit tests.
+fn sources() -> String {
+    fn read(folder: &Path, code: &mut String) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                read(&path, code);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(path).unwrap();
+                code.push_str(text.split("#[cfg(test)]").next().unwrap());
+            }
+        }
+    }
+    let mut code = String::new();
+    read(&project().join("shared/src"), &mut code);
+    for function in std::fs::read_dir(project().join("functions")).unwrap() {
+        read(&function.unwrap().path().join("src"), &mut code);
+    }
+    code
+}
+
+#[test]
+fn alarms_and_dashboard_use_metrics_that_the_code_counts() {
+    let (watched, sources) = (watched(&template()), sources());
+    // Proves that the template was parsed.
+    let known = [
+        "Webhooks",
+        "Syncs",
+        "RetriedAge",
+        "Resyncs",
+        "failed",
+        "ApiCalls",
+        "Outcome",
+        "refused",
+        "429",
+        "sesamy",
+    ];
+    for word in known {
+        assert!(watched.contains(word), "{word}: {watched:?}");
+    }
+    for word in watched {
+        assert!(
+            sources.contains(&format!("\"{word}\"")),
+            "the code never counts {word}"
+        );
+    }
+}
+
+/// Lambda stops a loop of Lambda → SQS → the same Lambda after about 16 turns. The
+/// local AWS does not.
+#[test]
+fn function_that_invokes_itself_through_a_queue_allows_recursive_loops() {
+    let template = template();
+    let heads = template.lines().filter_map(|line| {
+        let id = line.strip_prefix("  ")?.strip_suffix(':')?;
+        (id.ends_with("Function") && id != "Function").then_some(id)
+    });
+    let mut seen = 0;
+    for id in heads {
+        let function = resource(&template, id);
+        let queue = function.iter().find_map(|line| {
+            let queue = line.trim().strip_prefix("Queue: !GetAtt ")?;
+            queue.strip_suffix(".Arn")
+        });
+        let role = resource(&template, &id.replace("Function", "Role")).join("\n");
+        let invokes_itself = queue.is_some_and(|queue| {
+            let arn = format!("!GetAtt {queue}.Arn");
+            role.split("- Sid:")
+                .any(|statement| statement.contains("sqs:SendMessage") && statement.contains(&arn))
+        });
+        let allows = function
+            .iter()
+            .any(|line| line.trim() == "RecursiveLoop: Allow");
+        assert_eq!(allows, invokes_itself, "{id}");
+        seen += 1;
+    }
+    assert!(seen >= 5, "{seen} functions found");
+}
+
+fn of_type<'a>(template: &'a str, kind: &str) -> Vec<&'a str> {
+    let ids = template
+        .lines()
+        .filter_map(|line| line.strip_prefix("  ")?.strip_suffix(':'))
+        .filter(|id| id.chars().all(|c| c.is_ascii_alphanumeric()));
+    let kind = format!("Type: {kind}");
+    ids.filter(|id| resource(template, id).first() == Some(&kind.as_str()))
+        .collect()
+}
+
+/// What a role allows only under a condition.
+fn allowed_if(role: &[&str], condition: &str) -> String {
+    let head = format!("- {condition}");
+    let lines = role.iter().skip_while(|line| **line != head).skip(1);
+    lines
+        .take_while(|line| **line != "- !Ref AWS::NoValue")
+        .copied()
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+#[test]
+fn customer_key_decrypts_only_through_secrets_manager() {
+    let template = template();
+    let mut roles_with_secrets = 0;
+    for id in of_type(&template, "AWS::IAM::Role") {
+        let role = resource(&template, id);
+        let reads = role
+            .iter()
+            .any(|line| line.ends_with("secretsmanager:GetSecretValue"));
+        let key = allowed_if(&role, "HasSecretsKey");
+        let expected = "- Sid: SecretsKey\nEffect: Allow\nAction: kms:Decrypt\n\
+            Resource: !Ref SecretsKeyArn\nCondition:\nStringEquals:\n\
+            kms:ViaService: !Sub secretsmanager.${AWS::Region}.${AWS::URLSuffix}";
+        assert_eq!(key, if reads { expected } else { "" }, "{id}");
+        assert_eq!(
+            role.iter().filter(|line| line.contains("kms:")).count(),
+            key.lines().filter(|line| line.contains("kms:")).count(),
+            "{id}"
+        );
+        roles_with_secrets += u32::from(reads);
+    }
+    assert!(roles_with_secrets >= 5, "{roles_with_secrets}");
+}
+
+/// X-Ray samples the first request of each second, which is nearly every request
+/// of a quiet stack, and charges for each.
+#[test]
+fn tracing_is_off_by_default() {
+    let template = template();
+    let lines: Vec<_> = template.lines().map(str::trim).collect();
+    let parameter = resource(&template, "Tracing");
+    assert!(parameter.contains(&r#"Default: "off""#), "{parameter:?}");
+    let condition = r#"HasTracing: !Equals [!Ref Tracing, "on"]"#;
+    assert!(lines.contains(&condition));
+    let modes = ["Tracing: ", "TracingEnabled: "].map(|key| {
+        let given = lines.iter().filter_map(|line| line.strip_prefix(key));
+        given.collect::<Vec<_>>()
+    });
+    assert_eq!(
+        modes,
+        [
+            ["!If [HasTracing, Active, PassThrough]"],
+            ["!If [HasTracing, true, false]"]
+        ]
+    );
+    let functions = of_type(&template, "AWS::Serverless::Function").len();
+    let mut writers = 0;
+    for id in of_type(&template, "AWS::IAM::Role") {
+        let role = resource(&template, id);
+        let all = role.iter().filter(|line| line.contains("xray:")).count();
+        let asked = allowed_if(&role, "HasTracing");
+        assert_eq!(all, asked.matches("Action: [xray:").count(), "{id}");
+        writers += all;
+    }
+    assert_eq!(writers, functions);
+}
+
+/// Documented: API Gateway refuses the settings of an account that has never had
+/// an API. The local AWS accepts them.
+#[test]
+fn role_for_access_logs_is_set_after_the_api_exists() {
+    let template = template();
+    let account = resource(&template, "AccessLogAccount");
+    assert!(account.contains(&"DependsOn: WebhookApi"), "{account:?}");
+}

@@ -1,0 +1,71 @@
+use std::path::{Path, PathBuf};
+
+use fakes::Api;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Function {
+    /// The baseline, which is not deployed.
+    HelloWorld,
+    Webhook,
+    Consumer(ConnectorKind),
+    Operator,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectorKind {
+    Rule,
+    Mailmojo,
+    Make,
+}
+
+impl ConnectorKind {
+    pub const ALL: [Self; 3] = [Self::Rule, Self::Mailmojo, Self::Make];
+
+    /// Also names the connector's function and its secret.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rule => "rule",
+            Self::Mailmojo => "mailmojo",
+            Self::Make => "make",
+        }
+    }
+
+    pub(crate) const fn api(self) -> Api {
+        match self {
+            Self::Rule => Api::Rule,
+            Self::Mailmojo => Api::Mailmojo,
+            Self::Make => Api::Make,
+        }
+    }
+}
+
+impl Function {
+    /// The baseline comes first.
+    pub const ALL: [Self; 6] = [
+        Self::HelloWorld,
+        Self::Webhook,
+        Self::Consumer(ConnectorKind::Rule),
+        Self::Consumer(ConnectorKind::Mailmojo),
+        Self::Consumer(ConnectorKind::Make),
+        Self::Operator,
+    ];
+
+    /// Also the name of its package.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::HelloWorld => "hello-world",
+            Self::Webhook => "webhook",
+            Self::Consumer(connector) => connector.as_str(),
+            Self::Operator => "operator",
+        }
+    }
+
+    /// The output of `cargo lambda build --release`.
+    pub fn binary(self) -> PathBuf {
+        let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        project
+            .join("target/lambda")
+            .join(self.name())
+            .join("bootstrap")
+    }
+}

@@ -1,0 +1,222 @@
+//! The worst responses that Sesamy and the CRMs can give, to ten users of one
+//! batch at once, and the peak memory of a real function that gets them.
+
+use std::path::Path;
+
+use fakes::{Api, Fault};
+use serde_json::json;
+
+use crate::measure::{MAX_BATCH, TYPICAL};
+use crate::{ConnectorKind, Fixture, Function, PaymentState, Result, user_ids};
+
+/// A connector's memory in the template, less a sixteenth for what Lambda runs
+/// beside the function, in bytes.
+pub const MAX_MEMORY: u64 = 240 * 1024 * 1024;
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+/// How a body starts, what it repeats (each `%` is a new number), and how it ends.
+type Body = [&'static str; 3];
+
+/// A large body on each of some paths.
+#[derive(Clone, Copy)]
+struct Flood {
+    name: &'static str,
+    body: Body,
+    paths: &'static [&'static str],
+    bytes: usize,
+}
+
+const fn flood(
+    name: &'static str,
+    body: Body,
+    paths: &'static [&'static str],
+    bytes: usize,
+) -> Flood {
+    Flood {
+        name,
+        body,
+        paths,
+        bytes,
+    }
+}
+
+/// Small on the wire and large in memory.
+const MAPS: Body = ["[", r#"{"":0},"#, "]"];
+const TAGS: Body = [r#"{"email":"a@example.se","tags":["#, r#""%","#, "]}"];
+const PRODUCTS: Body = [
+    r#"{"hasMore":false,"data":["#,
+    r#"{"id":"%","title":"%","sku":"%","purchaseOption":"%"},"#,
+    "]}",
+];
+
+const LISTS: &[&str] = &["/contracts", "/entitlements", "/bills"];
+const CONTRACTS: &[&str] = &["/contracts"];
+const ENTITLEMENTS: &[&str] = &["/entitlements"];
+const USER: &[&str] = &["/users/*"];
+
+/// Responses of Sesamy with which no sync succeeds.
+const UNUSABLE: [Flood; 9] = [
+    flood("maps", MAPS, LISTS, 2 * MIB),
+    flood("maps", MAPS, LISTS, 8 * MIB),
+    flood("numbers", ["[", "0,", "]"], LISTS, 450 * KIB),
+    flood("lists in lists", ["[", "[0],", "]"], LISTS, 500 * KIB),
+    flood("brackets", ["", "[", ""], LISTS, 2 * MIB),
+    flood(
+        "an item of maps",
+        [r#"[{"x":["#, r#"{"":0},"#, "]}]"],
+        CONTRACTS,
+        380 * KIB,
+    ),
+    flood(
+        "page after page",
+        [r#"{"total":99999999,"data":["#, r#"{"id":"%"},"#, "]}"],
+        CONTRACTS,
+        64 * KIB,
+    ),
+    flood("tags", TAGS, USER, 2 * MIB),
+    flood(
+        "a long name",
+        [r#"{"email":"a@example.se","firstName":""#, "a", r#""}"#],
+        USER,
+        2 * MIB,
+    ),
+];
+
+/// Responses of Sesamy that are synced, or would be if they were a little
+/// smaller. Some fit for many users at once, others for a user alone.
+const USABLE: [Flood; 6] = [
+    flood(
+        "ids",
+        [r#"{"hasMore":false,"data":["#, r#"{"id":"%"},"#, "]}"],
+        LISTS,
+        16 * KIB,
+    ),
+    flood(
+        "items of a contract",
+        [
+            r#"{"hasMore":false,"data":[{"id":"a","isActive":true,"contractDuration":"RECURRING","items":["#,
+            r#"{"sku":"%","name":"%"},"#,
+            "]}]}",
+        ],
+        CONTRACTS,
+        300 * KIB,
+    ),
+    flood("products", PRODUCTS, ENTITLEMENTS, 150 * KIB),
+    flood("products", PRODUCTS, ENTITLEMENTS, 500 * KIB),
+    flood("tags", TAGS, USER, 64 * KIB),
+    flood(
+        "unknown fields",
+        [r#"{"email":"a@example.se""#, r#","x%":{"":0}"#, "}"],
+        USER,
+        20 * KIB,
+    ),
+];
+
+/// A CRM's responses about a contact. Some fit for many users at once, some for
+/// a user alone, some are too large.
+fn contacts(connector: ConnectorKind) -> Vec<Flood> {
+    const RULE_TAGS: Body = [r#"{"tags":["#, r#""%","#, "]}"];
+    const RULE_TAG_OBJECTS: Body = [r#"{"tags":["#, r#"{"name":"%"},"#, "]}"];
+    const RULE_FIELDS: Body = [r#"{"subscriber":{"id":1"#, r#","x%":{}"#, "}}"];
+    const MAILMOJO: &[&str] = &["/v1/contacts/*"];
+    const MAILMOJO_FIELDS: Body = [r#"{"custom":{"#, r#""f%":"","#, "}}"];
+    const MAILMOJO_LISTS: Body = [r#"{"list_associations":["#, r#"{"list_id":%},"#, "]}"];
+    const MAKE: &[&str] = &["*/by_email"];
+    const MAKE_TAGS: Body = [r#"{"id":1,"tags":["#, r#""t%","#, "]}"];
+    const MAKE_TAG_IDS: Body = [r#"{"id":1,"tags":["#, r#""%","#, "]}"];
+    const MAKE_FIELDS: Body = [r#"{"id":1"#, r#","x%":{"":0}"#, "}"];
+    match connector {
+        ConnectorKind::Rule => vec![
+            flood("tags", RULE_TAGS, &["*/tags"], 160 * KIB),
+            flood("tags", RULE_TAGS, &["*/tags"], 2 * MIB),
+            flood("tag objects", RULE_TAG_OBJECTS, &["*/tags"], 800 * KIB),
+            flood("fields", RULE_FIELDS, &["/v2/subscribers"], 400 * KIB),
+        ],
+        ConnectorKind::Mailmojo => vec![
+            flood("tags", RULE_TAGS, MAILMOJO, 160 * KIB),
+            flood("tags", RULE_TAGS, MAILMOJO, 2 * MIB),
+            flood("fields", MAILMOJO_FIELDS, MAILMOJO, 800 * KIB),
+            flood("lists", MAILMOJO_LISTS, MAILMOJO, 800 * KIB),
+        ],
+        ConnectorKind::Make => vec![
+            flood("tags", MAKE_TAGS, MAKE, 160 * KIB),
+            flood("tags", MAKE_TAGS, MAKE, 2 * MIB),
+            flood("tag ids", MAKE_TAG_IDS, MAKE, 800 * KIB),
+            flood("fields", MAKE_FIELDS, MAKE, 400 * KIB),
+        ],
+    }
+}
+
+/// Accepts every write without looking at it: the fakes check each tag, which
+/// takes longer than a call may.
+fn accept_writes(crm: Api) -> Vec<Fault> {
+    let not_found = Fault::json(404, json!({})).on(crm).path("*/by_email");
+    let written = json!({ "subscriber": { "id": 1 } });
+    let write = |method| Fault::json(200, written.clone()).on(crm).method(method);
+    let writes = ["POST", "PUT", "PATCH", "DELETE"].map(write);
+    std::iter::once(not_found).chain(writes).collect()
+}
+
+struct Case {
+    name: String,
+    faults: Vec<Fault>,
+}
+
+fn cases(connector: ConnectorKind) -> Vec<Case> {
+    let crm = connector.api();
+    let mut cases = Vec::new();
+    let mut add = |api: Api, status, flood: Flood| {
+        let Flood {
+            name,
+            body,
+            paths,
+            bytes,
+        } = flood;
+        let fault = |path: &&str| Fault::flood(status, body, bytes).on(api).path(path);
+        cases.push(Case {
+            name: format!("{api:?} {paths:?} {status}: {name}, {} KiB", bytes / KIB),
+            faults: paths.iter().map(fault).chain(accept_writes(crm)).collect(),
+        });
+    };
+    for flood in USABLE {
+        add(Api::Sesamy, 200, flood);
+    }
+    for flood in contacts(connector) {
+        add(crm, 200, flood);
+    }
+    let mut apis = vec![crm];
+    // Sesamy's unusable responses never reach a connector, so one suffices.
+    if connector == ConnectorKind::Mailmojo {
+        apis.extend([Api::Sesamy, Api::SesamyToken]);
+        for flood in UNUSABLE {
+            add(Api::Sesamy, 200, flood);
+        }
+    }
+    for api in apis {
+        add(api, 200, flood("maps", MAPS, &["*"], 2 * MIB));
+        add(api, 400, flood("maps", MAPS, &["*"], 64 * KIB));
+        add(api, 500, flood("maps", MAPS, &["*"], 8 * MIB));
+    }
+    cases
+}
+
+/// Runs a new instance for every case, with a batch of ten users. Returns the
+/// name and the peak memory in bytes of each. Fails if the function ends or
+/// does not respond.
+pub fn memory_peaks(connector: ConnectorKind, binary: &Path) -> Result<Vec<(String, u64)>> {
+    let function = Function::Consumer(connector);
+    let fixture = Fixture::start()?;
+    let users = user_ids(MAX_BATCH);
+    let mut peaks = Vec::new();
+    for (number, case) in cases(connector).into_iter().enumerate() {
+        fixture.reset();
+        fixture.put_users(&users, TYPICAL, PaymentState::Paid);
+        fixture.set_faults(case.faults);
+        let (mut instance, _) = fixture.start_binary(function, binary)?;
+        instance.invoke(Fixture::event(function, number, &users))?;
+        peaks.push((case.name, instance.peak_memory()?));
+    }
+    Ok(peaks)
+}

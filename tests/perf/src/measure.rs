@@ -1,0 +1,241 @@
+//! What is measured, and how often.
+
+use std::time::{Duration, Instant};
+
+use crate::user::{PaymentState, user_ids};
+use crate::{
+    ApiCalls, BinarySize, ConnectorKind, Cost, Fixture, Function, Instance, Result, Samples,
+};
+
+/// Contracts of a typical user, who has as many entitlements and bills.
+pub const TYPICAL: usize = 5;
+
+/// Contracts of the largest user.
+pub const LARGEST: usize = 2_000;
+
+/// The most messages that SQS puts into a batch of a FIFO queue (documented).
+pub const MAX_BATCH: usize = 10;
+
+/// In milliseconds.
+#[derive(Debug, Clone)]
+pub struct CostSamples {
+    pub wall: Samples,
+    pub cpu: Samples,
+}
+
+impl FromIterator<Cost> for CostSamples {
+    fn from_iter<I: IntoIterator<Item = Cost>>(costs: I) -> Self {
+        let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
+        let costs: Vec<_> = costs.into_iter().collect();
+        Self {
+            wall: costs.iter().map(|cost| milliseconds(cost.wall)).collect(),
+            cpu: costs.iter().map(|cost| milliseconds(cost.cpu)).collect(),
+        }
+    }
+}
+
+/// One function over many starts.
+#[derive(Debug)]
+pub struct FunctionProfile {
+    pub function: Function,
+    /// From the start of the process to its first poll.
+    pub init: CostSamples,
+    /// The first invocation.
+    pub first: CostSamples,
+    /// Every further invocation.
+    pub warm: CostSamples,
+    /// Init and first invocation together.
+    pub cold: CostSamples,
+    /// The peak, in MB.
+    pub memory: Samples,
+    pub size: BinarySize,
+}
+
+/// Starts every function `starts` times. Each instance handles one event and
+/// then `warm` more. The functions take turns, so that other load on the
+/// machine affects all of them alike.
+pub fn profiles(fixture: &Fixture, starts: usize, warm: usize) -> Result<Vec<FunctionProfile>> {
+    let mut runs = Function::ALL.map(|function| (function, Vec::new()));
+    for start in 0..starts {
+        for (function, runs) in &mut runs {
+            runs.push(InstanceRun::new(fixture, *function, start, warm)?);
+        }
+    }
+    let profile = |(function, runs): (Function, Vec<InstanceRun>)| {
+        Ok(FunctionProfile {
+            function,
+            init: runs.iter().map(|run| run.init).collect(),
+            first: runs.iter().map(|run| run.first).collect(),
+            cold: runs
+                .iter()
+                .map(|run| Cost {
+                    wall: run.init.wall + run.first.wall,
+                    cpu: run.init.cpu + run.first.cpu,
+                })
+                .collect(),
+            warm: runs.iter().flat_map(|run| run.warm.clone()).collect(),
+            memory: runs.iter().map(|run| run.memory).collect(),
+            size: BinarySize::of(&function.binary())?,
+        })
+    };
+    runs.into_iter().map(profile).collect()
+}
+
+struct InstanceRun {
+    init: Cost,
+    first: Cost,
+    warm: Vec<Cost>,
+    /// The peak, in MB.
+    memory: f64,
+}
+
+impl InstanceRun {
+    fn new(fixture: &Fixture, function: Function, start: usize, warm: usize) -> Result<Self> {
+        let users = user_ids(1);
+        let (mut instance, init) = fixture.start_instance(function)?;
+        let mut handle =
+            |event| handle_change(fixture, function, &mut instance, event, &users, TYPICAL);
+        let first = handle(start)?;
+        let warm = (1..=warm).map(|event| handle(start + event));
+        Ok(Self {
+            init,
+            first,
+            warm: warm.collect::<Result<_>>()?,
+            memory: megabytes(instance.peak_memory()?),
+        })
+    }
+}
+
+/// Changes the state of all users, then has the instance handle an event of each.
+fn handle_change(
+    fixture: &Fixture,
+    function: Function,
+    instance: &mut Instance,
+    number: usize,
+    users: &[String],
+    contracts: usize,
+) -> Result<Cost> {
+    fixture.put_users(users, contracts, PaymentState::of_event(number));
+    fixture.invoke(function, instance, number, users)
+}
+
+/// How many events per second one instance handles. A connector's come in
+/// batches of ten users, and each user counts. `latency` is that of Sesamy and
+/// the CRMs.
+pub fn events_per_second(
+    fixture: &Fixture,
+    function: Function,
+    latency: Duration,
+    invocations: usize,
+) -> Result<f64> {
+    let users = user_ids(MAX_BATCH);
+    let (mut instance, _) = fixture.start_instance(function)?;
+    handle_change(fixture, function, &mut instance, 0, &users, TYPICAL)?;
+    fixture.set_latency(latency);
+    let mut took = Duration::ZERO;
+    for number in 1..=invocations {
+        fixture.put_users(&users, TYPICAL, PaymentState::of_event(number));
+        let event = Fixture::event(function, number, &users);
+        let began = Instant::now();
+        let (response, _) = instance.invoke(event)?;
+        took += began.elapsed();
+        fixture.check(function, &instance, &response)?;
+    }
+    fixture.set_latency(Duration::ZERO);
+    let events = match function {
+        Function::Consumer(_) => invocations * MAX_BATCH,
+        _ => invocations,
+    };
+    #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
+    Ok(events as f64 / took.as_secs_f64())
+}
+
+/// Counts the calls of a sync in typical situations.
+pub fn calls(fixture: &Fixture, connector: ConnectorKind) -> Result<[(&'static str, ApiCalls); 4]> {
+    use PaymentState::{Overdue, Paid};
+
+    let function = Function::Consumer(connector);
+    fixture.reset();
+    let (mut instance, _) = fixture.start_instance(function)?;
+    let user = user_ids(1);
+    let burst: Vec<_> = user.iter().cloned().cycle().take(MAX_BATCH).collect();
+    let mut number = 0;
+    let mut calls = |payment, users: &[String]| {
+        fixture.put_users(&user, TYPICAL, payment);
+        fixture.take_calls();
+        number += 1;
+        fixture.invoke(function, &mut instance, number, users)?;
+        Ok(fixture.take_calls())
+    };
+    Ok([
+        ("first of an instance", calls(Paid, &user)?),
+        ("a change", calls(Overdue, &user)?),
+        ("no change", calls(Overdue, &user)?),
+        ("a burst of ten", calls(Paid, &burst)?),
+    ])
+}
+
+/// What an event costs at some size.
+#[derive(Debug)]
+pub struct SizeCost {
+    /// Contracts of the user, or users of the batch.
+    pub size: usize,
+    pub cost: CostSamples,
+    /// The peak, in MB.
+    pub memory: f64,
+}
+
+/// Syncs one user, with a new instance for each number of contracts.
+pub fn by_contracts(
+    fixture: &Fixture,
+    connector: ConnectorKind,
+    contracts: &[usize],
+    syncs: usize,
+) -> Result<Vec<SizeCost>> {
+    let costs = contracts.iter().map(|&contracts| {
+        let users = user_ids(1);
+        size_cost(fixture, connector, contracts, &users, contracts, syncs)
+    });
+    costs.collect()
+}
+
+/// Syncs batches, with a new instance for each number of users.
+pub fn by_users(
+    fixture: &Fixture,
+    connector: ConnectorKind,
+    users: &[usize],
+    batches: usize,
+) -> Result<Vec<SizeCost>> {
+    let costs = users.iter().map(|&count| {
+        let users = user_ids(count);
+        size_cost(fixture, connector, count, &users, TYPICAL, batches)
+    });
+    costs.collect()
+}
+
+fn size_cost(
+    fixture: &Fixture,
+    connector: ConnectorKind,
+    size: usize,
+    users: &[String],
+    contracts: usize,
+    events: usize,
+) -> Result<SizeCost> {
+    let function = Function::Consumer(connector);
+    fixture.reset();
+    let (mut instance, _) = fixture.start_instance(function)?;
+    let mut handle =
+        |event| handle_change(fixture, function, &mut instance, event, users, contracts);
+    handle(0)?;
+    let costs = (1..=events).map(handle).collect::<Result<_>>()?;
+    Ok(SizeCost {
+        size,
+        cost: costs,
+        memory: megabytes(instance.peak_memory()?),
+    })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far below 2^52 bytes")]
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}

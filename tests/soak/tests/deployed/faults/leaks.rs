@@ -1,0 +1,213 @@
+//! No log or answer of a function contains personal data or credentials.
+//!
+//! The table has exercised the connectors. This exercises the webhook and the
+//! operator function too, and searches all logs and answers.
+
+use std::time::Duration;
+
+use harness::{Connector, Error, FifoMessage, Function, Result, Stack, eventually, secrets};
+use serde_json::{Value, json};
+use soak::leaks::{self, MARKER, PHONE};
+
+use super::{
+    case::{Case, SecretState},
+    table::Expected,
+};
+
+/// How long the messages sent here may take.
+const TIMEOUT: Duration = Duration::from_secs(90);
+
+pub struct Answer {
+    request: String,
+    answer: String,
+}
+
+/// The leaks in these answers and in all logs.
+pub async fn find_all(stack: &Stack<'_>, answers: Vec<Answer>) -> Result<Vec<String>> {
+    let mut failures = Vec::new();
+    for Answer { request, answer } in answers {
+        if let Some(leak) = leaks::find(&answer) {
+            failures.push(format!("the answer to {request} leaks: {leak}"));
+        }
+    }
+    for function in Function::ALL {
+        let lines = stack.logs(function).await?;
+        // Without logs the search would prove nothing.
+        if lines.len() < 5 {
+            failures.push(format!("{function} logged {} lines", lines.len()));
+        }
+        let leaks = lines.iter().filter_map(|line| leaks::find(line));
+        failures.extend(leaks.map(|leak| format!("{function} logged: {leak}")));
+    }
+    Ok(failures)
+}
+
+/// How many messages of each connector are in flight, or `None` while others wait.
+async fn in_flight(stack: &Stack<'_>) -> Result<Option<Vec<u64>>> {
+    let mut in_flight = Vec::new();
+    for connector in Connector::ALL {
+        let depth = stack.queue_depth(connector).await?;
+        if depth.total() > depth.in_flight {
+            return Ok(None);
+        }
+        in_flight.push(depth.in_flight);
+    }
+    Ok(Some(in_flight))
+}
+
+/// The answers of the webhook and the operator function to all kinds of requests.
+pub async fn webhook_and_operator_answers(stack: &Stack<'_>) -> Result<Vec<Answer>> {
+    let in_flight = wait_until_in_flight(stack).await?;
+    let mut answers = Vec::new();
+    let vendor = "silence";
+    let token = format!("{MARKER}-token");
+    let contents = [
+        secrets::webhook([(vendor, vec![token.clone()])]),
+        json!({"vendors": {vendor: {"tokens": MARKER}}}),
+        json!(MARKER),
+    ];
+    for secret in &contents {
+        stack.put_secret("webhook", secret).await?;
+        // An unknown token makes the webhook read the secret again.
+        for authorization in [
+            Some(format!("Bearer {token}")),
+            Some(MARKER.to_owned()),
+            None,
+        ] {
+            for (name, body) in bodies(vendor) {
+                let answer = stack.post(authorization.as_deref(), body).await?;
+                answers.push(Answer {
+                    request: format!("a webhook with {name}"),
+                    answer: format!("{answer:?}"),
+                });
+            }
+        }
+    }
+    let unreadable = [
+        format!("{MARKER}@user.example {PHONE}"),
+        json!({"userId": MARKER}).to_string(),
+    ];
+    let unreadable = unreadable.map(|body| FifoMessage {
+        group: format!("poison-{}", body.len()),
+        body,
+    });
+    for connector in Connector::ALL {
+        stack.enqueue(connector, &unreadable).await?;
+    }
+    let actions = [
+        json!({"action": "status"}),
+        json!({"action": "redrive", "connector": "rule", "vendorId": "unknown"}),
+        json!({"action": MARKER, MARKER: PHONE}),
+        json!(MARKER),
+    ];
+    for action in actions {
+        let answer = stack.invoke(Function::Operator, &action).await?;
+        // An answer may quote the request.
+        let request = action.to_string();
+        if !request.contains(MARKER) {
+            let answer = answer.to_string();
+            answers.push(Answer { request, answer });
+        }
+    }
+    wait_until_handled(stack, &in_flight).await?;
+    Ok(answers)
+}
+
+/// The answers to actions about two users of each connector: one that was synced, and
+/// one whose publisher has a malformed secret.
+pub async fn action_answers(stack: &Stack<'_>, cases: &[&Case]) -> Result<Vec<Answer>> {
+    let in_flight = wait_until_in_flight(stack).await?;
+    let mut answers = Vec::new();
+    for connector in Connector::ALL {
+        for secrets in [SecretState::Valid, SecretState::ConnectorMalformed] {
+            let case = cases.iter().find(|case| {
+                let is_synced = matches!(case.expected, Expected::Retried | Expected::Refused);
+                case.connector == connector && case.secrets == secrets && is_synced
+            });
+            let case = case.ok_or_else(|| Error::new(format!("no case of {connector}")))?;
+            let action = |action: &str| json!({"action": action, "vendorId": case.id, "userId": case.user_id()});
+            let mut forget = action("forget");
+            if let Some(forget) = forget.as_object_mut() {
+                forget.insert("email".to_owned(), case.email().into());
+            }
+            let check = json!({"action": "check", "vendorId": case.id});
+            let requests = [
+                (connector.function(), check),
+                (connector.function(), action("preview")),
+                (connector.function(), forget),
+                (Function::Operator, action("resync")),
+                (
+                    connector.function(),
+                    json!({"action": MARKER, MARKER: PHONE}),
+                ),
+            ];
+            for (function, event) in requests {
+                // This message would wait long behind the refused one.
+                if function == Function::Operator && secrets != SecretState::Valid {
+                    continue;
+                }
+                let answer = stack.invoke(function, &event).await?;
+                // An answer may quote an unknown action.
+                if event.get("vendorId").is_some() {
+                    let action = event.get("action").and_then(Value::as_str);
+                    answers.push(Answer {
+                        request: format!("{} of {}", action.unwrap_or_default(), case.id),
+                        answer: answer.to_string(),
+                    });
+                }
+            }
+        }
+    }
+    wait_until_handled(stack, &in_flight).await?;
+    Ok(answers)
+}
+
+/// Waits until the same messages are in flight as before and no other waits.
+async fn wait_until_handled(stack: &Stack<'_>, before: &[u64]) -> Result<()> {
+    eventually("the messages to be handled", TIMEOUT, async || {
+        let now = in_flight(stack).await?;
+        Ok((now.as_deref() == Some(before)).then_some(()))
+    })
+    .await
+}
+
+/// Waits until all messages are in flight, since refused ones are received again from
+/// time to time.
+async fn wait_until_in_flight(stack: &Stack<'_>) -> Result<Vec<u64>> {
+    eventually("all messages to be in flight", TIMEOUT, async || {
+        in_flight(stack).await
+    })
+    .await
+}
+
+/// All kinds of webhook bodies, each with a marker in it.
+fn bodies(vendor: &str) -> Vec<(&'static str, String)> {
+    let valid = json!({
+        "eventType": "userVendor.1#update",
+        "vendorId": vendor,
+        "userId": "email|silence",
+        "occured_at": "2026-01-15T09:30:00Z",
+        "email": format!("{MARKER}@user.example"),
+        "user": {"firstName": MARKER, "phone": PHONE},
+    });
+    let with = |key: &str, value: Value| {
+        let mut body = valid.clone();
+        if let Some(body) = body.as_object_mut() {
+            body.insert(key.to_owned(), value);
+        }
+        body.to_string()
+    };
+    vec![
+        ("unknown fields", valid.to_string()),
+        ("a broken body", format!("{{\"{MARKER}\": \"{MARKER}")),
+        ("a text for a body", json!(MARKER).to_string()),
+        ("a wrong type", with("userId", json!({MARKER: PHONE}))),
+        ("no timestamp", with("occured_at", json!(MARKER))),
+        (
+            "a wrong id",
+            with("contractId", json!(format!("{MARKER} {PHONE}"))),
+        ),
+        ("a long id", with("contractId", json!(MARKER.repeat(60)))),
+        ("a large body", with("note", json!(MARKER.repeat(20_000)))),
+    ]
+}
