@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 /// SHA-256 in hexadecimal. Each part is preceded by its length, so that
 /// different lists of parts never have the same input.
-pub(crate) fn digest(parts: &[&str]) -> String {
+pub fn digest(parts: &[&str]) -> String {
     let mut hasher = Sha256::new();
     for part in parts {
         hasher.update((part.len() as u64).to_be_bytes());

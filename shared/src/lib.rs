@@ -11,7 +11,7 @@ pub mod check;
 pub mod connector;
 pub mod consumer;
 pub mod derivation;
-mod digest;
+pub mod digest;
 pub mod http;
 pub mod identity;
 pub mod message;

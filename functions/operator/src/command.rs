@@ -1,4 +1,4 @@
-//! Commands: the events that people and the schedule send.
+//! Commands: the events that people, the schedule and the state machine send.
 //!
 //! Unknown keys, nulls and empty texts are errors: ignoring a misspelt filter
 //! would redrive everything.
@@ -12,8 +12,9 @@ use shared::request::field;
 
 use crate::connectors::ConnectorName;
 use crate::dead_letters::{ErrorKind, ReceivedDeadLetter};
+use crate::resync::Run;
 
-#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[derive(Debug, PartialEq, Deserialize)]
 #[serde(tag = "action", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Command {
     Status {},
@@ -24,6 +25,13 @@ pub enum Command {
         /// be an error that Lambda retries.
         #[serde(default, deserialize_with = "scheduled")]
         scheduled: bool,
+    },
+    /// From the state machine.
+    #[serde(rename = "resync-step")]
+    ResyncStep {
+        run: Box<Run>,
+        /// How often the state machine tried this step before.
+        retries: u32,
     },
 }
 

@@ -3,7 +3,6 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
 use serde::Serialize;
 use serde_json::Value;
 use shared::request::{ErrorAnswer, parse_command};
@@ -15,7 +14,7 @@ use crate::connectors::{ConnectorName, Connectors, DeployedConnector, UnknownCon
 use crate::dead_letters::ConnectorQueues;
 use crate::deadline::Deadline;
 use crate::redrive::{self, RedriveReport};
-use crate::resync::{self, Platform, Resyncs, Tick};
+use crate::resync::{self, Platform, Resyncs, StepAnswer, StepError};
 use crate::status::{self, StackStatus};
 
 /// A command's errors are answers too: people read them where they read any other.
@@ -27,18 +26,17 @@ pub enum OperatorAnswer {
     Resync(Box<resync::ResyncReport>),
     UserResync(Box<resync::UserResync>),
     Reconciliation(resync::Reconciliation),
-    Ticks(SqsBatchResponse),
+    Step(Box<StepAnswer>),
     Refused { error: ErrorAnswer },
 }
 
-/// Fails a scheduled or queued invocation, so that AWS retries it and an alarm rings.
+/// Fails an invocation whose answer no person reads, so that AWS retries it.
 #[derive(Debug, Error)]
 pub enum InvocationError {
     #[error("a scheduled reconciliation failed: {0}")]
     Reconciliation(String),
-    /// Lambda would take an answer without a list of failures for success.
-    #[error("an SQS event cannot be read; its messages are retried")]
-    Records,
+    #[error("a step of a resync failed: {0}")]
+    Step(#[from] StepError),
 }
 
 pub struct Operator<Q, P> {
@@ -49,52 +47,45 @@ pub struct Operator<Q, P> {
 }
 
 impl<Q: ConnectorQueues, P: Platform> Operator<Q, P> {
-    /// Handles a command or a batch of resync ticks.
     pub async fn handle(
         &self,
         event: Value,
         time_left: Duration,
     ) -> Result<OperatorAnswer, InvocationError> {
-        if event.get("Records").is_some() {
-            return self.ticks(event).await;
-        }
         let command = match parse_command(event) {
             Ok(command) => command,
             Err(error) => return Ok(refused(error.into())),
         };
-        let scheduled = matches!(command, Command::Reconcile { scheduled: true });
-        match self.execute(command, Deadline::after(time_left)).await {
-            Ok(OperatorAnswer::Reconciliation(done)) if scheduled => match done.failure() {
-                Some(reason) => {
-                    error!(reason, "A scheduled reconciliation failed.");
-                    Err(InvocationError::Reconciliation(reason))
-                }
-                None => Ok(OperatorAnswer::Reconciliation(done)),
-            },
-            Ok(answer) => Ok(answer),
-            Err(unknown) => Ok(refused(ErrorAnswer::invalid(&unknown.to_string()))),
-        }
-    }
-
-    async fn execute(
-        &self,
-        command: Command,
-        deadline: Deadline,
-    ) -> Result<OperatorAnswer, UnknownConnector> {
-        let resyncs = self.resyncs();
+        let (resyncs, deadline) = (self.resyncs(), Deadline::after(time_left));
         Ok(match command {
             Command::Status {} => {
                 info!(action = "status", "Asked how the connectors stand.");
                 OperatorAnswer::Status(status::run(&self.connectors, &resyncs, deadline).await)
             }
-            Command::Redrive(command) => {
-                let connector = self.connectors.named(command.connector.as_str())?;
-                let report = redrive::run(&connector.queues, &command, deadline).await;
-                OperatorAnswer::Redrive(Box::new(report))
+            Command::Redrive(command) => match self.connectors.named(command.connector.as_str()) {
+                Ok(connector) => {
+                    let report = redrive::run(&connector.queues, &command, deadline).await;
+                    OperatorAnswer::Redrive(Box::new(report))
+                }
+                Err(unknown) => unknown_connector(&unknown),
+            },
+            Command::Resync(command) => match self.resync(command).await {
+                Ok(answer) => answer,
+                Err(unknown) => unknown_connector(&unknown),
+            },
+            Command::Reconcile { scheduled } => {
+                let done = resyncs.reconcile(deadline).await;
+                if let Some(reason) = done.failure().filter(|_| scheduled) {
+                    error!(reason, "A scheduled reconciliation failed.");
+                    return Err(InvocationError::Reconciliation(reason));
+                }
+                OperatorAnswer::Reconciliation(done)
             }
-            Command::Resync(command) => self.resync(command).await?,
-            Command::Reconcile { .. } => {
-                OperatorAnswer::Reconciliation(resyncs.reconcile(deadline).await)
+            Command::ResyncStep { run, retries } => {
+                let answer = resyncs.step(*run, retries).await.inspect_err(|error| {
+                    error!(%error, "A step of a resync failed and is retried.");
+                })?;
+                OperatorAnswer::Step(Box::new(answer))
             }
         })
     }
@@ -138,30 +129,10 @@ impl<Q: ConnectorQueues, P: Platform> Operator<Q, P> {
             requests_per_minute: self.requests_per_minute,
         }
     }
+}
 
-    /// A message that is not a tick is retried until SQS moves it to the
-    /// dead-letter queue, which has an alarm.
-    async fn ticks(&self, event: Value) -> Result<OperatorAnswer, InvocationError> {
-        let event: SqsEvent =
-            serde_json::from_value(event).map_err(|_| InvocationError::Records)?;
-        let mut response = SqsBatchResponse::default();
-        for record in event.records {
-            let message = record.message_id.unwrap_or_default();
-            let body = record.body.unwrap_or_default();
-            let reason = match serde_json::from_str::<Tick>(&body) {
-                Ok(tick) => match self.resyncs().tick(&tick, &message).await {
-                    Ok(()) => continue,
-                    Err(error) => error.to_string(),
-                },
-                Err(_) => "it is not a tick of a resync".to_owned(),
-            };
-            error!(message, reason, "A tick of a resync comes again.");
-            let mut failure = BatchItemFailure::default();
-            failure.item_identifier = message;
-            response.batch_item_failures.push(failure);
-        }
-        Ok(OperatorAnswer::Ticks(response))
-    }
+fn unknown_connector(unknown: &UnknownConnector) -> OperatorAnswer {
+    refused(ErrorAnswer::invalid(&unknown.to_string()))
 }
 
 /// The error may quote personal data, so the log leaves it out.

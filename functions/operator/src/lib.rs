@@ -1,6 +1,5 @@
-//! The operator function: people and the schedule send it commands ([`command`]).
-//! A run over all of a vendor's users continues by ticks from the function's
-//! own queue ([`resync`]).
+//! The operator function: people, the schedule and the resync's state machine send it
+//! commands ([`command`]).
 
 pub mod command;
 pub mod connectors;

@@ -60,10 +60,8 @@ async fn serve() -> Result<(), Error> {
     let names = aws_sdk_secretsmanager::Client::new(&config);
     let http = Arc::new(Http::new()?);
     let platform = resync::AwsPlatform {
-        table: aws_sdk_dynamodb::Client::new(&config),
-        table_name: variable("RESYNC_TABLE")?,
-        queue: client.clone(),
-        queue_url: variable("OPERATOR_QUEUE_URL")?,
+        states: aws_sdk_sfn::Client::new(&config),
+        state_machine_arn: variable("RESYNC_STATE_MACHINE_ARN")?,
         secrets: Secrets::new(
             SecretsManager::new(names.clone()),
             variable("SECRET_PREFIX")?,

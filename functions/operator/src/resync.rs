@@ -1,26 +1,26 @@
 //! Syncs users without an event: one at once, or all of a vendor in a run.
 //!
-//! A run takes hours. Its state is in a table ([`run`]), and each step is started by
-//! a tick: a message that the step before sent to the function's own queue ([`tick`]).
-//! A step reads a page of Sesamy's users if it needs one ([`cursor`]) and queues as
-//! many users as Sesamy's limit allows ([`pace`]), while the connectors' queues are
-//! nearly empty. All connectors of a run get the same users at the same time, so it
-//! goes at the rate of the slowest.
+//! A run takes hours, so AWS's workflow engine drives it: an execution of the state
+//! machine in `resync.asl.json` repeats a [`step`] and waits as long as each asks. A step
+//! reads a page of Sesamy's users if it needs one ([`cursor`]) and queues as many users
+//! as Sesamy's limit allows ([`pace`]), while the connectors' queues are nearly empty.
+//! All connectors of a run get the same users at the same time, so it goes at the rate of
+//! the slowest.
 
-mod aws;
 mod cursor;
+mod executions;
 mod pace;
 mod platform;
 mod report;
 mod run;
-mod tick;
+mod step;
+mod users;
+mod vendors;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
-use std::time::Duration;
 
-use futures_util::future::join_all;
-use jiff::SignedDuration;
+use futures_util::future::{join_all, try_join_all};
 use shared::identity::{UserId, VendorId};
 use shared::message::{Message, UserKey};
 use shared::request::ErrorAnswer;
@@ -31,19 +31,21 @@ use crate::connectors::{Connectors, DeployedConnector};
 use crate::dead_letters::{ConnectorQueues, Unavailable};
 use crate::deadline::Deadline;
 
-pub use aws::AwsPlatform;
+pub use executions::{Execution, ExecutionState, Executions, Progress, StartError, name};
 pub use pace::Pace;
-pub use platform::{Platform, UsersError, WriteError};
+pub use platform::{AwsPlatform, Platform};
 use report::NOT_CONFIGURED;
-pub use report::{Reconciliation, ResyncReport, RunProgress, UserResync};
-pub use run::{Run, RunState, Tick};
+pub use report::{Reconciliation, ResyncReport, RunProgress, RunState, UserResync};
+pub use run::Run;
+pub use step::{MAX_EVENTS, StepAnswer, StepError};
+pub use users::{Users, UsersError};
+pub use vendors::Vendors;
 
-/// A run without a step for so long has lost its tick: twice the longest time
-/// between two steps.
-const LOST: SignedDuration = SignedDuration::from_mins(30);
+/// Runs whose progress `status` reads. Decided: Step Functions allows a few reads a second.
+const MAX_REPORTED: usize = 20;
 
-/// For changes that conflict with those of others.
-const ATTEMPTS: u32 = 5;
+/// A stop may meet an execution that has just handed over to the next one.
+const STOP_ATTEMPTS: u32 = 3;
 
 pub struct Resyncs<'a, Q, P> {
     pub connectors: &'a Connectors<Q>,
@@ -55,7 +57,7 @@ pub struct Resyncs<'a, Q, P> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RunChange {
     Started,
-    /// A run that had not finished was replaced.
+    /// The run before had not finished.
     Restarted,
     AlreadyRunning,
     Resumed,
@@ -70,8 +72,6 @@ enum ResyncError {
     },
     /// The vendor has a secret for none of the connectors.
     NoConnector,
-    /// Every attempt conflicted with a change by others.
-    Contended,
     Unavailable(Unavailable),
 }
 
@@ -102,11 +102,11 @@ impl<Q: ConnectorQueues, P: Platform> Resyncs<'_, Q, P> {
         let message = Message::resync(key, &occasion, self.platform.now());
         let outgoing = [OutgoingMessage::from(&message)];
         let sends = connectors.iter().map(async |connector| {
-            let results = connector.queues.send(&outgoing).await;
-            let error = results.into_iter().find_map(Result::err);
+            let failed = connector.queues.send(&outgoing).await;
+            let failed = failed.into_iter().find_map(Result::err);
             (
                 connector.name.to_string(),
-                error.map(|error| error.to_string()),
+                failed.map(|error| error.to_string()),
             )
         });
         let sent = join_all(sends).await;
@@ -119,33 +119,26 @@ impl<Q: ConnectorQueues, P: Platform> Resyncs<'_, Q, P> {
         vendor: VendorId,
         asked: Option<Vec<&DeployedConnector<Q>>>,
     ) -> ResyncReport {
-        let done = self.start_run(&vendor, asked).await;
-        self.report(vendor, "start", done)
+        let change = self.begin(&vendor, asked).await;
+        self.report(vendor, "start", change).await
     }
 
     pub async fn stop(&self, vendor: VendorId) -> ResyncReport {
-        let now = self.platform.now();
-        let done = self.change_run(&vendor, |run| match run.state {
-            RunState::Running => {
-                run.end(RunState::Stopped, now);
-                RunChange::Stopped
-            }
-            _ => RunChange::Unchanged,
-        });
-        let done = done.await;
-        self.report(vendor, "stop", done)
+        let change = self.stop_running(&vendor).await;
+        let change = change.map(|change| (change, None));
+        self.report(vendor, "stop", change.map_err(ResyncError::from))
+            .await
     }
 
-    /// Continues a run that was stopped, failed, or has lost its tick.
+    /// Continues a run that was stopped or failed.
     pub async fn resume(&self, vendor: VendorId) -> ResyncReport {
-        let done = self.resume_run(&vendor).await;
-        self.report(vendor, "resume", done)
+        let change = self.revive(&vendor).await;
+        self.report(vendor, "resume", change).await
     }
 
     pub async fn show(&self, vendor: VendorId) -> ResyncReport {
-        let run = self.platform.run(&vendor).await;
-        let done = run.map(|run| (RunChange::Unchanged, run.map(|(run, _)| run)));
-        self.report(vendor, "show", done.map_err(ResyncError::from))
+        self.report(vendor, "show", Ok((RunChange::Unchanged, None)))
+            .await
     }
 
     /// Starts a run for every vendor with Sesamy credentials that has none under way.
@@ -172,119 +165,172 @@ impl<Q: ConnectorQueues, P: Platform> Resyncs<'_, Q, P> {
         Reconciliation::of(reports, left)
     }
 
-    /// By vendor.
+    /// The latest runs of all vendors, by vendor.
     pub async fn runs(&self) -> Result<BTreeMap<String, RunProgress>, ErrorAnswer> {
-        let runs = self.platform.runs().await.map_err(|unavailable| {
-            warn!(error = %unavailable, "The table of resyncs does not answer.");
+        let runs = self.latest_runs().await.map_err(|unavailable| {
+            warn!(error = %unavailable, "Step Functions does not answer.");
             ResyncError::from(unavailable)
         })?;
-        let progress = runs
-            .iter()
-            .map(|run| (run.vendor_id.to_string(), self.progress(run)));
-        Ok(progress.collect())
+        Ok(runs)
+    }
+
+    async fn latest_runs(&self) -> Result<BTreeMap<String, RunProgress>, Unavailable> {
+        let mut seen = Vec::new();
+        let executions = self.platform.executions(|execution| {
+            let vendor = execution.vendor_part().to_owned();
+            if !seen.contains(&vendor) {
+                seen.push(vendor);
+            }
+            seen.len() > MAX_REPORTED
+        });
+        let mut latest: BTreeMap<String, Execution> = BTreeMap::new();
+        for execution in executions.await? {
+            let vendor = execution.vendor_part().to_owned();
+            latest.entry(vendor).or_insert(execution);
+        }
+        let latest = latest.into_values().take(MAX_REPORTED);
+        let reads = latest.map(async |execution| self.progress(&execution).await);
+        let runs = try_join_all(reads).await?;
+        let runs = runs.into_iter().flatten();
+        Ok(runs
+            .map(|(vendor, progress)| (vendor.to_string(), progress))
+            .collect())
     }
 
     fn pace(&self, connectors: usize) -> Pace {
         Pace::new(self.requests_per_minute, connectors)
     }
 
-    fn progress(&self, run: &Run) -> RunProgress {
-        RunProgress::of(run, self.pace(run.connectors.len()), self.platform.now())
+    async fn progress(
+        &self,
+        execution: &Execution,
+    ) -> Result<Option<(VendorId, RunProgress)>, Unavailable> {
+        let progress = self.platform.progress(execution).await?;
+        Ok(progress.map(|progress| {
+            let pace = self.pace(progress.run.connectors.len());
+            let vendor = progress.run.vendor_id.clone();
+            (
+                vendor,
+                RunProgress::of(&progress, execution, pace, self.platform.now()),
+            )
+        }))
     }
 
-    fn report(
+    async fn report(
         &self,
         vendor: VendorId,
         asked: &'static str,
-        done: Result<(RunChange, Option<Run>), ResyncError>,
+        change: Result<(RunChange, Option<RunProgress>), ResyncError>,
     ) -> ResyncReport {
-        let report = match done {
-            Ok((change, run)) => {
-                let progress = run.map(|run| self.progress(&run));
-                ResyncReport::new(vendor, asked, change, progress)
-            }
+        let complete = async {
+            let (change, run) = change?;
+            let run = match run {
+                Some(run) => Some(run),
+                None => self.latest_progress(&vendor).await?,
+            };
+            Ok::<_, ResyncError>((change, run))
+        };
+        let report = match complete.await {
+            Ok((change, run)) => ResyncReport::new(vendor, asked, change, run),
             Err(error) => ResyncReport::refused(vendor, asked, error.into()),
         };
         report.log();
         report
     }
 
-    async fn start_run(
+    async fn latest_progress(&self, vendor: &VendorId) -> Result<Option<RunProgress>, Unavailable> {
+        let Some((_, execution)) = self.latest(vendor).await? else {
+            return Ok(None);
+        };
+        let progress = self.progress(&execution).await?;
+        Ok(progress.map(|(_, progress)| progress))
+    }
+
+    /// The vendor's latest execution and its number.
+    async fn latest(&self, vendor: &VendorId) -> Result<Option<(u32, Execution)>, Unavailable> {
+        let found = self
+            .platform
+            .executions(|execution| execution.number_of(vendor).is_some());
+        let found = found.await?.into_iter();
+        let numbered = found.filter_map(|one| Some((one.number_of(vendor)?, one)));
+        Ok(numbered.max_by_key(|(number, _)| *number))
+    }
+
+    async fn begin(
         &self,
         vendor: &VendorId,
         asked: Option<Vec<&DeployedConnector<Q>>>,
-    ) -> Result<(RunChange, Option<Run>), ResyncError> {
-        let names = self.configured(vendor, asked).await?;
-        let names: Vec<_> = names.into_iter().map(|one| one.name.to_string()).collect();
-        let id = self.platform.new_id();
-        for _ in 0..ATTEMPTS {
-            let now = self.platform.now();
-            let (before, over) = self.platform.run(vendor).await?.unzip();
-            if let Some(run) = &before
-                && run.state == RunState::Running
-            {
-                let ours = run.id == id;
-                if !ours && now.duration_since(run.updated_at) < LOST {
-                    return Ok((RunChange::AlreadyRunning, before));
-                }
-                // It has lost its tick; or it is ours, and the answer to the write was lost.
-                return self.resume_run(vendor).await;
-            }
-            let pace = self.pace(names.len());
-            let run = Run::new(id.clone(), vendor.clone(), names.clone(), pace, now);
-            match self.platform.write(&run, over).await {
-                Ok(_) => {}
-                Err(WriteError::Conflict) => continue,
-                Err(WriteError::Unavailable(unavailable)) => return Err(unavailable.into()),
-            }
-            self.platform.send(&run.next_tick(), Duration::ZERO).await?;
-            let unfinished = before.is_some_and(|run| run.state != RunState::Finished);
-            let change = if unfinished {
-                RunChange::Restarted
-            } else {
-                RunChange::Started
-            };
-            return Ok((change, Some(run)));
+    ) -> Result<(RunChange, Option<RunProgress>), ResyncError> {
+        let connectors = self.configured(vendor, asked).await?;
+        let connectors: Vec<_> = connectors
+            .into_iter()
+            .map(|one| one.name.to_string())
+            .collect();
+        let latest = self.latest(vendor).await?;
+        let (number, state) = latest.map_or((0, None), |(number, one)| (number, Some(one.state)));
+        if state == Some(ExecutionState::Running) {
+            return Ok((RunChange::AlreadyRunning, None));
         }
-        Err(ResyncError::Contended)
+        let (id, now) = (self.platform.new_id(), self.platform.now());
+        let pace = self.pace(connectors.len());
+        let run = Run::new(id, vendor.clone(), connectors, pace, number + 1, now);
+        let change = match state {
+            None | Some(ExecutionState::Succeeded) => RunChange::Started,
+            Some(_) => RunChange::Restarted,
+        };
+        self.start_execution(run, change).await
     }
 
-    async fn resume_run(&self, vendor: &VendorId) -> Result<(RunChange, Option<Run>), ResyncError> {
-        let (chain, now) = (self.platform.new_id(), self.platform.now());
-        let resumed = self.change_run(vendor, |run| match run.state {
-            RunState::Finished => RunChange::Unchanged,
-            _ => {
-                run.resume(chain.clone(), now);
-                RunChange::Resumed
+    async fn start_execution(
+        &self,
+        run: Run,
+        change: RunChange,
+    ) -> Result<(RunChange, Option<RunProgress>), ResyncError> {
+        match self.platform.start(&run).await {
+            // The list may not show it for some seconds.
+            Ok(execution) => {
+                let pace = self.pace(run.connectors.len());
+                let progress = Progress { run, cause: None };
+                let run = RunProgress::of(&progress, &execution, pace, self.platform.now());
+                Ok((change, Some(run)))
             }
-        });
-        let resumed = resumed.await?;
-        if let (RunChange::Resumed, Some(run)) = &resumed {
-            self.platform.send(&run.next_tick(), Duration::ZERO).await?;
+            // Someone else was faster, or the list did not show it yet.
+            Err(StartError::Exists) => Ok((RunChange::AlreadyRunning, None)),
+            Err(StartError::Unavailable(unavailable)) => Err(unavailable.into()),
         }
-        Ok(resumed)
     }
 
-    async fn change_run(
+    async fn revive(
         &self,
         vendor: &VendorId,
-        apply: impl Fn(&mut Run) -> RunChange,
-    ) -> Result<(RunChange, Option<Run>), ResyncError> {
-        for _ in 0..ATTEMPTS {
-            let Some((mut run, version)) = self.platform.run(vendor).await? else {
-                return Ok((RunChange::Unchanged, None));
-            };
-            let change = apply(&mut run);
-            if change == RunChange::Unchanged {
-                return Ok((change, Some(run)));
-            }
-            match self.platform.write(&run, Some(version)).await {
-                Ok(_) => return Ok((change, Some(run))),
-                Err(WriteError::Conflict) => {}
-                Err(WriteError::Unavailable(unavailable)) => return Err(unavailable.into()),
+    ) -> Result<(RunChange, Option<RunProgress>), ResyncError> {
+        let Some((number, execution)) = self.latest(vendor).await? else {
+            return Ok((RunChange::Unchanged, None));
+        };
+        match execution.state {
+            ExecutionState::Running => return Ok((RunChange::AlreadyRunning, None)),
+            ExecutionState::Succeeded => return Ok((RunChange::Unchanged, None)),
+            ExecutionState::Aborted | ExecutionState::Failed => {}
+        }
+        let Some(Progress { mut run, .. }) = self.platform.progress(&execution).await? else {
+            return Ok((RunChange::Unchanged, None));
+        };
+        run.hand_over(number + 1);
+        self.start_execution(run, RunChange::Resumed).await
+    }
+
+    async fn stop_running(&self, vendor: &VendorId) -> Result<RunChange, Unavailable> {
+        let mut change = RunChange::Unchanged;
+        for _ in 0..STOP_ATTEMPTS {
+            match self.latest(vendor).await? {
+                Some((_, execution)) if execution.state == ExecutionState::Running => {
+                    self.platform.stop(&execution).await?;
+                    change = RunChange::Stopped;
+                }
+                _ => break,
             }
         }
-        Err(ResyncError::Contended)
+        Ok(change)
     }
 
     /// The connectors asked for, all of which need a secret; without `asked`, those
@@ -298,13 +344,12 @@ impl<Q: ConnectorQueues, P: Platform> Resyncs<'_, Q, P> {
         let candidates = asked.unwrap_or_else(|| self.connectors.iter().collect());
         let names = ["sesamy"].into_iter();
         let names = names.chain(candidates.iter().map(|connector| connector.name.as_str()));
-        let found = names.map(async |name| {
+        let looked = names.map(async |name| {
             let path = format!("{vendor}/{name}");
             let found = self.platform.has_secret(&path).await;
             found.map(|found| (path, found))
         });
-        let found: Result<Vec<_>, _> = join_all(found).await.into_iter().collect();
-        let mut found = found?.into_iter();
+        let mut found = try_join_all(looked).await?.into_iter();
         let mut missing: Vec<_> = found
             .next()
             .filter(|(_, found)| !found)
@@ -335,7 +380,7 @@ impl From<ResyncError> for ErrorAnswer {
             ResyncError::NotConfigured { secrets } => (
                 NOT_CONFIGURED,
                 format!(
-                    "nothing was done: these secrets are missing below the stack's prefix: {}; store them as the README describes",
+                    "nothing was done: these secrets are missing below the stack's prefix: {}; store them as docs/onboard.md describes",
                     secrets.join(", ")
                 ),
             ),
@@ -343,16 +388,8 @@ impl From<ResyncError> for ErrorAnswer {
                 NOT_CONFIGURED,
                 "nothing was done: the vendor has a secret for none of the connectors".to_owned(),
             ),
-            ResyncError::Contended => (
-                "try_again",
-                "the run was changed by others at the same time; ask again".to_owned(),
-            ),
             ResyncError::Unavailable(unavailable) => ("unavailable", unavailable.to_string()),
         };
-        Self {
-            code,
-            message,
-            details: Vec::new(),
-        }
+        Self::new(code, message)
     }
 }

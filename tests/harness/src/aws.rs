@@ -29,7 +29,7 @@ pub enum Service {
     Logs,
     Metrics,
     Trail,
-    Tables,
+    StepFunctions,
 }
 
 impl Service {
@@ -38,7 +38,7 @@ impl Service {
         match self {
             Self::Secrets => ("secretsmanager", "secretsmanager", "1.1"),
             Self::Sqs => ("sqs", "AmazonSQS", "1.0"),
-            Self::Tables => ("dynamodb", "DynamoDB_20120810", "1.0"),
+            Self::StepFunctions => ("states", "AWSStepFunctions", "1.0"),
             Self::Logs => ("logs", "Logs_20140328", "1.1"),
             Self::Metrics => ("monitoring", "GraniteServiceVersion20100801", "1.0"),
             Self::Trail => (

@@ -227,18 +227,19 @@ impl LocalAws {
         created.await.map(drop)
     }
 
-    /// Creates the queue and the table of the operator's resyncs outside of any stack.
-    pub async fn create_resync_storage(&self, queue: &str, table: &str) -> Result<()> {
-        let input = json!({"QueueName": queue});
-        self.aws.call(Service::Sqs, "CreateQueue", &input).await?;
-        let key = "vendorId";
+    /// Creates a state machine for resyncs outside of any stack. Its executions only
+    /// wait: nothing here can invoke a function that `sam local invoke` runs.
+    pub async fn create_state_machine(&self, name: &str) -> Result<()> {
+        let wait = json!({"Type": "Wait", "Seconds": 86_400, "End": true});
+        let definition = json!({"StartAt": "Wait", "States": {"Wait": wait}});
         let input = json!({
-            "TableName": table,
-            "AttributeDefinitions": [{"AttributeName": key, "AttributeType": "S"}],
-            "KeySchema": [{"AttributeName": key, "KeyType": "HASH"}],
-            "BillingMode": "PAY_PER_REQUEST",
+            "name": name,
+            "definition": definition.to_string(),
+            "roleArn": "arn:aws:iam::000000000000:role/resync",
         });
-        let created = self.aws.call(Service::Tables, "CreateTable", &input);
+        let created = self
+            .aws
+            .call(Service::StepFunctions, "CreateStateMachine", &input);
         created.await.map(drop)
     }
 

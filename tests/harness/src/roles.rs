@@ -42,7 +42,7 @@ impl fmt::Display for Grant {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AwsCall {
     pub action: String,
-    /// The last part of the ARN: the name of a queue, a secret or a table.
+    /// The last part of the ARN: the name of a queue, a secret or a state machine.
     pub resource: String,
 }
 
@@ -171,10 +171,16 @@ fn call(event: &Value, secret_exists: impl Fn(&str) -> bool) -> Option<AwsCall> 
     });
     let queue = text(&details, "/requestParameters/QueueUrl");
     let queue = queue.and_then(|url| url.rsplit('/').next());
-    let table = text(&details, "/requestParameters/TableName");
-    let table = table.map(|name| format!("table/{name}"));
+    // Of an execution's ARN, a role names the state machine alone.
+    let arns = ["stateMachineArn", "executionArn"];
+    let states = arns.iter().find_map(|key| {
+        let arn = text(&details, &format!("/requestParameters/{key}"))?;
+        arn.rsplit(':').next()
+    });
     let every_secret = (name == "ListSecrets").then(|| "*".to_owned());
-    let resource = secret.or_else(|| queue.map(str::to_owned)).or(table);
+    let resource = secret
+        .or_else(|| queue.map(str::to_owned))
+        .or_else(|| states.map(str::to_owned));
     Some(AwsCall {
         action: format!("{service}:{name}"),
         resource: resource.or(every_secret)?,

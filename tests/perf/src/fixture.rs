@@ -126,8 +126,8 @@ impl Fixture {
                     format!("{name}={},{}", queue(name), queue("dead"))
                 });
                 environment.push(("CONNECTORS", connectors.join(";")));
-                environment.push(("RESYNC_TABLE", "measured".to_owned()));
-                environment.push(("OPERATOR_QUEUE_URL", queue("operator")));
+                let arn = "arn:aws:states:eu-north-1:1:stateMachine:measured".to_owned();
+                environment.push(("RESYNC_STATE_MACHINE_ARN", arn));
                 environment.push(("SESAMY_REQUESTS_PER_MINUTE", "100".to_owned()));
             }
         }

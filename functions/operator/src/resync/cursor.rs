@@ -16,9 +16,9 @@ use shared::sesamy::{PAGE_USERS, UsersPage};
 /// Users of a page that the next page repeats; of a short page a quarter. Decided.
 const OVERLAP: usize = 10;
 
-/// Users taken at once if Sesamy ignores the page size and sends the whole list.
-/// Decided: a run's item in the table holds some thousand.
-const MAX_TAKEN: usize = 500;
+/// Users taken at once if Sesamy ignores the page size and sends the whole list. As many
+/// as fit into a state's data. Decided.
+const MAX_TAKEN: usize = 400;
 
 /// Ends the run if the order of the list keeps changing. Decided.
 const MAX_STEPS_BACK: u32 = 30;
@@ -186,7 +186,7 @@ mod tests {
                     respects_limit: false,
                     respects_offset,
                     states_total,
-                    ..FakeUserList::of(2_200)
+                    ..FakeUserList::of(1_760)
                 };
                 // Otherwise the end shows by pages without new users.
                 let pages = match (states_total, respects_offset) {

@@ -16,7 +16,7 @@ pub const PAGE_COST: f64 = 1.0;
 
 /// Seconds of unused reads that a run may save: enough for a late step, too few for
 /// a burst after a break. Decided.
-const MAX_SAVED_SECONDS: f64 = 10.0;
+const MAX_SAVED_SECONDS: f64 = 20.0;
 
 /// Seconds' worth of users that may wait in a connector's queue, including its delay
 /// of five seconds. Live events wait behind them. Decided.
@@ -25,8 +25,10 @@ const MAX_QUEUED_SECONDS: f64 = 6.0;
 /// Users that may wait at any rate. Decided.
 const MIN_QUEUED_USERS: f64 = 5.0;
 
-/// Between two steps, unless more can be sent at once. Decided.
-const MIN_INTERVAL: Duration = Duration::from_secs(3);
+/// Seconds between two steps, unless more can be sent at once: as long as few users
+/// take, because each step has its price. Decided.
+const MIN_INTERVAL: f64 = 3.0;
+const MAX_INTERVAL: f64 = 15.0;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pace {
@@ -59,7 +61,8 @@ impl Pace {
 
     /// The time from one step to the next.
     pub fn interval(self) -> Duration {
-        MIN_INTERVAL.max(Duration::from_secs_f64(1.0 / self.users_per_second()))
+        let few_users = MIN_QUEUED_USERS / self.users_per_second();
+        Duration::from_secs_f64(few_users.clamp(MIN_INTERVAL, MAX_INTERVAL))
     }
 }
 
@@ -128,9 +131,9 @@ mod tests {
             interval,
         };
         let cases = [
-            case(pace(100, 1), 20.0, 5, 3.0),
-            case(pace(100, 2), 10.0, 5, 6.0),
-            case(pace(100, 3), 20.0 / 3.0, 5, 9.0),
+            case(pace(100, 1), 20.0, 5, 15.0),
+            case(pace(100, 2), 10.0, 5, 15.0),
+            case(pace(100, 3), 20.0 / 3.0, 5, 15.0),
             case(pace(1_000, 1), 200.0, 20, 3.0),
             case(pace(15_000, 1), 3_000.0, 300, 3.0),
         ];
@@ -148,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn unused_reads_are_saved_for_at_most_ten_seconds() {
+    fn unused_reads_are_saved_for_at_most_twenty_seconds() {
         let start: Timestamp = "2026-01-15T09:30:00Z".parse().unwrap();
         let pace = pace(100, 1);
         let after = |seconds| {
@@ -159,7 +162,7 @@ mod tests {
             allowance.grow(pace, start + SignedDuration::from_secs(seconds));
             allowance
         };
-        for (seconds, users) in [(-60, 0), (2, 0), (3, 1), (9, 3), (10, 3), (3_600, 3)] {
+        for (seconds, users) in [(-60, 0), (2, 0), (3, 1), (9, 3), (18, 6), (3_600, 6)] {
             assert_eq!(after(seconds).users(pace), users, "{seconds} s");
         }
         assert!(!after(0).has_page() && after(1).has_page());

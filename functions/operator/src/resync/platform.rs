@@ -1,75 +1,39 @@
-use std::time::Duration;
+//! What a resync needs from outside.
+
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use shared::identity::VendorId;
-use shared::sesamy::UsersPage;
-use thiserror::Error;
+use shared::http::Http;
+use shared::secrets::Secrets;
+use shared::sesamy::Sesamy;
 
-use super::run::{Run, RunState, Tick};
-use crate::dead_letters::Unavailable;
+use super::executions::Executions;
+use super::users::Users;
+use super::vendors::Vendors;
 
-/// What a resync needs from outside: the table, ticks, Sesamy's users, secrets.
-pub trait Platform: Send + Sync + 'static {
+pub trait Platform: Executions + Users + Vendors {
     fn now(&self) -> Timestamp;
 
     fn new_id(&self) -> String;
-
-    /// The vendor's latest run and its version.
-    fn run(
-        &self,
-        vendor: &VendorId,
-    ) -> impl Future<Output = Result<Option<(Run, u64)>, Unavailable>> + Send;
-
-    fn runs(&self) -> impl Future<Output = Result<Vec<Run>, Unavailable>> + Send;
-
-    /// Replaces this version, or creates the first; returns the new version. After
-    /// [`WriteError::Unavailable`] it may have been written.
-    fn write(
-        &self,
-        run: &Run,
-        over: Option<u64>,
-    ) -> impl Future<Output = Result<u64, WriteError>> + Send;
-
-    /// `after` is at most 15 minutes.
-    fn send(
-        &self,
-        tick: &Tick,
-        after: Duration,
-    ) -> impl Future<Output = Result<(), Unavailable>> + Send;
-
-    fn users(
-        &self,
-        vendor: &VendorId,
-        offset: usize,
-    ) -> impl Future<Output = Result<UsersPage, UsersError>> + Send;
-
-    /// Does not read the secret. `path` is below the stack's prefix.
-    fn has_secret(&self, path: &str) -> impl Future<Output = Result<bool, Unavailable>> + Send;
-
-    /// The vendors with Sesamy credentials, by the names of secrets alone: this function
-    /// may not read the tokens of webhooks.
-    fn vendors(&self) -> impl Future<Output = Result<Vec<VendorId>, Unavailable>> + Send;
-
-    /// For the alarm.
-    fn count(&self, ended: RunState);
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum WriteError {
-    #[error("the run was changed at the same time")]
-    Conflict,
-    #[error(transparent)]
-    Unavailable(#[from] Unavailable),
+/// Step Functions, Secrets Manager and Sesamy.
+pub struct AwsPlatform {
+    pub states: aws_sdk_sfn::Client,
+    pub state_machine_arn: String,
+    pub names: aws_sdk_secretsmanager::Client,
+    pub secrets: Secrets,
+    /// Counts the calls to Sesamy.
+    pub http: Arc<Http>,
+    pub sesamy: Sesamy,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum UsersError {
-    #[error("{reason}")]
-    Temporary {
-        reason: String,
-        /// How long Sesamy asks to wait.
-        wait: Option<Duration>,
-    },
-    #[error("{reason}")]
-    Permanent { reason: String },
+impl Platform for AwsPlatform {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    fn new_id(&self) -> String {
+        format!("{:032x}", fastrand::u128(..))
+    }
 }

@@ -3,13 +3,27 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use shared::identity::{EventId, UserId, VendorId};
-use shared::request::ErrorAnswer;
 use tracing::{info, warn};
 
 use super::RunChange;
+use super::executions::{Execution, ExecutionState, Progress};
 use super::pace::Pace;
-use super::run::{Run, RunState};
+use super::run::Run;
 use crate::dead_letters::Unavailable;
+use shared::request::ErrorAnswer;
+
+/// How a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    Running,
+    /// By a command.
+    Stopped,
+    /// Every user is in every connector's queue.
+    Finished,
+    /// A person must fix the cause before it can be resumed.
+    Failed,
+}
 
 pub(super) const NOT_CONFIGURED: &str = "not_configured";
 
@@ -35,13 +49,22 @@ pub struct RunProgress {
     /// Why the run failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// Its graph and history in AWS's console.
+    execution: String,
 }
 
 impl RunProgress {
-    pub(super) fn of(run: &Run, pace: Pace, now: Timestamp) -> Self {
+    pub(super) fn of(
+        progress: &Progress,
+        execution: &Execution,
+        pace: Pace,
+        now: Timestamp,
+    ) -> Self {
+        let run = &progress.run;
+        let state = RunState::of(execution.state, run);
         let users_per_minute = (10.0 * pace.users_per_minute()).round() / 10.0;
         let of = run.cursor.total();
-        let running = run.state == RunState::Running;
+        let running = state == RunState::Running;
         let left = of.map(|of| (of as u64).saturating_sub(run.visited));
         let minutes = left.map(|left| left as f64 / pace.users_per_minute());
         let expected_end = minutes
@@ -49,17 +72,39 @@ impl RunProgress {
             .and_then(|duration| now.checked_add(duration).ok())
             .and_then(|end| Timestamp::from_second(end.as_second()).ok());
         Self {
-            state: run.state,
+            state,
             connectors: run.connectors.clone(),
             visited: run.visited,
             of,
             users_per_minute,
             started_at: run.started_at,
             updated_at: run.updated_at,
-            ended_at: run.ended_at,
+            ended_at: execution.ended_at.filter(|_| !running),
             expected_end: expected_end.filter(|_| running),
             waiting: run.waiting.clone().filter(|_| running),
-            reason: run.reason.clone(),
+            reason: progress.cause.clone().filter(|_| state == RunState::Failed),
+            execution: console(&execution.arn),
+        }
+    }
+}
+
+/// Where AWS's console shows an execution.
+fn console(arn: &str) -> String {
+    let region = arn.split(':').nth(3).unwrap_or_default();
+    format!(
+        "https://{region}.console.aws.amazon.com/states/home?region={region}#/v2/executions/details/{arn}"
+    )
+}
+
+impl RunState {
+    fn of(state: ExecutionState, run: &Run) -> Self {
+        match state {
+            ExecutionState::Running => Self::Running,
+            // It has handed over to an execution that the list does not show yet.
+            ExecutionState::Succeeded if !run.is_done() => Self::Running,
+            ExecutionState::Succeeded => Self::Finished,
+            ExecutionState::Aborted => Self::Stopped,
+            ExecutionState::Failed => Self::Failed,
         }
     }
 }

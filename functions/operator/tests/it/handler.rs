@@ -59,7 +59,7 @@ async fn sample_events_are_answered() {
 #[tokio::test(start_paused = true)]
 async fn the_event_of_the_schedule_is_a_scheduled_reconciliation() {
     let template = project_file("template.yaml");
-    let rule = template.split("\n  ReconcileRule:\n").nth(1).unwrap();
+    let rule = template.split("\n  ReconcileTimer:\n").nth(1).unwrap();
     let input = rule
         .lines()
         .find_map(|line| line.trim().strip_prefix("Input: "));
@@ -99,7 +99,7 @@ async fn a_failed_reconciliation_is_an_error_only_if_scheduled() {
             failure: Some("vendors"),
         },
         Case {
-            prepare: |platform| platform.break_call("write", true),
+            prepare: |platform| platform.break_call("start", true),
             time_left: INVOCATION,
             failure: Some("nordposten: unavailable"),
         },
@@ -128,33 +128,19 @@ async fn a_failed_reconciliation_is_an_error_only_if_scheduled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn unreadable_records_are_an_error_because_an_answer_would_delete_them() {
-    for records in [json!(1), json!({}), json!([1])] {
-        let operator = operator();
-        let answer = operator.handle(json!({ "Records": records }), INVOCATION);
-        assert!(answer.await.is_err());
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_tick_continues_its_run_and_any_other_message_is_retried() {
+async fn a_step_answers_what_the_state_machine_does_next() {
     let operator = operator();
     let start = json!({"action": "resync", "vendorId": VENDOR});
     assert_eq!(answer_of(&operator, start).await["did"], "started");
-    let chain = operator.platform.run().chain;
-    let tick = json!({"vendorId": VENDOR, "chain": chain, "step": 1});
-    let event = |body: String| json!({"Records": [{"messageId": "m1", "body": body}]});
-    let done = answer_of(&operator, event(tick.to_string())).await;
-    assert_eq!(done, json!({"batchItemFailures": []}));
-    assert_eq!(operator.platform.run().last_step.step, 1);
-    for body in ["", "{}", "anna@example.com"] {
-        let failed = answer_of(&operator, event(body.to_owned())).await;
-        let expected = json!({"batchItemFailures": [{"itemIdentifier": "m1"}]});
-        assert_eq!(failed, expected, "{body}");
-    }
+    let step = json!({"action": "resync-step", "run": operator.platform.run(), "retries": 0});
+    let answer = answer_of(&operator, step).await;
+    assert_eq!(answer["next"], "wait", "{answer}");
+    assert_eq!(answer["run"]["visited"], 1, "{answer}");
+    assert!(answer["waitSeconds"].is_u64(), "{answer}");
+
     let status = answer_of(&operator, json!({"action": "status"})).await;
     assert_eq!(status["resyncs"][VENDOR]["state"], "running", "{status}");
-    operator.platform.break_call("runs", true);
+    operator.platform.break_call("executions", true);
     let status = answer_of(&operator, json!({"action": "status"})).await;
     let error = &status["resyncs"]["error"];
     assert_eq!(error["code"], "unavailable", "{status}");
@@ -190,7 +176,7 @@ async fn a_connector_that_the_stack_does_not_have_is_refused() {
             message.contains("`make`") && message.ends_with("it has: rule"),
             "{message}"
         );
-        assert_eq!(operator.platform.ticks(), 0);
+        assert_eq!(operator.platform.executions_so_far(), []);
     }
 }
 

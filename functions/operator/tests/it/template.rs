@@ -49,17 +49,15 @@ fn statement<'a>(template: &'a str, sid: &str) -> Vec<&'a str> {
 }
 
 #[test]
-fn the_operator_may_use_only_its_queues_and_table() {
+fn the_operator_may_use_only_the_connectors_queues() {
     let template = template();
-    let each = |kind: &str| {
+    let each = |kind: &str| -> Vec<_> {
         let names = connectors(&template).into_iter();
         names.map(|name| format!("{name}{kind}")).collect()
     };
     let cases = [
         ("Queues", each("Queue")),
         ("DeadLetters", each("DeadLetterQueue")),
-        ("Ticks", vec!["OperatorQueue".to_owned()]),
-        ("Resyncs", vec!["ResyncTable".to_owned()]),
     ];
     for (sid, expected) in cases {
         let lines = statement(&template, sid);
@@ -112,42 +110,46 @@ fn the_operator_may_describe_connector_secrets_but_not_read_them() {
 }
 
 #[test]
-fn only_commands_its_own_queue_and_the_schedule_invoke_the_operator() {
+fn only_commands_the_state_machine_and_the_schedule_invoke_the_operator() {
     let template = template();
     let function = resource(&template, "OperatorFunction");
-    let sources: Vec<_> = function
-        .iter()
-        .filter(|line| line.starts_with("Type: "))
-        .collect();
-    assert_eq!(sources, [&"Type: AWS::Serverless::Function", &"Type: SQS"]);
-    assert!(function.contains(&"Queue: !GetAtt OperatorQueue.Arn"));
-    assert!(
-        !function
-            .iter()
-            .any(|line| line.starts_with("FunctionUrlConfig:"))
+    let sources = function.iter().filter(|line| {
+        line.starts_with("Type: ")
+            || line.starts_with("Events:")
+            || line.starts_with("FunctionUrlConfig:")
+    });
+    assert_eq!(
+        sources.collect::<Vec<_>>(),
+        [&"Type: AWS::Serverless::Function"]
     );
-    let invokers = template
-        .lines()
-        .filter(|line| line.contains("FunctionName: !Ref OperatorFunction"));
-    let permissions = invokers.filter(|line| !line.contains('{')).count();
-    assert_eq!(permissions, 1);
-    let permission = resource(&template, "ReconcilePermission");
-    assert!(permission.contains(&"SourceArn: !GetAtt ReconcileRule.Arn"));
+    let invokers: Vec<_> = ["ResyncRole", "ReconcileRole"]
+        .into_iter()
+        .filter(|role| {
+            let role = resource(&template, role);
+            role.contains(&"Action: lambda:InvokeFunction")
+                && role.contains(&"Resource: !GetAtt OperatorFunction.Arn")
+        })
+        .collect();
+    let all = template.matches("Action: lambda:InvokeFunction").count();
+    assert_eq!(invokers.len(), all);
+    assert!(!template.contains("FunctionName: !Ref OperatorFunction\n"));
 }
 
-/// A step must not be repeated while it still runs, and soon enough that the queues
-/// drop what it sent before as duplicates.
+/// The state machine must not give a step up before Lambda does.
 #[test]
-fn a_step_is_repeated_after_its_timeout_and_within_the_deduplication_time() {
+fn a_step_may_take_as_long_as_the_function() {
     let template = template();
-    let number = |resource_name: &str, key: &str| {
-        let lines = resource(&template, resource_name);
-        let found = lines.iter().find_map(|line| line.strip_prefix(key));
-        found.unwrap().trim().parse::<u32>().unwrap()
-    };
-    let timeout = number("OperatorFunction", "Timeout:");
-    let visibility = number("OperatorQueue", "VisibilityTimeout:");
-    assert!(timeout < visibility);
-    // Twice within SQS's five minutes.
-    assert!(2 * visibility + timeout < 300);
+    let function = resource(&template, "OperatorFunction");
+    let timeout = function
+        .iter()
+        .find_map(|line| line.strip_prefix("Timeout: "));
+    let timeout: u64 = timeout.unwrap().parse().unwrap();
+    let definition = include_str!("../../resync.asl.json");
+    let definition: serde_json::Value = serde_json::from_str(definition).unwrap();
+    let step = definition["States"]["Step"]["TimeoutSeconds"]
+        .as_u64()
+        .unwrap();
+    assert!(timeout < step);
+    // A repeated step is dropped by the queues for five minutes.
+    assert!(2 * step < 300);
 }

@@ -16,7 +16,7 @@ use serde_json::Value;
 pub const SOON: Duration = Duration::from_secs(40);
 
 /// The publishers of the tests. The webhook's secret lists all of them.
-const PUBLISHERS: [&str; 26] = [
+const PUBLISHERS: [&str; 30] = [
     "asked",
     "redriven",
     "arrives",
@@ -43,6 +43,10 @@ const PUBLISHERS: [&str; 26] = [
     "watched",
     "noisy",
     "neighbour",
+    "started-twice",
+    "continued",
+    "refusing",
+    "stopped",
 ];
 
 pub struct TestEnvironment {
@@ -130,7 +134,8 @@ impl TestEnvironment {
         &self,
         matches: impl Fn(&DeadLetterMessage) -> bool,
     ) -> Result<DeadLetterMessage> {
-        eventually("the dead-letter message", SOON, async || {
+        // A redrive with a filter keeps the messages that it skips for a minute.
+        eventually("the dead-letter message", 3 * SOON, async || {
             Ok(self.dead_letters(&matches).await?.pop())
         })
         .await

@@ -12,6 +12,7 @@ mod observed;
 mod operator;
 mod outage;
 mod permissions;
+mod resync;
 mod samples;
 mod sync;
 mod upgrade;

@@ -281,9 +281,8 @@ fn is_for_aws(function: Function, grant: &Grant) -> bool {
     ];
     let action = grant.action.as_str();
     let is_source = match function {
-        Function::Webhook => false,
+        Function::Webhook | Function::Operator => false,
         Function::Connector(_) => true,
-        Function::Operator => grant.resource.contains("OperatorQueue"),
     };
     always.contains(&action) || is_source && of_event_sources.contains(&action)
 }

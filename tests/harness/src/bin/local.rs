@@ -40,7 +40,7 @@ async fn main() -> Result<()> {
             local.create_fifo_queue(&queue).await?;
         }
     }
-    local.create_resync_storage("operator", "resyncs").await?;
+    local.create_state_machine("resync").await?;
     if let Some(gateway) = docker_gateway() {
         for port in [AWS_PORT, FAKES_PORT] {
             forward_from_containers(gateway, port).await;

@@ -5,8 +5,7 @@ use std::{
 
 use fakes::{Api, Fakes, Fault, User, sesamy::RateLimit};
 use harness::{
-    Connector, Deployment, Error, Function, Result, Stack, aws::Service, eventually, samples,
-    start_fakes,
+    Connector, Deployment, Error, Function, Result, Stack, eventually, samples, start_fakes,
 };
 use serde_json::{Value, json};
 use soak::{Publisher, webhook_secret};
@@ -24,9 +23,6 @@ const MAX_LIVE_DELAY: Duration = Duration::from_secs(30);
 
 /// Long enough for a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(20 * 60);
-
-/// When a killed step is retried, for which the template's 90 s are too long.
-const VISIBILITY_TIMEOUT: &str = "20";
 
 #[test]
 fn resync_of_5000_users_keeps_sesamys_limit_and_does_not_delay_live_events() {
@@ -49,12 +45,6 @@ fn resync_of_5000_users_keeps_sesamys_limit_and_does_not_delay_live_events() {
         stack.put_secrets([sesamy, rule]).await?;
         let webhook = webhook_secret([&publisher], &[1]);
         stack.put_secret("webhook", &webhook).await?;
-        let queue = operator_queue(&stack).await?;
-        let attributes = json!({"VisibilityTimeout": VISIBILITY_TIMEOUT});
-        let shorter = json!({"QueueUrl": queue, "Attributes": attributes});
-        let aws = stack.local().aws();
-        aws.call(Service::Sqs, "SetQueueAttributes", &shorter)
-            .await?;
 
         let began = Instant::now();
         let resync = json!({"action": "resync", "vendorId": publisher.id});
@@ -123,17 +113,6 @@ fn resync_of_5000_users_keeps_sesamys_limit_and_does_not_delay_live_events() {
 
 fn email(number: usize) -> String {
     format!("user.{number}@example.com")
-}
-
-async fn operator_queue(stack: &Stack<'_>) -> Result<String> {
-    let aws = stack.local().aws();
-    let listed = aws.call(Service::Sqs, "ListQueues", &json!({})).await?;
-    let urls = listed.get("QueueUrls").and_then(Value::as_array);
-    let mut urls = urls.into_iter().flatten().filter_map(Value::as_str);
-    let found = urls.find(|url| url.contains("/resync-OperatorQueue-"));
-    found
-        .map(str::to_owned)
-        .ok_or_else(|| Error::new("the operator has no queue"))
 }
 
 /// Waits until the run has ended by itself.

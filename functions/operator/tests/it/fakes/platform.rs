@@ -1,5 +1,6 @@
-//! What a resync needs from outside, in memory: table, ticks, connectors' queues, Sesamy,
-//! and Lambda, which delivers ticks to the function. Time is tokio's, so tests control it.
+//! What a resync needs from outside, in memory: Step Functions, the connectors' queues and
+//! Sesamy. The executions follow the state machine's own definition. Time is tokio's, so
+//! tests control it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::num::NonZeroU32;
@@ -11,22 +12,23 @@ use operator::connectors::Connectors;
 use operator::dead_letters::{ConnectorQueues, Receipt, ReceivedDeadLetter, Unavailable};
 use operator::deadline::Deadline;
 use operator::resync::{
-    Platform, ResyncReport, Resyncs, Run, RunState, Tick, UsersError, WriteError,
+    Execution, ExecutionState, Executions, Platform, Progress, ResyncReport, Resyncs, Run,
+    StartError, Users, UsersError, Vendors, name,
 };
+use serde_json::{Value, json};
 use shared::identity::{UserId, VendorId};
 use shared::message::Message;
 use shared::sesamy::{PAGE_USERS, UsersPage};
 use shared::sqs::{Depth, MAX_BATCH, OutgoingMessage, SqsError};
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 
 use super::queues::DEDUPLICATION;
 
 const LATENCY: Duration = Duration::from_millis(10);
 
-/// The queue of ticks, as in the template.
-const VISIBILITY: Duration = Duration::from_secs(90);
-const MAX_RECEIVES: u32 = 50;
+/// What Lambda needs to notice that a function died.
+const DEATH: Duration = Duration::from_secs(60);
 
 /// The delay of a connector's queue, as in the template.
 const DELAY: Duration = Duration::from_secs(5);
@@ -43,11 +45,14 @@ pub struct Crash {
     pub done: bool,
 }
 
-struct TickMessage {
-    id: String,
-    body: String,
-    visible_at: Instant,
-    receives: u32,
+/// An execution, its newest data and how often its states were entered.
+struct FakeExecution {
+    name: String,
+    state: ExecutionState,
+    data: Value,
+    cause: Option<String>,
+    ended_at: Option<Timestamp>,
+    events: u32,
 }
 
 #[derive(Default)]
@@ -65,9 +70,10 @@ struct ConnectorQueueState {
 }
 
 struct FakeState {
-    runs: HashMap<VendorId, (String, u64)>,
-    ticks: Vec<TickMessage>,
-    dead_letter_ticks: usize,
+    /// The oldest first.
+    executions: Vec<FakeExecution>,
+    /// Executions that `executions` does not show yet: AWS's list lags.
+    hidden: usize,
     queues: BTreeMap<String, ConnectorQueueState>,
     users: Vec<String>,
     states_total: bool,
@@ -79,7 +85,6 @@ struct FakeState {
     calls: usize,
     ids: u32,
     broken: HashSet<&'static str>,
-    counted: Vec<RunState>,
 }
 
 /// A clone is the same platform.
@@ -104,9 +109,8 @@ impl FakePlatform {
     pub fn new(connectors: &[&str], users: usize, limit: u32) -> Self {
         let secrets = connectors.iter().chain(&["sesamy"]);
         let state = Arc::new(Mutex::new(FakeState {
-            runs: HashMap::new(),
-            ticks: Vec::new(),
-            dead_letter_ticks: 0,
+            executions: Vec::new(),
+            hidden: 0,
             queues: connectors
                 .iter()
                 .map(|name| ((*name).to_owned(), ConnectorQueueState::default()))
@@ -121,7 +125,6 @@ impl FakePlatform {
             calls: 0,
             ids: 0,
             broken: HashSet::new(),
-            counted: Vec::new(),
         }));
         let crashed = Arc::new(Notify::new());
         let text: Vec<_> = connectors
@@ -233,38 +236,29 @@ impl FakePlatform {
             .extend(secrets.iter().map(|name| format!("{id}/{name}")));
     }
 
-    pub fn lose_ticks(&self) {
-        self.lock().ticks.clear();
+    /// The list lags: it does not show the newest executions.
+    pub fn hide_newest(&self, executions: usize) {
+        self.lock().hidden = executions;
     }
 
-    /// Adds each waiting tick again, as another message.
-    pub fn duplicate_ticks(&self) {
-        let mut state = self.lock();
-        let mut copies = Vec::new();
-        for tick in &state.ticks {
-            copies.push((tick.body.clone(), tick.visible_at));
-        }
-        for (body, visible_at) in copies {
-            state.add_tick(body, visible_at);
-        }
+    /// Name, state and events of each execution, the oldest first.
+    pub fn executions_so_far(&self) -> Vec<(String, ExecutionState, u32)> {
+        let state = self.lock();
+        let executions = state.executions.iter();
+        executions
+            .map(|one| (one.name.clone(), one.state, one.events))
+            .collect()
     }
 
-    pub fn ticks(&self) -> usize {
-        self.lock().ticks.len()
-    }
-
-    pub fn dead_letter_ticks(&self) -> usize {
-        self.lock().dead_letter_ticks
-    }
-
-    /// How the runs ended that were counted.
-    pub fn counted(&self) -> Vec<RunState> {
-        self.lock().counted.clone()
-    }
-
+    /// The run of [`VENDOR`] as its newest execution has it.
     pub fn run(&self) -> Run {
         let state = self.lock();
-        serde_json::from_str(&state.runs[&vendor()].0).unwrap()
+        let mut executions = state.executions.iter().rev();
+        let data = &executions
+            .find(|one| one.name.starts_with(VENDOR))
+            .unwrap()
+            .data;
+        serde_json::from_value(data["run"].clone()).unwrap()
     }
 
     /// How often each user was synced by a connector.
@@ -349,25 +343,17 @@ impl FakePlatform {
         }
     }
 
-    /// Delivers ticks for a time, or until there is none, which it returns.
+    /// Lets time pass. Returns whether no execution is left running.
     pub async fn run_for(&self, time: Duration) -> bool {
         let until = Instant::now() + time;
-        loop {
-            let next = self.lock().ticks.iter().map(|tick| tick.visible_at).min();
-            match next {
-                None => return true,
-                Some(at) if at > until => {
-                    sleep_until(until).await;
-                    return false;
-                }
-                Some(at) => sleep_until(at.max(Instant::now())).await,
-            }
+        while Instant::now() < until && self.is_running() {
+            sleep(Duration::from_secs(1).min(until - Instant::now())).await;
             self.consume();
-            self.deliver_tick().await;
         }
+        !self.is_running()
     }
 
-    /// Delivers ticks until there is none, for two days at most.
+    /// Lets time pass until no execution is running, for two days at most.
     pub async fn run_to_end(&self) {
         assert!(
             self.run_for(Duration::from_hours(48)).await,
@@ -375,50 +361,160 @@ impl FakePlatform {
         );
     }
 
-    /// Delivers a visible tick. Returns whether the invocation succeeded.
-    pub async fn deliver_tick(&self) -> Option<bool> {
-        let (id, body) = self.receive()?;
-        let tick: Tick = serde_json::from_str(&body).unwrap();
-        let done = tokio::select! {
-            biased;
-            () = self.crashed.notified() => false,
-            done = async { self.resyncs().tick(&tick, &id).await.is_ok() } => done,
-        };
-        if done {
-            self.lock().ticks.retain(|tick| tick.id != id);
-        }
-        Some(done)
+    fn is_running(&self) -> bool {
+        let state = self.lock();
+        let mut executions = state.executions.iter();
+        executions.any(|one| one.state == ExecutionState::Running)
     }
 
-    /// Delivers a visible tick to two invocations at the same time.
-    pub async fn deliver_tick_twice(&self) {
-        self.consume();
-        let Some((id, body)) = self.receive() else {
-            return;
+    fn launch(&self, name: String, input: Value) -> Result<Execution, StartError> {
+        let execution = {
+            let mut state = self.lock();
+            if state.executions.iter().any(|one| one.name == name) {
+                return Err(StartError::Exists);
+            }
+            state.executions.push(FakeExecution {
+                name,
+                state: ExecutionState::Running,
+                data: input.clone(),
+                cause: None,
+                ended_at: None,
+                events: 2,
+            });
+            shown(state.executions.last().unwrap())
         };
-        let tick: Tick = serde_json::from_str(&body).unwrap();
+        let (platform, name) = (self.clone(), execution.name.clone());
+        tokio::spawn(async move { platform.execute(name, input).await });
+        Ok(execution)
+    }
+
+    /// Walks through the states of the definition.
+    async fn execute(self, name: String, mut data: Value) {
+        let definition = include_str!("../../../resync.asl.json");
+        let definition: Value = serde_json::from_str(definition).unwrap();
+        let mut at = definition["StartAt"].as_str().unwrap().to_owned();
+        loop {
+            let state = &definition["States"][&at];
+            self.with(&name, |one| one.data = data.clone());
+            let (result, next) = match state["Type"].as_str().unwrap() {
+                "Task" => self.task(&name, state, &data).await,
+                "Choice" => {
+                    self.with(&name, |one| one.events += 2);
+                    (data.clone(), choose(state, &data))
+                }
+                "Wait" => {
+                    self.with(&name, |one| one.events += 2);
+                    let seconds = data[path(&state["SecondsPath"])].as_u64().unwrap();
+                    sleep(Duration::from_secs(seconds)).await;
+                    (data.clone(), state["Next"].as_str())
+                }
+                "Succeed" => return self.end(&name, ExecutionState::Succeeded, None),
+                "Fail" => {
+                    let cause = data[path(&state["CausePath"])].as_str().unwrap();
+                    return self.end(&name, ExecutionState::Failed, Some(cause));
+                }
+                other => unreachable!("{other}"),
+            };
+            if !self.with(&name, |one| one.state == ExecutionState::Running) {
+                return;
+            }
+            data = result;
+            match next {
+                Some(next) => at = next.to_owned(),
+                None => return self.end(&name, ExecutionState::Succeeded, None),
+            }
+        }
+    }
+
+    async fn task<'d>(
+        &self,
+        name: &str,
+        state: &'d Value,
+        data: &Value,
+    ) -> (Value, Option<&'d str>) {
+        let retry = &state["Retry"][0];
+        let seconds = |key: &str| retry[key].as_f64().unwrap();
+        let (mut interval, mut retries) = (seconds("IntervalSeconds"), 0);
+        self.with(name, |one| one.events += 2);
+        loop {
+            self.with(name, |one| one.events += 3);
+            let resource = state["Resource"].as_str().unwrap();
+            let result = if resource.ends_with("lambda:invoke") {
+                let run = serde_json::from_value(data["run"].clone()).unwrap();
+                self.invoke(run, retries).await
+            } else {
+                assert!(resource.ends_with("states:startExecution"), "{resource}");
+                let input = json!({ "run": data["run"] });
+                let started = self.launch(data["name"].as_str().unwrap().to_owned(), input);
+                Some(json!({ "executionArn": started.unwrap().arn }))
+            };
+            if let Some(result) = result {
+                return (result, state["Next"].as_str());
+            }
+            assert!(
+                u64::from(retries) < retry["MaxAttempts"].as_u64().unwrap(),
+                "given up"
+            );
+            sleep(Duration::from_secs_f64(interval)).await;
+            interval = (interval * seconds("BackoffRate")).min(seconds("MaxDelaySeconds"));
+            retries += 1;
+        }
+    }
+
+    /// Invokes the function; `None` if it fails or dies.
+    async fn invoke(&self, run: Run, retries: u32) -> Option<Value> {
         let resyncs = self.resyncs();
-        let (one, other) = tokio::join!(resyncs.tick(&tick, &id), resyncs.tick(&tick, &id));
-        one.unwrap();
-        other.unwrap();
-        self.lock().ticks.retain(|tick| tick.id != id);
+        let answer = tokio::select! {
+            biased;
+            () = self.crashed.notified() => {
+                sleep(DEATH).await;
+                return None;
+            }
+            answer = resyncs.step(run, retries) => answer.ok()?,
+        };
+        Some(serde_json::to_value(answer).unwrap())
     }
 
-    fn receive(&self) -> Option<(String, String)> {
-        let now = Instant::now();
+    fn end(&self, name: &str, state: ExecutionState, cause: Option<&str>) {
+        let now = self.now();
+        self.with(name, |one| {
+            if one.state == ExecutionState::Running {
+                one.state = state;
+                one.cause = cause.map(str::to_owned);
+                one.ended_at = Some(now);
+            }
+        });
+    }
+
+    fn with<T>(&self, name: &str, act: impl FnOnce(&mut FakeExecution) -> T) -> T {
         let mut state = self.lock();
-        let dead = state
-            .ticks
-            .iter()
-            .position(|tick| tick.receives >= MAX_RECEIVES);
-        if let Some(dead) = dead {
-            state.ticks.remove(dead);
-            state.dead_letter_ticks += 1;
-        }
-        let tick = state.ticks.iter_mut().find(|tick| tick.visible_at <= now)?;
-        tick.visible_at = now + VISIBILITY;
-        tick.receives += 1;
-        Some((tick.id.clone(), tick.body.clone()))
+        let mut executions = state.executions.iter_mut();
+        act(executions.find(|one| one.name == name).unwrap())
+    }
+}
+
+/// The field that a JSONPath names.
+fn path(path: &Value) -> &str {
+    path.as_str().unwrap().strip_prefix("$.").unwrap()
+}
+
+fn choose<'d>(state: &'d Value, data: &Value) -> Option<&'d str> {
+    let choices = state["Choices"].as_array().unwrap().iter();
+    let chosen = choices
+        .filter(|choice| data[path(&choice["Variable"])] == choice["StringEquals"])
+        .find_map(|choice| choice["Next"].as_str());
+    chosen.or(state["Default"].as_str())
+}
+
+fn shown(execution: &FakeExecution) -> Execution {
+    Execution {
+        arn: format!(
+            "arn:aws:states:eu-north-1:1:execution:resync:{}",
+            execution.name
+        ),
+        name: execution.name.clone(),
+        state: execution.state,
+        ended_at: execution.ended_at,
     }
 }
 
@@ -428,18 +524,6 @@ pub fn vendor() -> VendorId {
 
 fn user_of(body: &str) -> String {
     Message::from_json(body).unwrap().user.user_id.to_string()
-}
-
-impl FakeState {
-    fn add_tick(&mut self, body: String, visible_at: Instant) {
-        self.ids += 1;
-        self.ticks.push(TickMessage {
-            id: format!("message-{}", self.ids),
-            body,
-            visible_at,
-            receives: 0,
-        });
-    }
 }
 
 /// Never returns from the call in which the function crashes.
@@ -492,60 +576,57 @@ impl Platform for FakePlatform {
         state.ids += 1;
         format!("id-{}", state.ids)
     }
+}
 
-    async fn run(&self, vendor: &VendorId) -> Result<Option<(Run, u64)>, Unavailable> {
-        call(&self.state, &self.crashed, |state| {
-            broken(state, "run")?;
-            let item = state.runs.get(vendor);
-            Ok(item.map(|(json, version)| (serde_json::from_str(json).unwrap(), *version)))
-        })
-        .await
+impl Executions for FakePlatform {
+    async fn start(&self, run: &Run) -> Result<Execution, StartError> {
+        let input = json!({ "run": run });
+        let broken = call(&self.state, &self.crashed, |state| broken(state, "start"));
+        broken.await?;
+        self.launch(name(&run.vendor_id, run.execution), input)
     }
 
-    async fn runs(&self) -> Result<Vec<Run>, Unavailable> {
+    async fn executions(
+        &self,
+        mut enough: impl FnMut(&Execution) -> bool + Send,
+    ) -> Result<Vec<Execution>, Unavailable> {
         call(&self.state, &self.crashed, |state| {
-            broken(state, "runs")?;
-            let runs = state.runs.values();
-            Ok(runs
-                .map(|(json, _)| serde_json::from_str(json).unwrap())
-                .collect())
-        })
-        .await
-    }
-
-    async fn write(&self, run: &Run, over: Option<u64>) -> Result<u64, WriteError> {
-        let json = serde_json::to_string(run).unwrap();
-        call(&self.state, &self.crashed, |state| {
-            broken(state, "write")?;
-            let current = state.runs.get(&run.vendor_id).map(|(_, version)| *version);
-            if current != over {
-                return Err(WriteError::Conflict);
+            broken(state, "executions")?;
+            let mut found = Vec::new();
+            for execution in state.executions.iter().rev().skip(state.hidden) {
+                let execution = shown(execution);
+                let done = enough(&execution);
+                found.push(execution);
+                if done {
+                    break;
+                }
             }
-            let version = over.unwrap_or_default() + 1;
-            state.runs.insert(run.vendor_id.clone(), (json, version));
-            // DynamoDB does so if an answer is lost and the client tries again.
-            if state.broken.contains("answer") {
-                return Err(WriteError::Conflict);
-            }
-            Ok(version)
+            Ok(found)
         })
         .await
     }
 
-    async fn send(&self, tick: &Tick, after: Duration) -> Result<(), Unavailable> {
-        assert!(
-            after <= Duration::from_secs(900),
-            "SQS takes no longer delay"
-        );
-        let body = serde_json::to_string(tick).unwrap();
+    async fn progress(&self, execution: &Execution) -> Result<Option<Progress>, Unavailable> {
         call(&self.state, &self.crashed, |state| {
-            broken(state, "send")?;
-            state.add_tick(body, Instant::now() + after);
-            Ok(())
+            broken(state, "progress")?;
+            let mut all = state.executions.iter();
+            let found = all.find(|one| one.name == execution.name);
+            Ok(found.map(|one| Progress {
+                run: serde_json::from_value(one.data["run"].clone()).unwrap(),
+                cause: one.cause.clone(),
+            }))
         })
         .await
     }
 
+    async fn stop(&self, execution: &Execution) -> Result<(), Unavailable> {
+        call(&self.state, &self.crashed, |state| broken(state, "stop")).await?;
+        self.end(&execution.name, ExecutionState::Aborted, None);
+        Ok(())
+    }
+}
+
+impl Users for FakePlatform {
     async fn users(&self, _: &VendorId, offset: usize) -> Result<UsersPage, UsersError> {
         call(&self.state, &self.crashed, |state| {
             state.pages.push(Instant::now());
@@ -559,17 +640,15 @@ impl Platform for FakePlatform {
         })
         .await
     }
+}
 
+impl Vendors for FakePlatform {
     async fn has_secret(&self, path: &str) -> Result<bool, Unavailable> {
         call(&self.state, &self.crashed, |state| {
             broken(state, "has_secret")?;
             Ok(state.secrets.contains(path))
         })
         .await
-    }
-
-    fn count(&self, ended: RunState) {
-        self.lock().counted.push(ended);
     }
 
     async fn vendors(&self) -> Result<Vec<VendorId>, Unavailable> {
