@@ -1,4 +1,4 @@
-//! A bounded cache. One task makes an entry while others wait for it.
+//! A bounded cache. One task fills an entry while others wait for it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +13,7 @@ type Slot<V> = Arc<AsyncMutex<Option<V>>>;
 /// A locked entry.
 pub type Entry<V> = OwnedMutexGuard<Option<V>>;
 
-/// The holder of an entry's lock makes it for everyone who waits.
+/// The task that locks an entry fills it for all tasks that wait for it.
 #[derive(Debug)]
 pub struct Cache<V>(Mutex<HashMap<String, Slot<V>>>);
 
@@ -58,14 +58,14 @@ impl Once {
         Ok(())
     }
 
-    /// Like [`Once::ensure`], but does not remember the success: the real work
-    /// is still to be done.
+    /// Like [`Once::ensure`], but does not remember the success, because the real
+    /// work is not done yet.
     pub async fn dry_run<E>(
         &self,
         key: &str,
         work: impl Future<Output = Result<(), E>>,
     ) -> Result<(), E> {
-        // The lock is not held meanwhile: no one has to wait for a dry run.
+        // Releases the lock first, so that no task waits for a dry run.
         let done = self.0.lock(key).await.is_some();
         if done { Ok(()) } else { work.await }
     }
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn dry_run_is_not_remembered_and_done_work_gets_none() {
+    async fn dry_run_is_not_remembered_and_skips_finished_work() {
         let once = Once::default();
         let calls = AtomicUsize::new(0);
         let work = async || {

@@ -1,4 +1,4 @@
-//! Results of checking a vendor's accounts by reading only.
+//! Results of a read-only check of a vendor's accounts.
 
 use serde::Serialize;
 
@@ -22,7 +22,7 @@ pub enum CheckStatus {
     Ok,
     /// Syncs fail until it is fixed.
     Problem,
-    /// It cannot be checked now, or not by reading.
+    /// It cannot be checked now, or not by reading only.
     Unknown,
 }
 
@@ -62,7 +62,7 @@ pub enum CheckCode {
 }
 
 impl CheckCode {
-    fn verdict(self) -> CheckStatus {
+    fn status(self) -> CheckStatus {
         match self {
             Self::Works | Self::AssumptionHolds => CheckStatus::Ok,
             Self::ApiAsksToWait | Self::ApiFailing | Self::CannotBeTold => CheckStatus::Unknown,
@@ -83,7 +83,7 @@ impl CheckItem {
     pub fn new(what: impl Into<String>, code: CheckCode, say: impl Into<String>) -> Self {
         Self {
             what: what.into(),
-            result: code.verdict(),
+            result: code.status(),
             code,
             say: say.into(),
             remedy: None,
@@ -114,7 +114,7 @@ impl CheckItem {
         Self::new(what, code, say)
     }
 
-    pub fn unseen(what: &str) -> Self {
+    pub fn unverifiable(what: &str) -> Self {
         Self::assumption(
             what,
             None,
@@ -122,7 +122,7 @@ impl CheckItem {
         )
     }
 
-    /// `permission` is what the call needs.
+    /// `permission` is the one that the call needs.
     pub fn failed(what: impl Into<String>, error: &ApiError, permission: &str) -> Self {
         let (code, remedy) = match &error.kind {
             ApiErrorKind::Timeout | ApiErrorKind::Connection => (
@@ -131,7 +131,7 @@ impl CheckItem {
             ),
             ApiErrorKind::Status { status: 401, .. } => (
                 CheckCode::CredentialsRefused,
-                "store credentials that are valid in the secret".to_owned(),
+                "store valid credentials in the secret".to_owned(),
             ),
             ApiErrorKind::Status { status: 403, .. } => (
                 CheckCode::PermissionMissing,
@@ -141,8 +141,8 @@ impl CheckItem {
                 CheckCode::SecretMalformed,
                 "store it as the README describes".to_owned(),
             ),
-            _ if error.wait().is_some() => (CheckCode::ApiAsksToWait, "ask again later".to_owned()),
-            _ if error.is_transient() => (CheckCode::ApiFailing, "ask again later".to_owned()),
+            _ if error.wait().is_some() => (CheckCode::ApiAsksToWait, "try again later".to_owned()),
+            _ if error.is_transient() => (CheckCode::ApiFailing, "try again later".to_owned()),
             _ => (
                 CheckCode::UnexpectedAnswer,
                 "check the address in the secret; if it is right, the API has changed".to_owned(),

@@ -22,8 +22,8 @@ pub enum IdError {
     Slash,
 }
 
-/// Unicode's general category Cf, which `char` does not know: invisible
-/// characters, with which two ids would look the same.
+/// Unicode's general category Cf, which `char` has no method for: invisible
+/// characters that could make two ids look the same.
 ///
 /// Source: Unicode 16, `DerivedGeneralCategory.txt`.
 const FORMAT_CHARACTERS: [RangeInclusive<char>; 21] = [
@@ -66,9 +66,9 @@ fn parse(text: String) -> Result<String, IdError> {
     }
 }
 
-/// A vendor id is one part of its secrets' names (`{prefix}/{vendorId}/rule`),
-/// and the `*` for it in the functions' roles also matches slashes.
-fn parse_part_of_name(text: String) -> Result<String, IdError> {
+/// A vendor id is one part of its secrets' names (`{prefix}/{vendorId}/rule`).
+/// It has no slash, because the `*` for it in the functions' roles would match one.
+fn parse_name_part(text: String) -> Result<String, IdError> {
     let text = parse(text)?;
     if text.contains('/') {
         Err(IdError::Slash)
@@ -125,7 +125,7 @@ macro_rules! id {
 
 id! {
     /// A publisher at Sesamy, to which credentials and users belong.
-    VendorId, parse_part_of_name
+    VendorId, parse_name_part
 }
 id! {
     /// `{connection}|{key}`, such as `email|84cc…` or `auth0|…`.

@@ -1,8 +1,8 @@
 //! What every function of sesamy-crm-sync shares.
 //!
 //! The flow of data: a webhook becomes a [`message`] in a queue; a consumer
-//! reads the user's present state from [`sesamy`], the [`derivation`] turns
-//! it into what every CRM should hold, and a connector makes its CRM agree.
+//! reads the user's current state from [`sesamy`], the [`derivation`] turns it
+//! into what every CRM should hold, and a connector makes its CRM agree.
 
 pub mod actions;
 pub mod aws;

@@ -66,7 +66,7 @@ impl EventType {
     }
 }
 
-/// That a user changed, never what changed.
+/// Says that a user changed, never what changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
@@ -116,11 +116,11 @@ impl UserKey {
     }
 }
 
-/// Asks a connector to make its CRM agree with the user's present state.
+/// Asks a connector to make its CRM agree with the user's current state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Message {
-    /// The event's id, or the message's own for a resync.
+    /// The event's id. For a resync, an id of the message.
     pub event_id: EventId,
     #[serde(flatten)]
     pub user: UserKey,
@@ -202,8 +202,8 @@ mod tests {
         }
     }
 
-    /// Must be understood forever: messages of an earlier deployment may still
-    /// wait in a queue.
+    /// Must be understood forever, because messages of an earlier deployment may
+    /// still wait in a queue.
     const VERSION_1: &str = r#"{"version":"1","eventId":"9b1e7a9fd9e6b0f0ee3ab0ed6e4d1ee2","vendorId":"vendor_123","userId":"email|84cc","receivedAt":"2025-11-10T12:00:01Z","event":{"eventType":"contract.1#purchased","occurredAt":"2025-11-10T12:00:00Z","contractId":"contract_789"}}"#;
 
     #[test]

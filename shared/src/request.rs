@@ -32,8 +32,8 @@ impl ErrorAnswer {
         }
     }
 
-    /// For an invalid command. Finds the field's name in the reason: serde
-    /// quotes it for a missing or unknown field, [`field`] puts it in front.
+    /// For an invalid command. Takes the field's name from the reason: serde
+    /// quotes it for a missing or unknown field, and [`field`] puts it first.
     pub fn invalid(reason: &str) -> Self {
         let field = match reason.split('`').collect::<Vec<_>>()[..] {
             // The action is the only field with variants that serde reads.
@@ -69,9 +69,9 @@ impl From<InvalidCommand> for ErrorAnswer {
 
 /// Parses a command: an enum with `#[serde(tag = "action", deny_unknown_fields)]`,
 /// so that a misspelled key is an error. A variant without fields needs braces,
-/// else serde accepts unknown keys.
+/// otherwise serde accepts unknown keys.
 pub fn parse_command<C: DeserializeOwned>(event: Value) -> Result<C, InvalidCommand> {
-    // serde would take an array for the fields in their order.
+    // serde would accept an array of the fields in their order.
     if !event.is_object() {
         return Err(InvalidCommand::NotAnObject);
     }
@@ -79,8 +79,8 @@ pub fn parse_command<C: DeserializeOwned>(event: Value) -> Result<C, InvalidComm
 }
 
 /// Deserialises a field and names it in the error, which serde does not. For an
-/// optional field with `#[serde(default)]` it makes null an error: null is what
-/// a script makes of a variable that it forgot to set.
+/// optional field with `#[serde(default)]` it makes null an error, because a
+/// script sends null for a variable that it forgot to set.
 pub fn field<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     name: &str,
     value: D,

@@ -17,14 +17,14 @@ use thiserror::Error as ThisError;
 
 use crate::aws::reason;
 
-/// The most messages that one call receives, sends, changes or deletes (documented).
+/// The most messages in one call of any kind (documented).
 pub const MAX_BATCH: usize = 10;
 
-/// The most bytes of messages in one call. SQS takes 1 MiB (documented), but
-/// took 256 KiB before; our own messages have less than 1 KiB.
+/// The most bytes of messages in one call. SQS accepts 1 MiB (documented),
+/// formerly 256 KiB; our messages are below 1 KiB.
 const MAX_BATCH_BYTES: usize = 200 * 1024;
 
-/// How long a receive waits, in seconds. With any wait SQS asks all of its
+/// How long a receive waits, in seconds. With any wait SQS queries all of its
 /// servers, so an empty answer means an empty queue.
 const RECEIVE_WAIT: i32 = 1;
 
@@ -69,7 +69,7 @@ impl Depth {
     }
 }
 
-/// Why SQS did not do something: its code, or the chain of causes. Never holds
+/// Why a call to SQS failed: its error code, or the chain of causes. Never holds
 /// content of a message.
 #[derive(Debug, Clone, PartialEq, Eq, ThisError)]
 #[error("{0}")]
@@ -80,13 +80,13 @@ impl SqsError {
         Self(reason.into())
     }
 
-    fn of(error: &(impl Error + ProvideErrorMetadata)) -> Self {
+    fn from_sdk(error: &(impl Error + ProvideErrorMetadata)) -> Self {
         Self(reason(error))
     }
 }
 
-/// Sends a batch and takes the ids of the entries that are done, and the failed
-/// entries. A macro, since the SDK's batch calls have no type in common.
+/// Sends a batch, and returns the ids of the successful entries and the failed
+/// entries. A macro, because the SDK's batch calls have no type in common.
 macro_rules! batch_call {
     ($request:expr, $entries:expr) => {{
         let answer = match $entries.collect() {
@@ -100,7 +100,6 @@ macro_rules! batch_call {
     }};
 }
 
-/// One queue.
 #[derive(Debug, Clone)]
 pub struct SqsQueue {
     client: Client,
@@ -124,7 +123,7 @@ impl SqsQueue {
             .set_message_attributes(attributes)
             .set_message_system_attributes(message.system_attributes());
         let sent = request.send().await;
-        sent.map(drop).map_err(|error| SqsError::of(&error))
+        sent.map(drop).map_err(|error| SqsError::from_sdk(&error))
     }
 
     /// Sends messages in their order, with as few calls as SQS allows. The
@@ -133,7 +132,7 @@ impl SqsQueue {
         let mut results = Vec::with_capacity(messages.len());
         let mut rest = messages;
         while !rest.is_empty() {
-            let (batch, behind) = rest.split_at(batch_len(rest.iter().map(OutgoingMessage::size)));
+            let (batch, later) = rest.split_at(batch_len(rest.iter().map(OutgoingMessage::size)));
             let entries = batch.iter().enumerate().map(|(n, message)| {
                 SendMessageBatchRequestEntry::builder()
                     .id(n.to_string())
@@ -147,7 +146,7 @@ impl SqsQueue {
             let request = self.client.send_message_batch().queue_url(&self.url);
             let answer = batch_call!(request, entries);
             results.extend(entry_results(batch.len(), answer));
-            rest = behind;
+            rest = later;
         }
         results
     }
@@ -207,12 +206,12 @@ impl SqsQueue {
             .wait_time_seconds(RECEIVE_WAIT)
             .set_message_system_attribute_names(Some(system_attributes.to_vec()))
             .message_attribute_names("All")
-            // If an answer is lost, the client's next attempt gets it again.
-            // Without this id its messages and groups would be locked for a while.
+            // If an answer is lost, the client's next attempt gets it again. Without
+            // this id, its messages and groups would be locked for a while.
             .receive_request_attempt_id(format!("{:032x}", fastrand::u128(..)))
             .send()
             .await
-            .map_err(|error| SqsError::of(&error))?;
+            .map_err(|error| SqsError::from_sdk(&error))?;
         let messages = answer.messages.unwrap_or_default();
         Ok(messages.into_iter().filter_map(received).collect())
     }
@@ -226,24 +225,21 @@ impl SqsQueue {
         let request = self.client.get_queue_attributes().queue_url(&self.url);
         let request = request.set_attribute_names(Some(counts.to_vec()));
         let answer = request.send().await;
-        let answer = answer.map_err(|error| SqsError::of(&error))?;
-        let [visible, delayed, in_flight] = counts.map(|name| {
-            let number = answer.attributes()?.get(&name)?;
-            number.parse().ok()
-        });
+        let answer = answer.map_err(|error| SqsError::from_sdk(&error))?;
+        let numbers = counts.map(|name| answer.attributes()?.get(&name)?.parse().ok());
         // A missing number is not zero.
-        let depth = visible.zip(delayed).zip(in_flight);
-        depth
-            .map(|((visible, delayed), in_flight)| Depth {
-                visible,
-                delayed,
-                in_flight,
-            })
-            .ok_or_else(|| SqsError::new("the answer lacks a number"))
+        let [Some(visible), Some(delayed), Some(in_flight)] = numbers else {
+            return Err(SqsError::new("the answer lacks a number"));
+        };
+        Ok(Depth {
+            visible,
+            delayed,
+            in_flight,
+        })
     }
 }
 
-/// In its user's group. SQS drops a second message of the same event.
+/// Uses the user's message group. SQS drops a second message of the same event.
 impl From<&crate::message::Message> for OutgoingMessage {
     fn from(message: &crate::message::Message) -> Self {
         Self {
@@ -283,7 +279,7 @@ impl OutgoingMessage {
     }
 }
 
-/// `None` without id or receipt, which SQS always gives.
+/// `None` without id or receipt, which SQS always sends.
 fn received(message: Message) -> Option<ReceivedMessage> {
     let mut system = message.attributes.unwrap_or_default();
     let sent_at = system.remove(&SystemAttribute::SentTimestamp);
@@ -302,7 +298,7 @@ fn received(message: Message) -> Option<ReceivedMessage> {
     })
 }
 
-/// How many of the messages of these sizes go into one call: at least one.
+/// How many messages of these sizes fit into one call: at least the first.
 fn batch_len(sizes: impl IntoIterator<Item = usize>) -> usize {
     let mut bytes = 0_usize;
     let sizes = sizes.into_iter().take(MAX_BATCH).enumerate();
@@ -321,12 +317,12 @@ fn whole_seconds(time: Duration) -> i32 {
     i32::try_from(seconds).unwrap_or(i32::MAX)
 }
 
-/// The result of each entry. An entry counts as done only if SQS names it as such.
+/// The result of each entry. An entry counts as done only if SQS says so.
 fn entry_results<E: Error + ProvideErrorMetadata>(
     count: usize,
     answer: Result<(Vec<String>, Vec<BatchResultErrorEntry>), E>,
 ) -> impl Iterator<Item = Result<(), SqsError>> {
-    let answer = answer.map_err(|error| SqsError::of(&error));
+    let answer = answer.map_err(|error| SqsError::from_sdk(&error));
     (0..count).map(move |n| {
         let (done, failed) = answer.as_ref().map_err(SqsError::clone)?;
         let id = n.to_string();
@@ -339,7 +335,7 @@ fn entry_results<E: Error + ProvideErrorMetadata>(
     })
 }
 
-/// How many entries failed, and why the first did.
+/// How many entries failed, and why the first one failed.
 pub fn failures(results: &[Result<(), SqsError>]) -> Option<(usize, &SqsError)> {
     let mut errors = results.iter().filter_map(|result| result.as_ref().err());
     let first = errors.next()?;
@@ -352,16 +348,15 @@ mod tests {
 
     use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
     use aws_smithy_runtime_api::client::http::{
-        HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+        HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
     };
     use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-    use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
     use aws_smithy_types::body::SdkBody;
     use serde_json::{Value, json};
 
     use super::*;
 
-    /// Records the calls, with `Action` for the operation.
+    /// Records the calls; `Action` is the operation.
     #[derive(Debug, Clone, Default)]
     struct FakeSqs {
         calls: Arc<Mutex<Vec<Value>>>,
@@ -378,27 +373,18 @@ mod tests {
         }
 
         fn queue(&self) -> SqsQueue {
+            let connector = SharedHttpConnector::new(self.clone());
             let config = aws_sdk_sqs::Config::builder()
                 .behavior_version(BehaviorVersion::latest())
                 .region(Region::new("eu-north-1"))
                 .credentials_provider(Credentials::for_tests())
-                .http_client(self.clone())
+                .http_client(http_client_fn(move |_, _| connector.clone()))
                 .build();
             SqsQueue::new(Client::from_conf(config), "https://queue")
         }
 
         fn calls(&self) -> Vec<Value> {
             self.calls.lock().unwrap().clone()
-        }
-    }
-
-    impl HttpClient for FakeSqs {
-        fn http_connector(
-            &self,
-            _: &HttpConnectorSettings,
-            _: &RuntimeComponents,
-        ) -> SharedHttpConnector {
-            SharedHttpConnector::new(self.clone())
         }
     }
 

@@ -19,7 +19,7 @@ use crate::secrets::{FromSecret, Loaded, Secrets};
 use crate::sesamy::model::{Dropped, UserState};
 use crate::sesamy::{API_NAMES, Reads, Sesamy, SesamyCredentials};
 
-/// How long Sesamy may not know a user that it announced. Assumed.
+/// How long Sesamy's API may not know a user whose webhook was sent. Assumed.
 const READS_LAG: SignedDuration = SignedDuration::from_mins(15);
 
 pub(crate) type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
@@ -30,7 +30,7 @@ pub(crate) struct Syncer<C> {
     pub http: Arc<Http>,
     pub secrets: Secrets,
     sesamy: Sesamy,
-    /// By vendor: only one of its users is read at Sesamy at a time.
+    /// One lock per vendor: only one of its users is read at Sesamy at a time.
     reading: Cache<()>,
     clock: Clock,
 }
@@ -69,17 +69,17 @@ impl<C: Connector> Syncer<C> {
         format!("{vendor}/sesamy")
     }
 
-    /// Makes the CRM agree with the user's present state. `announced` is the
+    /// Makes the CRM agree with the user's current state. `announced_at` is the
     /// time of the newest message about the user.
     pub async fn sync(
         &self,
         http: &Http,
         user: &UserKey,
-        announced: Timestamp,
+        announced_at: Timestamp,
         events: &EventStream,
     ) -> (Outcome, SyncDetails) {
         let mut details = SyncDetails::default();
-        let synced = self.try_sync(http, user, announced, events, &mut details);
+        let synced = self.try_sync(http, user, announced_at, events, &mut details);
         match synced.await {
             Ok(outcome) | Err(outcome) => (outcome, details),
         }
@@ -89,7 +89,7 @@ impl<C: Connector> Syncer<C> {
         &self,
         http: &Http,
         user: &UserKey,
-        announced: Timestamp,
+        announced_at: Timestamp,
         events: &EventStream,
         details: &mut SyncDetails,
     ) -> Result<Outcome, Outcome> {
@@ -98,13 +98,14 @@ impl<C: Connector> Syncer<C> {
         let Some(credentials) = &secret.value else {
             return Ok(Outcome::NotConfigured);
         };
-        // Checked before Sesamy is read: a sync in vain would use up its limit.
+        // Checked before Sesamy is read: a sync that cannot finish would use up
+        // Sesamy's rate limit.
         self.check_paused(http, &user.vendor_id)?;
         http.admit_sync(&user.vendor_id, C::NAME)
             .map_err(|wait| paused(C::NAME, wait))?;
         let state = self.state(user, C::reads(credentials)).await?;
         let Some((state, dropped)) = state else {
-            return self.unknown(user, announced).await;
+            return self.unknown_user(user, announced_at).await;
         };
         details.dropped = dropped;
         let now = self.now();
@@ -113,9 +114,9 @@ impl<C: Connector> Syncer<C> {
             Derivation::Contact(desired) => desired,
             Derivation::Skipped(skip) => return Ok(Outcome::Skipped(skip.into())),
         };
-        let (desired, path) = (&*details.desired.insert(desired), &path);
+        let desired = &*details.desired.insert(desired);
         let changes = self
-            .with_secret(path, |secret: Arc<Loaded<C::Credentials>>| async move {
+            .with_secret(&path, |secret: Arc<Loaded<C::Credentials>>| async move {
                 let Some(credentials) = &secret.value else {
                     return Ok(None);
                 };
@@ -145,7 +146,7 @@ impl<C: Connector> Syncer<C> {
         Self::apis().find_map(paused).map_or(Ok(()), Err)
     }
 
-    /// Whether messages of this vendor were retried recently because of a pause.
+    /// Whether a pause recently caused retries of this vendor's messages.
     pub fn was_paused(&self, vendor: &VendorId) -> bool {
         Self::apis().any(|api| self.http.was_paused(vendor, api))
     }
@@ -155,10 +156,14 @@ impl<C: Connector> Syncer<C> {
     }
 
     /// The outcome for a user that Sesamy does not know. Sesamy's reads lag
-    /// behind its webhooks, so it is asked again for a while. Credentials that
+    /// behind its webhooks, so the sync is retried for a while. Credentials that
     /// see no user at all prove nothing about this one.
-    async fn unknown(&self, user: &UserKey, announced: Timestamp) -> Result<Outcome, Outcome> {
-        if self.now().duration_since(announced) < READS_LAG {
+    async fn unknown_user(
+        &self,
+        user: &UserKey,
+        announced_at: Timestamp,
+    ) -> Result<Outcome, Outcome> {
+        if self.now().duration_since(announced_at) < READS_LAG {
             return Ok(Outcome::Retry {
                 reason: "Sesamy does not know the user yet".into(),
                 wait: None,
@@ -180,7 +185,7 @@ impl<C: Connector> Syncer<C> {
             Outcome::Skipped(SkipReason::UnknownToSesamy)
         } else {
             Outcome::Refused {
-                reason: "Sesamy knows neither this user nor any other by these credentials; check that they are the vendor's".into(),
+                reason: "Sesamy shows no user at all to these credentials; check that they are the vendor's".into(),
             }
         })
     }
@@ -201,8 +206,8 @@ impl<C: Connector> Syncer<C> {
         reads: Reads,
     ) -> Result<Option<(UserState, Dropped)>, Outcome> {
         let path = Self::sesamy_path(&user.vendor_id);
-        // One user of a vendor at a time: when Sesamy's limit stops the reads of
-        // one user, those of the users before it are complete.
+        // One user of a vendor at a time: when Sesamy's rate limit stops the reads
+        // of one user, the reads of earlier users are complete.
         let _turn = self.reading.lock(user.vendor_id.as_str()).await;
         self.with_secret(&path, |secret: Arc<Loaded<SesamyCredentials>>| async move {
             let Some(credentials) = &secret.value else {
@@ -224,7 +229,7 @@ impl<C: Connector> Syncer<C> {
     }
 
     /// Runs `work` with the secret at `path`. If an API refuses the credentials
-    /// and the secret has changed meanwhile, it runs again with the new one.
+    /// and the secret has changed since, it runs again with the new one.
     pub async fn with_secret<T: FromSecret, R, W: Future<Output = Result<R, ApiError>>>(
         &self,
         path: &str,
@@ -246,25 +251,25 @@ impl<C: Connector> Syncer<C> {
 
 fn paused(api: &str, wait: Duration) -> Outcome {
     Outcome::Retry {
-        reason: format!("{api} is left alone for another {} s", wait.as_secs()),
+        reason: format!("{api} is paused for another {} s", wait.as_secs()),
         wait: Some(wait),
     }
 }
 
 /// The task's result, unless it panics or lasts beyond `end`. A panic is a bug
-/// and fails this user only.
+/// and affects only this user.
 pub(crate) async fn bounded<T>(mut task: JoinHandle<T>, end: Instant) -> Result<T, Outcome> {
     match tokio::time::timeout_at(end, &mut task).await {
         Ok(Ok(result)) => Ok(result),
         Ok(Err(_)) => Err(Outcome::DeadLetter(DeadLetterReason {
             kind: DeadLetterKind::Bug,
             status: None,
-            message: "the sync panicked; the log names the place; redrive once it is fixed".into(),
+            message: "the sync panicked; the log has the location; redrive once it is fixed".into(),
         })),
         Err(_) => {
             task.abort();
             Err(Outcome::Retry {
-                reason: "the sync took longer than the invocation has".into(),
+                reason: "the sync did not finish before the invocation's deadline".into(),
                 wait: None,
             })
         }

@@ -2,11 +2,11 @@
 //!
 //! Decided: those of Mozilla's programme, compiled in. The platform's file
 //! holds the same list, but finding, reading and parsing it takes longer than
-//! the rest of a function's start (`docs/performance.md` has the figures). The
-//! price: a new list needs a new release of `webpki-roots` and a new build.
+//! the rest of a function's start (`docs/performance.md` has the figures). In
+//! return, a new list needs a new release of `webpki-roots` and a new build.
 //!
-//! If `SSL_CERT_FILE` names a file, its certificates are trusted instead: those
-//! of a company's proxy, or of a local fake.
+//! If `SSL_CERT_FILE` names a file, its certificates are trusted instead, such as
+//! those of a company's proxy or of a local fake.
 
 use std::env;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Checks a Mailmojo account by reading alone.
+//! Checks a Mailmojo account by reading only.
 
 use shared::check::{CheckCode, CheckItem};
 
@@ -7,23 +7,20 @@ use crate::client::{Client, fields_are_unavailable};
 /// No contact has this address: the domain `.invalid` is reserved.
 const UNUSED_ADDRESS: &str = "unused@sesamy-crm-sync.invalid";
 
-/// What reading cannot verify.
+/// Reading cannot verify these.
 const UNVERIFIABLE: [&str; 4] = [
     "the permission to write",
     "assumption: Mailmojo replaces tags",
     "assumption: null clears an account field",
-    "assumption: what Mailmojo's status codes mean",
+    "assumption: the meaning of Mailmojo's status codes",
 ];
 
 pub async fn check(client: &Client<'_>, list_id: &str) -> Vec<CheckItem> {
     const CONTACTS: &str = "Mailmojo: look up a contact";
     let list = check_list(client, list_id).await;
-    let (refused, readable) = (
-        list.code == CheckCode::CredentialsRefused,
-        list.code == CheckCode::Works,
-    );
+    let list_code = list.code;
     let mut items = vec![list];
-    if refused {
+    if list_code == CheckCode::CredentialsRefused {
         return items;
     }
     items.push(match client.contact(UNUSED_ADDRESS).await {
@@ -31,10 +28,10 @@ pub async fn check(client: &Client<'_>, list_id: &str) -> Vec<CheckItem> {
         Err(error) => CheckItem::failed(CONTACTS, &error, "read and change contacts (contacts)"),
     });
     items.push(account_fields(client).await);
-    if readable {
+    if list_code == CheckCode::Works {
         items.push(contact_form(client, list_id).await);
     }
-    items.extend(UNVERIFIABLE.map(CheckItem::unseen));
+    items.extend(UNVERIFIABLE.map(CheckItem::unverifiable));
     items
 }
 
@@ -50,7 +47,7 @@ async fn check_list(client: &Client<'_>, list_id: &str) -> CheckItem {
 
 async fn account_fields(client: &Client<'_>) -> CheckItem {
     const WHAT: &str = "assumption: Mailmojo defines account fields at /v1/fields/";
-    const BY_HAND: &str = "create the thirteen account fields by hand; syncs go on without";
+    const BY_HAND: &str = "create the thirteen account fields by hand; syncs work without them";
     match client.fields().await {
         Ok(_) => CheckItem::assumption(WHAT, Some(true), "it answers"),
         Err(error) if matches!(error.status(), Some(404 | 405)) => {
@@ -66,7 +63,7 @@ async fn account_fields(client: &Client<'_>) -> CheckItem {
 async fn contact_form(client: &Client<'_>, list_id: &str) -> CheckItem {
     const WHAT: &str = "assumption: a contact has a list of tags and an object of account fields";
     match client.any_contact(list_id).await {
-        Ok(Some(())) => CheckItem::assumption(WHAT, Some(true), "a contact of the list does"),
+        Ok(Some(_)) => CheckItem::assumption(WHAT, Some(true), "a contact of the list does"),
         Ok(None) => CheckItem::assumption(WHAT, None, "the list has no contact to look at"),
         Err(error) => CheckItem::failed(WHAT, &error, "read a list's contacts (contacts)"),
     }

@@ -1,7 +1,7 @@
 //! The calls to Mailmojo's API, version 1.
 //!
 //! Source: Mailmojo's own SDKs, unless a comment says "assumed". Every path ends
-//! in a slash. No call sets a status, and none subscribes by force.
+//! in a slash. No call sets a status or forces a subscription.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ const API: ApiDescription = ApiDescription {
     wall_clock: None,
 };
 
-/// Assumed: Mailmojo lets accounts define fields but documents no endpoint for it.
+/// Assumed: Mailmojo lets accounts define fields but documents no endpoint for that.
 const FIELDS: &str = "/v1/fields/";
 
 /// Whether an error of [`FIELDS`] means that these credentials cannot define
@@ -88,15 +88,14 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Reads one contact of the list as syncs do. `None` if the list is empty.
-    pub async fn any_contact(&self, list_id: &str) -> Result<Option<()>, ApiError> {
+    /// `None` if the list is empty.
+    pub async fn any_contact(&self, list_id: &str) -> Result<Option<Contact>, ApiError> {
         let call = ApiCall::new(Method::GET, "/v1/lists/{listId}/subscribers/", &[list_id])
             .query("limit", "1");
         let response = self.0.read(call).await?;
         let contacts: Vec<Map<String, Value>> = response.json()?;
-        let form = contacts.first().map(read_contact).transpose();
-        let form = form.map_err(|what| response.malformed(what))?;
-        Ok(form.map(drop))
+        let contact = contacts.first().map(read_contact).transpose();
+        contact.map_err(|what| response.malformed(what))
     }
 
     /// The contact may be on any list or none.
@@ -151,14 +150,14 @@ fn body(email: &str, write: &ContactWrite) -> Map<String, Value> {
 }
 
 /// Tags and account fields must be readable, because a later write would lose
-/// them; the rest is read as far as possible.
+/// them. Anything else that is malformed counts as missing.
 fn read_contact(contact: &Map<String, Value>) -> Result<Contact, &'static str> {
     let words = |key: &str| {
         let text = contact.get(key).and_then(Value::as_str);
         text.unwrap_or_default().split_whitespace().count()
     };
     let has = |key: &str| words(key) > 0;
-    // An import may fill `name` alone. Writing first and last name overwrites it.
+    // An import may fill only `name`, which writing first and last name overwrites.
     let has_full_name = !has("first_name") && !has("last_name") && words("name") > 1;
     let tags = match contact.get("tags") {
         None | Some(Value::Null) => Vec::new(),
@@ -166,13 +165,13 @@ fn read_contact(contact: &Map<String, Value>) -> Result<Contact, &'static str> {
             .iter()
             .map(|tag| tag.as_str().map(str::to_owned))
             .collect::<Option<_>>()
-            .ok_or("a tag is no text")?,
-        Some(_) => return Err("tags is no list"),
+            .ok_or("a tag is not a text")?,
+        Some(_) => return Err("tags is not a list"),
     };
     let custom = match contact.get("custom") {
         None | Some(Value::Null) => Map::new(),
         Some(Value::Object(custom)) => custom.clone(),
-        Some(_) => return Err("custom is no object"),
+        Some(_) => return Err("custom is not an object"),
     };
     let lists = contact
         .get("list_associations")

@@ -16,7 +16,7 @@ pub struct MailmojoCredentials {
 
 impl FromSecret for MailmojoCredentials {
     fn from_secret(json: &serde_json::Value) -> Result<Self, SecretFault> {
-        let keys = Keys::of(json)?;
+        let keys = Keys::new(json)?;
         Ok(Self {
             api_token: keys.secret("apiToken")?,
             list_id: keys.id("listId")?,

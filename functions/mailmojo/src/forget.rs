@@ -1,4 +1,4 @@
-//! Removes what syncs wrote to a contact, by one call if the contact exists.
+//! Removes what syncs wrote to a contact, with one call if the contact exists.
 //!
 //! As in a sync, foreign tags and account fields are sent back as they were read.
 
@@ -15,13 +15,13 @@ pub async fn forget(
     progress: &ForgetProgress,
 ) -> Result<(), ApiError> {
     let steps = progress.contact(None);
-    let done = async {
+    let work = async {
         let Some(contact) = client.contact(lookup.email).await? else {
             return Ok(());
         };
         let owner = contact.custom.get(mapping::OWNER).and_then(Value::as_str);
         if !lookup.owns(owner.filter(|owner| !owner.is_empty())) {
-            steps.is_anothers();
+            steps.belongs_to_another_user();
             return Ok(());
         }
         let (ours, foreign): (Vec<String>, Vec<String>) =
@@ -29,9 +29,9 @@ pub async fn forget(
         let mut custom = contact.custom;
         let mut fields = Vec::new();
         for cleared in mapping::cleared_fields() {
-            let held = custom.get_mut(cleared.name);
-            if let Some(held) = held.filter(|held| !held.is_null() && **held != "") {
-                *held = cleared.value;
+            let value = custom.get_mut(cleared.name);
+            if let Some(value) = value.filter(|value| !value.is_null() && **value != "") {
+                *value = cleared.value;
                 fields.push(cleared.name);
             }
         }
@@ -48,5 +48,5 @@ pub async fn forget(
         }
         Ok(())
     };
-    done.await.inspect_err(|error| steps.failed(error))
+    work.await.inspect_err(|error| steps.failed(error))
 }

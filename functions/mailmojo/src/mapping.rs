@@ -17,7 +17,7 @@ pub enum FieldType {
 }
 
 impl FieldType {
-    /// Assumed: Mailmojo uses the words of Sesamy's list of fields.
+    /// Assumed: Mailmojo names the types as Sesamy's list of fields does.
     pub fn name(self) -> &'static str {
         match self {
             Self::Text => "text",
@@ -77,7 +77,7 @@ pub const DEFINITIONS: [(&str, FieldType); 13] = [
     WILL_CANCEL_AT,
 ];
 
-/// All account fields every time, so that values that no longer apply are cleared.
+/// Always all account fields, so that values that no longer apply are cleared.
 pub fn fields(desired: &DesiredContact) -> [Field; 13] {
     let account = &desired.account;
     [
@@ -104,8 +104,8 @@ pub fn cleared_fields() -> [Field; 13] {
     DEFINITIONS.map(|definition| field(definition, None))
 }
 
-/// Name and phone by Mailmojo's keys, as far as Sesamy has them. A sync writes
-/// them only if the contact has none, so that values entered in Mailmojo stay.
+/// The name and phone that Sesamy has, by Mailmojo's keys. A sync writes them only
+/// if the contact has none, so that values entered in Mailmojo stay.
 pub fn personal(desired: &DesiredContact) -> impl Iterator<Item = (&'static str, &Personal)> {
     [
         ("first_name", desired.first_name.as_ref()),

@@ -1,8 +1,8 @@
 //! The order of a sync's calls: define account fields, once per account; read
 //! the contact; then make only the writes that change something.
 //!
-//! Foreign tags and account fields are sent back as they were read, because
-//! Mailmojo is only assumed to replace and not to merge.
+//! Foreign tags and account fields are sent back as they were read. Assumed:
+//! Mailmojo replaces them and does not merge.
 
 use serde_json::{Map, Value};
 use shared::cache::Once;
@@ -31,7 +31,7 @@ impl Connector for Mailmojo {
 
     type Credentials = MailmojoCredentials;
 
-    /// Bills are for the date of the last payment.
+    /// Bills give the date of the last payment.
     fn reads(_: &MailmojoCredentials) -> Reads {
         Reads { bills: true }
     }
@@ -111,8 +111,8 @@ async fn join(
     Ok(())
 }
 
-/// The endpoint is assumed, so an account that does not let fields be defined is
-/// synced all the same.
+/// The endpoint is only assumed, so an account whose fields cannot be defined is
+/// still synced.
 async fn define(client: &Client<'_>) -> Result<(), ApiError> {
     match define_missing(client).await {
         Err(error) if fields_are_unavailable(&error) => {
@@ -124,12 +124,12 @@ async fn define(client: &Client<'_>) -> Result<(), ApiError> {
 }
 
 async fn define_missing(client: &Client<'_>) -> Result<(), ApiError> {
-    let present = client.fields().await?;
+    let defined = client.fields().await?;
     for (name, kind) in mapping::DEFINITIONS {
-        if !present.contains(name)
+        if !defined.contains(name)
             && let Err(error) = client.define(name, kind).await
         {
-            // Another instance may have created the field already; that is not an error.
+            // Another instance may have defined the field already; that is not an error.
             let refused = !error.is_transient() && !error.is_refusal();
             if !(refused && client.fields().await?.contains(name)) {
                 return Err(error);
@@ -139,7 +139,7 @@ async fn define_missing(client: &Client<'_>) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// What a contact should hold, including the publisher's own data.
+/// What a contact should contain, including the publisher's own data.
 struct TargetContact {
     diff: TagDiff,
     /// Complete lists of tags, to write one after the other.
@@ -157,13 +157,13 @@ impl TargetContact {
         for field in mapping::fields(desired) {
             custom.insert(field.name.to_owned(), field.value);
         }
-        let held = |key: &str| match key {
+        let has = |key: &str| match key {
             "first_name" => contact.has_first_name,
             "last_name" => contact.has_last_name,
             _ => contact.has_phone,
         };
         let personal = mapping::personal(desired)
-            .filter(|(key, _)| !held(key))
+            .filter(|(key, _)| !has(key))
             .map(|(key, value)| (key, value.expose().to_owned()))
             .collect();
         Self {
@@ -188,14 +188,13 @@ impl TargetContact {
             personal.map(|(key, value)| FieldChange::set(key, value.as_str().into(), true));
         let own = mapping::DEFINITIONS.iter().filter_map(|(name, _)| {
             let value = self.custom.get(*name)?;
-            let change = match value {
+            differs(contact, name, value).then(|| match value {
                 Value::Null => FieldChange::cleared(name),
                 value => FieldChange::set(name, value.clone(), false),
-            };
-            (!agrees(contact.custom.get(*name).unwrap_or(&Value::Null), value)).then_some(change)
+            })
         });
         ContactChanges {
-            tags: TagChanges::of(&self.diff, &contact.tags),
+            tags: TagChanges::new(&self.diff, &contact.tags),
             fields: personal.chain(own).collect(),
             ..ContactChanges::default()
         }
@@ -203,38 +202,41 @@ impl TargetContact {
 
     /// The writes that change something, in order.
     fn updates(&self, contact: &Contact) -> Vec<ContactWrite> {
-        let changed = |(name, value): (&String, &Value)| {
-            !agrees(contact.custom.get(name).unwrap_or(&Value::Null), value)
-        };
+        let changed = |(name, value): (&String, &Value)| differs(contact, name, value);
         let mut tags = self.tags.iter().cloned();
         let first = ContactWrite {
             personal: self.personal.clone(),
             tags: tags.next(),
             custom: self.custom.iter().any(changed).then(|| self.custom.clone()),
         };
-        let further = tags.map(|tags| ContactWrite {
+        let others = tags.map(|tags| ContactWrite {
             tags: Some(tags),
             ..ContactWrite::default()
         });
         std::iter::once(first)
             .filter(|write| *write != ContactWrite::default())
-            .chain(further)
+            .chain(others)
             .collect()
     }
 }
 
-/// Assumed: numbers may come back as texts or with other digits after the point,
-/// and a cleared field as an empty text.
-fn agrees(present: &Value, desired: &Value) -> bool {
+/// Whether the contact's account field needs a write.
+fn differs(contact: &Contact, name: &str, desired: &Value) -> bool {
+    !agrees(contact.custom.get(name).unwrap_or(&Value::Null), desired)
+}
+
+/// Assumed: Mailmojo may return numbers as texts or with other digits after the
+/// point, and a cleared field as an empty text.
+fn agrees(current: &Value, desired: &Value) -> bool {
     let number = |value: &Value| match value {
         Value::Number(number) => number.as_f64(),
         Value::String(text) => text.trim().parse().ok(),
         _ => None,
     };
     match desired {
-        Value::Number(_) => number(present) == number(desired),
-        Value::Null => matches!(present, Value::Null) || present == "",
-        _ => present == desired,
+        Value::Number(_) => number(current) == number(desired),
+        Value::Null => current.is_null() || current == "",
+        _ => current == desired,
     }
 }
 
@@ -261,11 +263,11 @@ mod tests {
             (json!(0), json!(null)),
             (json!(null), json!(false)),
         ];
-        for (present, desired) in agreeing {
-            assert!(agrees(&present, &desired), "{present} {desired}");
+        for (current, desired) in agreeing {
+            assert!(agrees(&current, &desired), "{current} {desired}");
         }
-        for (present, desired) in differing {
-            assert!(!agrees(&present, &desired), "{present} {desired}");
+        for (current, desired) in differing {
+            assert!(!agrees(&current, &desired), "{current} {desired}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Checks a vendor's Make.as lists by reading alone.
+//! Checks a vendor's Make.as lists by reading only.
 
 use futures_util::future::join_all;
 use shared::check::{CheckCode, CheckItem};
@@ -9,13 +9,13 @@ use crate::credentials::MalformedSet;
 /// No contact has this address: the domain `.invalid` is reserved.
 const UNUSED_ADDRESS: &str = "unused@sesamy-crm-sync.invalid";
 
-/// What reading cannot verify.
+/// Reading cannot verify these.
 const UNVERIFIABLE: [&str; 6] = [
     "the permission to write",
-    "assumption: a change without a list leaves a contact's lists and status alone",
+    "assumption: a change without a list keeps a contact's lists and status",
     "assumption: an end_date of null clears the end of a subscription",
     "assumption: the fields, dates and key of Make.as's products and subscriptions",
-    "assumption: Make.as takes 1,000 products or subscriptions in a call",
+    "assumption: Make.as accepts 1,000 products or subscriptions in one call",
     "assumption: a subscription may name a product that is not in the catalogue",
 ];
 
@@ -27,40 +27,33 @@ pub async fn check(clients: Vec<Client<'_>>, malformed: &[MalformedSet]) -> Vec<
         let what = format!("Make.as: {}", set.name());
         CheckItem::failed(what, &set.error(), "")
     }));
-    items.extend(UNVERIFIABLE.map(CheckItem::unseen));
+    items.extend(UNVERIFIABLE.map(CheckItem::unverifiable));
     items
 }
 
 async fn check_list(client: &Client<'_>) -> Vec<CheckItem> {
-    let list = format!("Make.as: list {}", client.list_id());
-    let mut items = Vec::new();
-    match client.has_list().await {
-        Ok(true) => items.push(CheckItem::works(&list)),
+    let name = format!("Make.as: list {}", client.list_id());
+    let list = match client.has_list().await {
+        Ok(true) => CheckItem::works(&name),
         Ok(false) => {
             let say = "it is not among the lists that these credentials can read";
-            let unknown = CheckItem::new(&list, CheckCode::ListUnknown, say)
-                .with_remedy("store the id of one of the account's lists as listId");
-            items.push(unknown);
+            CheckItem::new(&name, CheckCode::ListUnknown, say)
+                .with_remedy("store the id of one of the account's lists as listId")
         }
-        Err(error) => {
-            let failed = CheckItem::failed(&list, &error, "read lists");
-            let refused = failed.code == CheckCode::CredentialsRefused;
-            items.push(failed);
-            if refused {
-                return items;
-            }
-        }
+        Err(error) => CheckItem::failed(&name, &error, "read lists"),
+    };
+    let list_code = list.code;
+    let mut items = vec![list];
+    if list_code == CheckCode::CredentialsRefused {
+        return items;
     }
-    let what = format!("{list}, look up a subscriber");
+    let what = format!("{name}, look up a subscriber");
     items.push(match client.contact(UNUSED_ADDRESS).await {
         Ok(_) => CheckItem::works(what),
         Err(error) => CheckItem::failed(what, &error, "read subscribers"),
     });
-    if items
-        .first()
-        .is_some_and(|list| list.code == CheckCode::Works)
-    {
-        items.push(contact_form(client, &list).await);
+    if list_code == CheckCode::Works {
+        items.push(contact_form(client, &name).await);
     }
     items
 }

@@ -34,13 +34,13 @@ pub struct Contact {
     /// The whole contact as Make.as sent it.
     pub fields: Map<String, Value>,
     pub tags: Vec<String>,
-    /// As far as the answer says.
+    /// Those that the answer names.
     pub lists: BTreeSet<String>,
 }
 
 impl Contact {
-    /// Whether the contact may be added to a list: not if it unsubscribed or its
-    /// mail bounced.
+    /// Whether the contact may be added to a list: not if it unsubscribed or
+    /// bounced.
     ///
     /// Known: the statuses `active`, `unsubscribed` and `bounce`. Assumed: any
     /// other status is a reason not to add it.
@@ -117,7 +117,7 @@ impl<'a> Client<'a> {
         let tags = match fields.get("tags") {
             None | Some(Value::Null) => Vec::new(),
             Some(Value::Array(tags)) => self.tag_names(response, tags).await?,
-            Some(_) => return Err(response.malformed("tags is no list")),
+            Some(_) => return Err(response.malformed("tags is not a list")),
         };
         let id = fields.get("id").and_then(text).filter(|id| !id.is_empty());
         let id = id.ok_or_else(|| response.malformed("a contact has no id"))?;
@@ -132,12 +132,12 @@ impl<'a> Client<'a> {
         })
     }
 
-    /// Make.as gives tags by name, as objects, or by id: newer accounts answer
-    /// names, one older site had ids (seen). A tag that looks like an id is looked
-    /// up, so that a foreign tag is sent back by its name.
+    /// Make.as returns tags as names, objects or ids: newer accounts have names, one
+    /// older site had ids (seen). A tag that looks like an id is looked up, so that a
+    /// foreign tag is sent back by its name.
     async fn tag_names(
         &self,
-        contact: &ApiResponse,
+        contact_response: &ApiResponse,
         tags: &[Value],
     ) -> Result<Vec<String>, ApiError> {
         let name_or_id = |tag: &Value| {
@@ -147,7 +147,9 @@ impl<'a> Client<'a> {
         // The next write would lose a tag that is left out here.
         let tags: Vec<String> = tags
             .iter()
-            .map(|tag| name_or_id(tag).ok_or_else(|| contact.malformed("a tag has no name")))
+            .map(|tag| {
+                name_or_id(tag).ok_or_else(|| contact_response.malformed("a tag has no name"))
+            })
             .collect::<Result<_, _>>()?;
         let is_id = |tag: &str| !tag.is_empty() && tag.bytes().all(|b| b.is_ascii_digit());
         if !tags.iter().any(|tag| is_id(tag)) {
@@ -166,7 +168,7 @@ impl<'a> Client<'a> {
             if !is_id(&tag) || titles.contains(&tag) {
                 return Ok(tag);
             }
-            // Sent back by its id, it would become a new tag.
+            // Sending the id back would create a tag of that name.
             by_id
                 .get(&tag)
                 .cloned()
@@ -176,10 +178,10 @@ impl<'a> Client<'a> {
     }
 
     /// Creates or updates a contact and adds it to the list. The body's tags
-    /// replace its own.
+    /// replace the contact's.
     ///
-    /// Only for a contact that is new or [may join](Contact::may_join): the effect
-    /// on the status of one that left is not documented.
+    /// Only for a contact that is new or [may join](Contact::may_join): what the call
+    /// does to the status of a contact that left is not documented.
     pub async fn join(&self, body: Value) -> Result<(), ApiError> {
         let call = ApiCall::new(Method::POST, "/subscribers", &[])
             .query("subscriber_list_id[]", self.list_id)

@@ -86,7 +86,7 @@ impl FromSecret for MakeCredentials {
 }
 
 fn read_set(json: &Value) -> Result<CredentialSet, SecretFault> {
-    let keys = Keys::of(json)?;
+    let keys = Keys::new(json)?;
     Ok(CredentialSet {
         user_id: keys.id("userId")?.into(),
         api_key: keys.secret("apiKey")?,

@@ -1,4 +1,4 @@
-//! Removes what syncs wrote to a contact, on every list of the vendor, by one
+//! Removes what syncs wrote to a contact, on every list of the vendor, with one
 //! call per list if the contact exists.
 //!
 //! As in a sync, foreign tags are sent back as they were read.
@@ -15,10 +15,9 @@ use crate::lists::collect_results;
 /// Names the Sesamy user that the contact belongs to.
 const OWNER: &str = "external_id";
 
-/// Make.as has no known call to delete them.
-const STAYS: &str = "the user's subscriptions, and the products of the catalogue: Make.as has no known call that takes them away";
+const STAYS: &str = "the user's subscriptions, and the products of the catalogue: Make.as has no known call that deletes them";
 
-/// Forgets a user on all lists concurrently: one that fails stops no other.
+/// Forgets a user on all lists concurrently. A failing list does not stop the others.
 pub async fn forget(
     clients: Vec<Client<'_>>,
     malformed: &[MalformedSet],
@@ -53,14 +52,14 @@ async fn forget_on_list(
     let owner = fields.get(OWNER).and_then(Value::as_str);
     let owner = owner.filter(|owner| !owner.is_empty());
     if !lookup.owns(owner) {
-        steps.is_anothers();
+        steps.belongs_to_another_user();
         return Ok(());
     }
     let (ours, foreign): (Vec<String>, Vec<String>) =
         tags.into_iter().partition(|tag| is_our_tag(tag));
     // The publisher may store an id of another system here.
     let owner_is_ours = owner == Some(lookup.user.as_str());
-    let has_nothing_of_ours = ours.is_empty() && !owner_is_ours;
+    let has_our_data = !ours.is_empty() || owner_is_ours;
     // Always with the foreign tags: the call replaces tags, and its effect without
     // any is not documented.
     let mut body = Map::from_iter([("tags".to_owned(), foreign.into())]);
@@ -69,7 +68,7 @@ async fn forget_on_list(
     }
     steps.found(ours, owner_is_ours.then_some(OWNER));
     steps.stays(STAYS);
-    if !has_nothing_of_ours {
+    if has_our_data {
         client.change(&id, body).await?;
         steps.removed_all();
         steps.cleared_all();

@@ -38,7 +38,7 @@ pub fn change(desired: &DesiredContact, tags: &[String]) -> Map<String, Value> {
     body
 }
 
-/// As far as Sesamy has them.
+/// The parts that Sesamy has.
 fn personal(desired: &DesiredContact) -> impl Iterator<Item = (&'static str, &Personal)> {
     [
         ("firstname", desired.first_name.as_ref()),

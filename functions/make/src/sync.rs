@@ -2,10 +2,10 @@
 //! write it if it differs; write products and subscriptions, which cannot be read
 //! and so are always sent.
 //!
-//! Every write can be repeated, so one list that fails repeats the whole sync.
+//! Every write can be repeated, so a failing list repeats the whole sync.
 //!
-//! Consent is not ours: an existing contact is changed by id, without a list. Only
-//! a contact that is new, or that may join, is written together with the list.
+//! Syncs never change consent: an existing contact is changed by id, without a list.
+//! Only a contact that is new, or that may join, is written together with the list.
 
 use futures_util::future::join_all;
 use serde_json::{Map, Value};
@@ -70,29 +70,29 @@ fn clients<'a>(account: &Account<'a, Make>) -> Vec<Client<'a>> {
 async fn sync_list(job: &Job<'_, Make>, set: &CredentialSet) -> Result<Changes, ApiError> {
     let client = Client::new(job.http, job.vendor, set);
     let email = job.desired.email.lookup();
-    let present = client.contact(&email).await?;
+    let contact = client.contact(&email).await?;
     let mut changes = Changes::default();
 
-    let tags = present.as_ref().map_or(&[][..], |present| &present.tags);
+    let tags = contact.as_ref().map_or(&[][..], |contact| &contact.tags);
     let diff = diff_tags(tags, &job.desired.tags, &[]);
     let mut writes = diff.replacements(tags);
     let body = mapping::change(job.desired, tags);
-    let joins = present
+    let joins = contact
         .as_ref()
-        .is_none_or(|present| !present.lists.contains(&set.list_id) && present.may_join());
-    let agrees = present
+        .is_none_or(|contact| !contact.lists.contains(&set.list_id) && contact.may_join());
+    let agrees = contact
         .as_ref()
-        .is_some_and(|present| agrees(present, &body));
+        .is_some_and(|contact| agrees(contact, &body));
     if writes.is_empty() && (joins || !agrees) {
         writes.push(tags.to_vec());
     }
     for (n, tags) in (1..).zip(&writes) {
-        match &present {
-            // A contact joins by the last write: the one before it only removes a
-            // tag in another case.
-            Some(present) if !joins || n < writes.len() => {
+        match &contact {
+            // A contact joins with the last write; an earlier one only removes a tag
+            // in another case.
+            Some(contact) if !joins || n < writes.len() => {
                 let body = mapping::change(job.desired, tags);
-                client.change(&present.id, body).await?;
+                client.change(&contact.id, body).await?;
             }
             _ => {
                 let body = mapping::contact(job.desired, tags);
@@ -103,9 +103,9 @@ async fn sync_list(job: &Job<'_, Make>, set: &CredentialSet) -> Result<Changes, 
     }
     changes.contacts.push(ContactChanges {
         list: Some(set.list_id.clone()),
-        is_new: present.is_none(),
-        tags: TagChanges::of(&diff, tags),
-        fields: field_changes(present.as_ref(), &body),
+        is_new: contact.is_none(),
+        tags: TagChanges::new(&diff, tags),
+        fields: field_changes(contact.as_ref(), &body),
     });
     changes.writes += client
         .write_products(&mapping::products(job.desired))
@@ -116,16 +116,16 @@ async fn sync_list(job: &Job<'_, Make>, set: &CredentialSet) -> Result<Changes, 
     Ok(changes)
 }
 
-/// Whether a contact holds all of the body, except the tags.
-fn agrees(present: &Contact, body: &Map<String, Value>) -> bool {
+/// Whether a contact has all values of the body, except the tags.
+fn agrees(contact: &Contact, body: &Map<String, Value>) -> bool {
     body.iter()
-        .all(|(key, desired)| key == "tags" || present.fields.get(key) == Some(desired))
+        .all(|(key, desired)| key == "tags" || contact.fields.get(key) == Some(desired))
 }
 
-fn field_changes(present: Option<&Contact>, body: &Map<String, Value>) -> Vec<FieldChange> {
+fn field_changes(contact: Option<&Contact>, body: &Map<String, Value>) -> Vec<FieldChange> {
     let changed = |(key, personal): (&'static str, bool)| {
         let desired = body.get(key)?;
-        let same = present.is_some_and(|present| present.fields.get(key) == Some(desired));
+        let same = contact.is_some_and(|contact| contact.fields.get(key) == Some(desired));
         (!same).then(|| FieldChange::set(key, desired.clone(), personal))
     };
     mapping::FIELDS.into_iter().filter_map(changed).collect()

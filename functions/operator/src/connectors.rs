@@ -58,7 +58,7 @@ pub struct Connectors<Q>(Vec<DeployedConnector<Q>>);
 
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ConnectorsError {
-    #[error("CONNECTORS names no connector; deploy the function by the template, which sets it")]
+    #[error("CONNECTORS names no connector; deploy the function with the template, which sets it")]
     None,
     #[error("CONNECTORS is not of the form NAME=QUEUE_URL,DEAD_LETTER_QUEUE_URL;… near {0:?}")]
     Malformed(String),

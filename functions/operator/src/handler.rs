@@ -9,8 +9,8 @@ use shared::request::{ErrorAnswer, parse_command};
 use thiserror::Error;
 use tracing::{error, info, warn};
 
-use crate::command::{Command, ResyncCommand, ResyncOperation};
-use crate::connectors::{ConnectorName, Connectors, DeployedConnector, UnknownConnector};
+use crate::command::Command;
+use crate::connectors::Connectors;
 use crate::dead_letters::ConnectorQueues;
 use crate::deadline::Deadline;
 use crate::redrive::{self, RedriveReport};
@@ -23,8 +23,7 @@ use crate::status::{self, StackStatus};
 pub enum OperatorAnswer {
     Status(StackStatus),
     Redrive(Box<RedriveReport>),
-    Resync(Box<resync::ResyncReport>),
-    UserResync(Box<resync::UserResync>),
+    Resync(Box<resync::ResyncAnswer>),
     Reconciliation(resync::Reconciliation),
     Step(Box<StepAnswer>),
     Refused { error: ErrorAnswer },
@@ -67,19 +66,26 @@ impl<Q: ConnectorQueues, P: Platform> Operator<Q, P> {
                     let report = redrive::run(&connector.queues, &command, deadline).await;
                     OperatorAnswer::Redrive(Box::new(report))
                 }
-                Err(unknown) => unknown_connector(&unknown),
+                Err(unknown) => refused(ErrorAnswer::invalid(&unknown.to_string())),
             },
-            Command::Resync(command) => match self.resync(command).await {
-                Ok(answer) => answer,
-                Err(unknown) => unknown_connector(&unknown),
+            Command::Resync(command) => match resyncs.execute(command).await {
+                Ok(answer) => OperatorAnswer::Resync(Box::new(answer)),
+                Err(error) => OperatorAnswer::Refused { error },
             },
             Command::Reconcile { scheduled } => {
                 let done = resyncs.reconcile(deadline).await;
-                if let Some(reason) = done.failure().filter(|_| scheduled) {
+                let failure = match &done {
+                    Ok(done) => done.failure(),
+                    Err(error) => Some(error.message.clone()),
+                };
+                if let Some(reason) = failure.filter(|_| scheduled) {
                     error!(reason, "A scheduled reconciliation failed.");
                     return Err(InvocationError::Reconciliation(reason));
                 }
-                OperatorAnswer::Reconciliation(done)
+                match done {
+                    Ok(done) => OperatorAnswer::Reconciliation(done),
+                    Err(error) => OperatorAnswer::Refused { error },
+                }
             }
             Command::ResyncStep { run, retries } => {
                 let answer = resyncs.step(*run, retries).await.inspect_err(|error| {
@@ -90,38 +96,6 @@ impl<Q: ConnectorQueues, P: Platform> Operator<Q, P> {
         })
     }
 
-    async fn resync(&self, command: ResyncCommand) -> Result<OperatorAnswer, UnknownConnector> {
-        let resyncs = self.resyncs();
-        let vendor_id = command.vendor_id;
-        let report = match command.operation {
-            ResyncOperation::User {
-                user_id,
-                connectors,
-            } => {
-                let connectors = self.named(connectors)?;
-                let queued = resyncs.resync_user(vendor_id, user_id, connectors).await;
-                return Ok(OperatorAnswer::UserResync(Box::new(queued)));
-            }
-            ResyncOperation::Start { connectors } => {
-                resyncs.start(vendor_id, self.named(connectors)?).await
-            }
-            ResyncOperation::Stop => resyncs.stop(vendor_id).await,
-            ResyncOperation::Resume => resyncs.resume(vendor_id).await,
-            ResyncOperation::Show => resyncs.show(vendor_id).await,
-        };
-        Ok(OperatorAnswer::Resync(Box::new(report)))
-    }
-
-    fn named(
-        &self,
-        names: Option<Vec<ConnectorName>>,
-    ) -> Result<Option<Vec<&DeployedConnector<Q>>>, UnknownConnector> {
-        let find = |name: &ConnectorName| self.connectors.named(name.as_str());
-        names
-            .map(|names| names.iter().map(find).collect())
-            .transpose()
-    }
-
     fn resyncs(&self) -> Resyncs<'_, Q, P> {
         Resyncs {
             connectors: &self.connectors,
@@ -129,10 +103,6 @@ impl<Q: ConnectorQueues, P: Platform> Operator<Q, P> {
             requests_per_minute: self.requests_per_minute,
         }
     }
-}
-
-fn unknown_connector(unknown: &UnknownConnector) -> OperatorAnswer {
-    refused(ErrorAnswer::invalid(&unknown.to_string()))
 }
 
 /// The error may quote personal data, so the log leaves it out.

@@ -21,7 +21,7 @@ const LIMIT: &str = "SESAMY_REQUESTS_PER_MINUTE";
 
 #[derive(Debug, ThisError)]
 #[error(
-    "the environment variable {0} is not set; deploy the function by the template, which sets it"
+    "the environment variable {0} is not set; deploy the function with the template, which sets it"
 )]
 struct MissingVariable(&'static str);
 

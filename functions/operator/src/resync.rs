@@ -24,18 +24,22 @@ use futures_util::future::{join_all, try_join_all};
 use shared::identity::{UserId, VendorId};
 use shared::message::{Message, UserKey};
 use shared::request::ErrorAnswer;
-use shared::sqs::OutgoingMessage;
+use shared::sqs::{OutgoingMessage, SqsError};
+use tokio::time::Instant;
 use tracing::{info, warn};
 
-use crate::connectors::{Connectors, DeployedConnector};
+use crate::command::{ResyncCommand, ResyncOperation};
+use crate::connectors::{ConnectorName, Connectors, DeployedConnector, UnknownConnector};
 use crate::dead_letters::{ConnectorQueues, Unavailable};
 use crate::deadline::Deadline;
 
 pub use executions::{Execution, ExecutionState, Executions, Progress, StartError, name};
 pub use pace::Pace;
 pub use platform::{AwsPlatform, Platform};
-use report::NOT_CONFIGURED;
-pub use report::{Reconciliation, ResyncReport, RunProgress, RunState, UserResync};
+use report::VendorReconciliation;
+pub use report::{
+    Reconciliation, ResyncAnswer, ResyncReport, RunChange, RunProgress, RunState, UserResync,
+};
 pub use run::Run;
 pub use step::{MAX_EVENTS, StepAnswer, StepError};
 pub use users::{Users, UsersError};
@@ -47,6 +51,8 @@ const MAX_REPORTED: usize = 20;
 /// A stop may meet an execution that has just handed over to the next one.
 const STOP_ATTEMPTS: u32 = 3;
 
+const NOT_CONFIGURED: &str = "not_configured";
+
 pub struct Resyncs<'a, Q, P> {
     pub connectors: &'a Connectors<Q>,
     pub platform: &'a P,
@@ -54,151 +60,148 @@ pub struct Resyncs<'a, Q, P> {
     pub requests_per_minute: NonZeroU32,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum RunChange {
-    Started,
-    /// The run before had not finished.
-    Restarted,
-    AlreadyRunning,
-    Resumed,
-    Stopped,
-    Unchanged,
-}
+/// Why a command did nothing.
+struct Refused(ErrorAnswer);
 
-#[derive(Debug)]
-enum ResyncError {
-    NotConfigured {
-        secrets: Vec<String>,
-    },
-    /// The vendor has a secret for none of the connectors.
-    NoConnector,
-    Unavailable(Unavailable),
-}
-
-impl From<Unavailable> for ResyncError {
+impl From<Unavailable> for Refused {
     fn from(unavailable: Unavailable) -> Self {
-        Self::Unavailable(unavailable)
+        Self(ErrorAnswer::new("unavailable", unavailable.to_string()))
     }
 }
+
+/// What a command did, and the run if it is a new execution: the list may not show it for
+/// some seconds.
+type Changed = (RunChange, Option<RunProgress>);
 
 impl<Q: ConnectorQueues, P: Platform> Resyncs<'_, Q, P> {
-    /// Without `asked`, for all of the vendor's connectors.
-    pub async fn resync_user(
-        &self,
-        vendor: VendorId,
-        user: UserId,
-        asked: Option<Vec<&DeployedConnector<Q>>>,
-    ) -> UserResync {
-        let connectors = match self.configured(&vendor, asked).await {
-            Ok(connectors) => connectors,
-            Err(error) => return UserResync::refused(vendor, user, error.into()),
+    pub async fn execute(&self, command: ResyncCommand) -> Result<ResyncAnswer, ErrorAnswer> {
+        let vendor = command.vendor_id;
+        let done = match command.operation {
+            ResyncOperation::User {
+                user_id,
+                connectors,
+            } => {
+                let queued = self.resync_user(&vendor, user_id, connectors).await;
+                queued.map(ResyncAnswer::User)
+            }
+            operation => self.change(&vendor, operation).await.map(ResyncAnswer::Run),
         };
+        done.map_err(|Refused(error)| {
+            let reason = &error.message;
+            warn!(vendor_id = %vendor, code = error.code, reason, "Nothing came of a resync.");
+            error
+        })
+    }
+
+    async fn change(
+        &self,
+        vendor: &VendorId,
+        operation: ResyncOperation,
+    ) -> Result<ResyncReport, Refused> {
+        let (operation, (did, run)) = match operation {
+            ResyncOperation::Start { connectors } => {
+                ("start", self.start(vendor, connectors).await?)
+            }
+            ResyncOperation::Stop => ("stop", (self.stop(vendor).await?, None)),
+            ResyncOperation::Resume => ("resume", self.resume(vendor).await?),
+            ResyncOperation::Show | ResyncOperation::User { .. } => {
+                ("show", (RunChange::Unchanged, None))
+            }
+        };
+        let run = match (run, self.latest(vendor).await?) {
+            (Some(run), _) => Some(run),
+            (None, Some((_, execution))) => self.progress(&execution).await?.map(|(_, run)| run),
+            (None, None) => None,
+        };
+        let visited = run.as_ref().map(|run| run.visited);
+        info!(vendor_id = %vendor, asked = operation, ?did, visited, "Answered about a resync.");
+        Ok(ResyncReport {
+            action: "resync",
+            vendor_id: vendor.clone(),
+            operation,
+            did,
+            run,
+        })
+    }
+
+    async fn resync_user(
+        &self,
+        vendor: &VendorId,
+        user: UserId,
+        asked: Option<Vec<ConnectorName>>,
+    ) -> Result<UserResync, Refused> {
+        let connectors = self.configured(vendor, asked).await?;
         let key = UserKey {
             vendor_id: vendor.clone(),
-            user_id: user.clone(),
+            user_id: user,
         };
         // A new id each time, so that a second resync is not dropped as a duplicate.
-        let occasion = self.platform.new_id();
-        let message = Message::resync(key, &occasion, self.platform.now());
+        let message = Message::resync(key, &self.platform.new_id(), self.platform.now());
         let outgoing = [OutgoingMessage::from(&message)];
         let sends = connectors.iter().map(async |connector| {
-            let failed = connector.queues.send(&outgoing).await;
-            let failed = failed.into_iter().find_map(Result::err);
-            (
-                connector.name.to_string(),
-                failed.map(|error| error.to_string()),
-            )
+            let results = connector.queues.send(&outgoing).await;
+            let result: Result<(), SqsError> = results.into_iter().collect();
+            (connector.name.to_string(), result)
         });
         let sent = join_all(sends).await;
-        info!(vendor_id = %vendor, user_id = %user, event_id = %message.event_id, "Queued a resync of a user.");
-        UserResync::queued(vendor, user, message.event_id, sent)
-    }
-
-    pub async fn start(
-        &self,
-        vendor: VendorId,
-        asked: Option<Vec<&DeployedConnector<Q>>>,
-    ) -> ResyncReport {
-        let change = self.begin(&vendor, asked).await;
-        self.report(vendor, "start", change).await
-    }
-
-    pub async fn stop(&self, vendor: VendorId) -> ResyncReport {
-        let change = self.stop_running(&vendor).await;
-        let change = change.map(|change| (change, None));
-        self.report(vendor, "stop", change.map_err(ResyncError::from))
-            .await
-    }
-
-    /// Continues a run that was stopped or failed.
-    pub async fn resume(&self, vendor: VendorId) -> ResyncReport {
-        let change = self.revive(&vendor).await;
-        self.report(vendor, "resume", change).await
-    }
-
-    pub async fn show(&self, vendor: VendorId) -> ResyncReport {
-        self.report(vendor, "show", Ok((RunChange::Unchanged, None)))
-            .await
+        info!(vendor_id = %vendor, user_id = %message.user.user_id, event_id = %message.event_id, "Queued a resync of a user.");
+        Ok(UserResync::new(message, sent))
     }
 
     /// Starts a run for every vendor with Sesamy credentials that has none under way.
-    pub async fn reconcile(&self, deadline: Deadline) -> Reconciliation {
-        let vendors = match self.platform.vendors().await {
-            Ok(vendors) => vendors,
-            Err(unavailable) => return Reconciliation::refused(&unavailable),
-        };
-        let mut reports = Vec::new();
-        let mut left = Vec::new();
-        for vendor in vendors {
-            if tokio::time::Instant::now() < deadline.work {
-                reports.push(self.start(vendor, None).await);
-            } else {
-                left.push(vendor);
+    pub async fn reconcile(&self, deadline: Deadline) -> Result<Reconciliation, ErrorAnswer> {
+        let vendors = self.platform.vendors().await.map_err(|unavailable| {
+            warn!(error = %unavailable, "The vendors could not be read; none was resynced.");
+            Refused::from(unavailable).0
+        })?;
+        let (mut done, mut left) = (Vec::new(), Vec::new());
+        for vendor_id in vendors {
+            if Instant::now() >= deadline.work {
+                left.push(vendor_id);
+                continue;
             }
+            let start = ResyncOperation::Start { connectors: None };
+            done.push(match self.change(&vendor_id, start).await {
+                Ok(report) => VendorReconciliation::Done(report),
+                Err(Refused(error)) => VendorReconciliation::Failed { vendor_id, error },
+            });
         }
         if !left.is_empty() {
-            warn!(
-                vendors = left.len(),
-                "There was no time to start all resyncs."
-            );
+            let vendors = left.len();
+            warn!(vendors, "There was no time to start all resyncs.");
         }
-        Reconciliation::of(reports, left)
+        Ok(Reconciliation {
+            action: "reconcile",
+            vendors: done,
+            left,
+        })
     }
 
-    /// The latest runs of all vendors, by vendor.
+    /// The latest runs, by vendor.
     pub async fn runs(&self) -> Result<BTreeMap<String, RunProgress>, ErrorAnswer> {
-        let runs = self.latest_runs().await.map_err(|unavailable| {
+        self.latest_runs().await.map_err(|unavailable| {
             warn!(error = %unavailable, "Step Functions does not answer.");
-            ResyncError::from(unavailable)
-        })?;
-        Ok(runs)
+            Refused::from(unavailable).0
+        })
     }
 
     async fn latest_runs(&self) -> Result<BTreeMap<String, RunProgress>, Unavailable> {
-        let mut seen = Vec::new();
-        let executions = self.platform.executions(|execution| {
-            let vendor = execution.vendor_part().to_owned();
-            if !seen.contains(&vendor) {
-                seen.push(vendor);
-            }
-            seen.len() > MAX_REPORTED
-        });
         let mut latest: BTreeMap<String, Execution> = BTreeMap::new();
-        for execution in executions.await? {
+        let listed = self.platform.executions(|execution| {
             let vendor = execution.vendor_part().to_owned();
-            latest.entry(vendor).or_insert(execution);
-        }
-        let latest = latest.into_values().take(MAX_REPORTED);
-        let reads = latest.map(async |execution| self.progress(&execution).await);
-        let runs = try_join_all(reads).await?;
-        let runs = runs.into_iter().flatten();
+            latest.entry(vendor).or_insert_with(|| execution.clone());
+            latest.len() >= MAX_REPORTED
+        });
+        listed.await?;
+        let reads = latest.values().map(|execution| self.progress(execution));
+        let runs = try_join_all(reads).await?.into_iter().flatten();
         Ok(runs
-            .map(|(vendor, progress)| (vendor.to_string(), progress))
+            .map(|(vendor, run)| (vendor.to_string(), run))
             .collect())
     }
 
-    fn pace(&self, connectors: usize) -> Pace {
-        Pace::new(self.requests_per_minute, connectors)
+    fn pace(&self, run: &Run) -> Pace {
+        Pace::new(self.requests_per_minute, run.connectors.len())
     }
 
     async fn progress(
@@ -207,92 +210,50 @@ impl<Q: ConnectorQueues, P: Platform> Resyncs<'_, Q, P> {
     ) -> Result<Option<(VendorId, RunProgress)>, Unavailable> {
         let progress = self.platform.progress(execution).await?;
         Ok(progress.map(|progress| {
-            let pace = self.pace(progress.run.connectors.len());
             let vendor = progress.run.vendor_id.clone();
-            (
-                vendor,
-                RunProgress::of(&progress, execution, pace, self.platform.now()),
-            )
+            (vendor, self.shown(&progress, execution))
         }))
     }
 
-    async fn report(
-        &self,
-        vendor: VendorId,
-        asked: &'static str,
-        change: Result<(RunChange, Option<RunProgress>), ResyncError>,
-    ) -> ResyncReport {
-        let complete = async {
-            let (change, run) = change?;
-            let run = match run {
-                Some(run) => Some(run),
-                None => self.latest_progress(&vendor).await?,
-            };
-            Ok::<_, ResyncError>((change, run))
-        };
-        let report = match complete.await {
-            Ok((change, run)) => ResyncReport::new(vendor, asked, change, run),
-            Err(error) => ResyncReport::refused(vendor, asked, error.into()),
-        };
-        report.log();
-        report
-    }
-
-    async fn latest_progress(&self, vendor: &VendorId) -> Result<Option<RunProgress>, Unavailable> {
-        let Some((_, execution)) = self.latest(vendor).await? else {
-            return Ok(None);
-        };
-        let progress = self.progress(&execution).await?;
-        Ok(progress.map(|(_, progress)| progress))
+    fn shown(&self, progress: &Progress, execution: &Execution) -> RunProgress {
+        let (pace, now) = (self.pace(&progress.run), self.platform.now());
+        RunProgress::of(progress, execution, pace, now)
     }
 
     /// The vendor's latest execution and its number.
     async fn latest(&self, vendor: &VendorId) -> Result<Option<(u32, Execution)>, Unavailable> {
-        let found = self
-            .platform
-            .executions(|execution| execution.number_of(vendor).is_some());
-        let found = found.await?.into_iter();
-        let numbered = found.filter_map(|one| Some((one.number_of(vendor)?, one)));
+        let of_vendor = |execution: &Execution| execution.number_of(vendor).is_some();
+        let listed = self.platform.executions(of_vendor).await?.into_iter();
+        let numbered = listed.filter_map(|one| Some((one.number_of(vendor)?, one)));
         Ok(numbered.max_by_key(|(number, _)| *number))
     }
 
-    async fn begin(
+    async fn start(
         &self,
         vendor: &VendorId,
-        asked: Option<Vec<&DeployedConnector<Q>>>,
-    ) -> Result<(RunChange, Option<RunProgress>), ResyncError> {
+        asked: Option<Vec<ConnectorName>>,
+    ) -> Result<Changed, Refused> {
         let connectors = self.configured(vendor, asked).await?;
-        let connectors: Vec<_> = connectors
-            .into_iter()
-            .map(|one| one.name.to_string())
-            .collect();
-        let latest = self.latest(vendor).await?;
-        let (number, state) = latest.map_or((0, None), |(number, one)| (number, Some(one.state)));
-        if state == Some(ExecutionState::Running) {
-            return Ok((RunChange::AlreadyRunning, None));
-        }
-        let (id, now) = (self.platform.new_id(), self.platform.now());
-        let pace = self.pace(connectors.len());
-        let run = Run::new(id, vendor.clone(), connectors, pace, number + 1, now);
-        let change = match state {
-            None | Some(ExecutionState::Succeeded) => RunChange::Started,
-            Some(_) => RunChange::Restarted,
+        let connectors = connectors.into_iter().map(|one| one.name.to_string());
+        let connectors: Vec<_> = connectors.collect();
+        let number = match self.latest(vendor).await? {
+            Some((_, execution)) if execution.state == ExecutionState::Running => {
+                return Ok((RunChange::AlreadyRunning, None));
+            }
+            latest => latest.map_or(0, |(number, _)| number),
         };
-        self.start_execution(run, change).await
+        let pace = Pace::new(self.requests_per_minute, connectors.len());
+        let (id, now) = (self.platform.new_id(), self.platform.now());
+        let run = Run::new(id, vendor.clone(), connectors, pace, now);
+        self.launch(run, number + 1, RunChange::Started).await
     }
 
-    async fn start_execution(
-        &self,
-        run: Run,
-        change: RunChange,
-    ) -> Result<(RunChange, Option<RunProgress>), ResyncError> {
+    async fn launch(&self, mut run: Run, number: u32, did: RunChange) -> Result<Changed, Refused> {
+        run.hand_over(number);
         match self.platform.start(&run).await {
-            // The list may not show it for some seconds.
             Ok(execution) => {
-                let pace = self.pace(run.connectors.len());
                 let progress = Progress { run, cause: None };
-                let run = RunProgress::of(&progress, &execution, pace, self.platform.now());
-                Ok((change, Some(run)))
+                Ok((did, Some(self.shown(&progress, &execution))))
             }
             // Someone else was faster, or the list did not show it yet.
             Err(StartError::Exists) => Ok((RunChange::AlreadyRunning, None)),
@@ -300,10 +261,8 @@ impl<Q: ConnectorQueues, P: Platform> Resyncs<'_, Q, P> {
         }
     }
 
-    async fn revive(
-        &self,
-        vendor: &VendorId,
-    ) -> Result<(RunChange, Option<RunProgress>), ResyncError> {
+    /// Continues a run that was stopped or failed.
+    async fn resume(&self, vendor: &VendorId) -> Result<Changed, Refused> {
         let Some((number, execution)) = self.latest(vendor).await? else {
             return Ok((RunChange::Unchanged, None));
         };
@@ -312,84 +271,71 @@ impl<Q: ConnectorQueues, P: Platform> Resyncs<'_, Q, P> {
             ExecutionState::Succeeded => return Ok((RunChange::Unchanged, None)),
             ExecutionState::Aborted | ExecutionState::Failed => {}
         }
-        let Some(Progress { mut run, .. }) = self.platform.progress(&execution).await? else {
-            return Ok((RunChange::Unchanged, None));
-        };
-        run.hand_over(number + 1);
-        self.start_execution(run, RunChange::Resumed).await
+        match self.platform.progress(&execution).await? {
+            Some(Progress { run, .. }) => self.launch(run, number + 1, RunChange::Resumed).await,
+            None => Ok((RunChange::Unchanged, None)),
+        }
     }
 
-    async fn stop_running(&self, vendor: &VendorId) -> Result<RunChange, Unavailable> {
-        let mut change = RunChange::Unchanged;
+    async fn stop(&self, vendor: &VendorId) -> Result<RunChange, Unavailable> {
+        let mut did = RunChange::Unchanged;
         for _ in 0..STOP_ATTEMPTS {
             match self.latest(vendor).await? {
                 Some((_, execution)) if execution.state == ExecutionState::Running => {
                     self.platform.stop(&execution).await?;
-                    change = RunChange::Stopped;
+                    did = RunChange::Stopped;
                 }
                 _ => break,
             }
         }
-        Ok(change)
+        Ok(did)
     }
 
     /// The connectors asked for, all of which need a secret; without `asked`, those
     /// that have one.
-    async fn configured<'c>(
-        &'c self,
+    async fn configured(
+        &self,
         vendor: &VendorId,
-        asked: Option<Vec<&'c DeployedConnector<Q>>>,
-    ) -> Result<Vec<&'c DeployedConnector<Q>>, ResyncError> {
-        let any = asked.is_none();
-        let candidates = asked.unwrap_or_else(|| self.connectors.iter().collect());
-        let names = ["sesamy"].into_iter();
-        let names = names.chain(candidates.iter().map(|connector| connector.name.as_str()));
-        let looked = names.map(async |name| {
+        asked: Option<Vec<ConnectorName>>,
+    ) -> Result<Vec<&DeployedConnector<Q>>, Refused> {
+        let invalid =
+            |unknown: UnknownConnector| Refused(ErrorAnswer::invalid(&unknown.to_string()));
+        let candidates: Vec<_> = match &asked {
+            None => self.connectors.iter().collect(),
+            Some(names) => {
+                let named = names
+                    .iter()
+                    .map(|name| self.connectors.named(name.as_str()));
+                named.collect::<Result<_, _>>().map_err(invalid)?
+            }
+        };
+        let has_secret = async |name: &str| {
             let path = format!("{vendor}/{name}");
-            let found = self.platform.has_secret(&path).await;
-            found.map(|found| (path, found))
-        });
-        let mut found = try_join_all(looked).await?.into_iter();
-        let mut missing: Vec<_> = found
-            .next()
-            .filter(|(_, found)| !found)
-            .into_iter()
-            .collect();
-        let mut configured = Vec::new();
-        for (connector, (path, found)) in candidates.into_iter().zip(found) {
-            if found {
+            self.platform.has_secret(&path).await
+        };
+        let (mut configured, mut missing) = (Vec::new(), Vec::new());
+        if !has_secret("sesamy").await? {
+            missing.push(format!("{vendor}/sesamy"));
+        }
+        for connector in candidates {
+            let name = connector.name.as_str();
+            if has_secret(name).await? {
                 configured.push(connector);
-            } else if !any {
-                missing.push((path, found));
+            } else if asked.is_some() {
+                missing.push(format!("{vendor}/{name}"));
             }
         }
         if !missing.is_empty() {
-            let secrets = missing.into_iter().map(|(path, _)| path).collect();
-            return Err(ResyncError::NotConfigured { secrets });
+            let message = format!(
+                "nothing was done: these secrets are missing below the stack's prefix: {}; store them as docs/onboard.md describes",
+                missing.join(", ")
+            );
+            return Err(Refused(ErrorAnswer::new(NOT_CONFIGURED, message)));
         }
         if configured.is_empty() {
-            return Err(ResyncError::NoConnector);
+            let message = "nothing was done: the vendor has a secret for none of the connectors";
+            return Err(Refused(ErrorAnswer::new(NOT_CONFIGURED, message)));
         }
         Ok(configured)
-    }
-}
-
-impl From<ResyncError> for ErrorAnswer {
-    fn from(error: ResyncError) -> Self {
-        let (code, message) = match error {
-            ResyncError::NotConfigured { secrets } => (
-                NOT_CONFIGURED,
-                format!(
-                    "nothing was done: these secrets are missing below the stack's prefix: {}; store them as docs/onboard.md describes",
-                    secrets.join(", ")
-                ),
-            ),
-            ResyncError::NoConnector => (
-                NOT_CONFIGURED,
-                "nothing was done: the vendor has a secret for none of the connectors".to_owned(),
-            ),
-            ResyncError::Unavailable(unavailable) => ("unavailable", unavailable.to_string()),
-        };
-        Self::new(code, message)
     }
 }

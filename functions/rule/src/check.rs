@@ -1,6 +1,6 @@
-//! Checks a Rule account by reading alone.
+//! Checks a Rule account by reading only.
 //!
-//! It looks up no contact: an unknown address answers 404, and errors count
+//! Looks up no contact: an unknown address is a 404, and Rule counts errors
 //! against the key.
 
 use std::collections::BTreeMap;
@@ -11,13 +11,13 @@ use shared::check::{CheckCode, CheckItem};
 use crate::client::Client;
 use crate::mapping;
 
-/// What reading cannot verify.
+/// Reading cannot verify these.
 const UNVERIFIABLE: [&str; 7] = [
     "the permission to write",
     "assumption: Rule's wall-clock times are Stockholm's",
-    "assumption: Rule takes 100 tags in a call",
+    "assumption: Rule accepts 100 tags in one call",
     "assumption: an empty text clears a field, or is refused by a 400 that names the field",
-    "assumption: version 3 takes away a group of fields by its name",
+    "assumption: version 3 deletes a group of fields by its name",
     "assumption: a tag's flows start with the fields of the same call",
     "assumption: Rule reads a phone number without country code as Swedish",
 ];
@@ -44,32 +44,37 @@ pub async fn check(client: &Client<'_>) -> Vec<CheckItem> {
         Ok(()) => CheckItem::works(TAGS),
         Err(error) => CheckItem::failed(TAGS, &error, "read tags"),
     });
-    items.extend(UNVERIFIABLE.map(CheckItem::unseen));
+    items.extend(UNVERIFIABLE.map(CheckItem::unverifiable));
     items
 }
 
 /// Rule refuses every sync if one of these fields has another type.
 fn field_types(definitions: &BTreeMap<String, Value>) -> CheckItem {
     const WHAT: &str = "assumption: the account's Sesamy fields have the types this system writes";
-    let defined = || {
-        let known = mapping::DEFINITIONS.iter();
-        known.filter_map(|(key, kind)| Some((*key, *kind, definitions.get(*key)?)))
-    };
-    let others: Vec<&str> = defined()
-        .filter(|(_, kind, found)| **found != kind.name())
-        .map(|(key, ..)| key)
+    let defined: Vec<_> = mapping::DEFINITIONS
+        .iter()
+        .filter_map(|(key, kind)| Some((*key, *kind, definitions.get(*key)?)))
         .collect();
-    if !others.is_empty() {
-        let say = format!("defined with another type: {}", others.join(", "));
+    let wrong: Vec<&str> = defined
+        .iter()
+        .filter(|(_, kind, found)| **found != kind.name())
+        .map(|(key, ..)| *key)
+        .collect();
+    if !wrong.is_empty() {
+        let say = format!("defined with another type: {}", wrong.join(", "));
         CheckItem::assumption(WHAT, Some(false), say)
             .with_remedy("delete these fields at Rule; the first sync defines them again")
-    } else if defined().next().is_none() {
+    } else if defined.is_empty() {
         CheckItem::assumption(
             WHAT,
             None,
             "none is defined yet; the first sync defines them",
         )
     } else {
-        CheckItem::assumption(WHAT, Some(true), "those that are defined have them")
+        CheckItem::assumption(
+            WHAT,
+            Some(true),
+            "all fields that are defined have the right type",
+        )
     }
 }

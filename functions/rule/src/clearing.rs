@@ -1,10 +1,10 @@
-//! How an account lets a field be cleared.
+//! How an account clears a field.
 //!
-//! A sync sends an empty text for each field that no longer applies. If an
-//! account refuses that, it refuses nearly every sync, and Rule blocks a key
-//! when half of its calls fail. So the first sync of an account finds out, and
-//! the function instance remembers: fields that an empty text does not clear
-//! are left out of the upsert, and their whole group is deleted instead.
+//! A sync sends an empty text for each field that no longer applies. An account
+//! that refuses this would refuse nearly every sync, and Rule blocks a key when
+//! half of its calls fail. So the first sync of an account finds out, and the
+//! function instance remembers: fields that an empty text does not clear are
+//! left out of the upsert, and their whole group is deleted instead.
 
 use shared::cache::{Cache, Entry};
 use shared::http::ApiError;
@@ -17,7 +17,7 @@ pub enum ClearingMethod {
     /// An empty text clears every field.
     #[default]
     ByText,
-    /// An empty text clears text fields only; dates and lists go with their group.
+    /// An empty text clears text fields only; dates and lists need their group deleted.
     TypedByGroup,
     ByGroup,
 }
@@ -35,11 +35,11 @@ impl ClearingMethod {
         }
     }
 
-    /// What a refusal of empty texts for these types teaches; `None` if nothing
-    /// new, in which case the refusal has another cause.
+    /// The method to use once the account has refused empty texts for fields of
+    /// these types. `None` if the refusal has another cause.
     ///
-    /// Assumed: an account that refuses an empty date refuses an empty list too.
-    /// One refusal is then enough even if Rule names only the first field.
+    /// Assumed: an account that refuses an empty date refuses an empty list too, so
+    /// one refusal is enough even if Rule names only the first field.
     fn after_refusing(self, kinds: &[FieldType]) -> Option<Self> {
         if !kinds.iter().any(|kind| self.clears(*kind)) {
             None
@@ -51,7 +51,7 @@ impl ClearingMethod {
     }
 }
 
-/// How each account that this function instance has seen clears fields.
+/// The method of each account that this function instance has synced.
 #[derive(Debug, Default)]
 pub struct ClearingMethods(Cache<ClearingMethod>);
 
@@ -63,7 +63,7 @@ pub struct Attempt<'a, 'f> {
     methods: &'a ClearingMethods,
     account: &'a str,
     method: ClearingMethod,
-    /// The first attempt locks the account until it knows; others wait for it.
+    /// Locks an account of unknown method until this attempt ends.
     probe: Option<Entry<ClearingMethod>>,
 }
 
@@ -98,7 +98,7 @@ impl<'f> Attempt<'_, 'f> {
         self.left_out
     }
 
-    /// `Ok` if the refusal shows how the account clears fields: send them again.
+    /// `Ok` if the refusal shows how the account clears fields; then try again.
     pub async fn failed(self, failure: WriteFieldsError) -> Result<(), ApiError> {
         let Some(learned) = self.method.after_refusing(&failure.cleared) else {
             return Err(failure.error);
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_changes_what_is_known_or_is_an_error() {
+    fn a_refusal_changes_the_method_or_is_an_error() {
         use ClearingMethod::{ByGroup, ByText, TypedByGroup};
         use FieldType::{Date, Multiple, Text};
         struct Case {

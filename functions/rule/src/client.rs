@@ -43,7 +43,7 @@ pub enum UpsertOutcome {
     Contact(Contact),
     /// The address is on the account's suppression list, so there is no contact.
     Suppressed,
-    /// A dry run sent nothing. The contact as it is, if there is one.
+    /// A dry run sent nothing, and looked the contact up instead.
     DryRun(Option<Contact>),
 }
 
@@ -60,7 +60,7 @@ pub struct Contact {
 #[derive(Debug)]
 pub struct WriteFieldsError {
     pub error: ApiError,
-    /// The types of the cleared fields that Rule calls wrong.
+    /// The types of the cleared fields that Rule rejects.
     pub cleared: Vec<FieldType>,
 }
 
@@ -86,7 +86,7 @@ impl<'a> Client<'a> {
         Self(ApiClient::new(http, vendor, API, &credentials.api_url, key))
     }
 
-    /// Fields that are defined already stay as they are.
+    /// Fields that are already defined stay as they are.
     pub async fn define(&self, fields: &[(&str, FieldType)]) -> Result<(), ApiError> {
         let fields: Vec<Value> = fields
             .iter()
@@ -100,7 +100,7 @@ impl<'a> Client<'a> {
     /// Creates or updates a contact: adds tags, and keeps fields that the call
     /// does not name. A dry run looks the contact up instead.
     ///
-    /// Names the contact by address alone. Rule may match by phone number too,
+    /// Identifies the contact by address only. Rule may match by phone number too,
     /// and a number that a family shares must not put one user's tags on another.
     pub async fn upsert(
         &self,
@@ -111,35 +111,35 @@ impl<'a> Client<'a> {
     ) -> Result<UpsertOutcome, WriteFieldsError> {
         let mut chunks = tags.chunks(MAX_TAGS_PER_CALL);
         let first = chunks.next().unwrap_or_default();
-        let call = upsert(email, first, fields, flows);
+        let call = upsert_call(email, first, fields, flows);
         let upserted = match self.write_fields(call, fields).await? {
             Some(response) => read_upsert(&response.json()?),
             None => UpsertOutcome::DryRun(self.contact(email).await?),
         };
         if upserted != UpsertOutcome::Suppressed {
             for more in chunks {
-                self.0.write(upsert(email, more, &[], flows)).await?;
+                self.0.write(upsert_call(email, more, &[], flows)).await?;
             }
         }
         Ok(upserted)
     }
 
     /// Adds an event's tag in the same call as its fields, so that the flows it
-    /// starts find them. The tag must not be there yet.
+    /// starts find them. The contact must not have the tag yet.
     pub async fn deliver(
         &self,
         email: &str,
         tag: &str,
         fields: &[&Field],
     ) -> Result<(), WriteFieldsError> {
-        let call = upsert(email, &[tag], fields, Flows::Start);
+        let call = upsert_call(email, &[tag], fields, Flows::Start);
         self.write_fields(call, fields).await.map(drop)
     }
 
     /// Adds tags to an existing contact without starting a flow.
     pub async fn restore_tags(&self, email: &str, tags: &[&str]) -> Result<(), ApiError> {
         for chunk in tags.chunks(MAX_TAGS_PER_CALL) {
-            let call = upsert(email, chunk, &[], Flows::Silent);
+            let call = upsert_call(email, chunk, &[], Flows::Silent);
             self.0.write(call).await?;
         }
         Ok(())
@@ -155,10 +155,10 @@ impl<'a> Client<'a> {
             response => response?,
         };
         let answer: Map<String, Value> = response.json()?;
-        let contact = answer.get("subscriber").filter(|s| s.is_object());
-        contact
-            .map(|contact| Some(read_subscriber(contact)))
-            .ok_or_else(|| response.malformed("it holds no subscriber"))
+        match answer.get("subscriber") {
+            Some(contact @ Value::Object(_)) => Ok(Some(read_subscriber(contact))),
+            _ => Err(response.malformed("it contains no subscriber")),
+        }
     }
 
     /// Values by `Group.Field`. A sync rarely needs them: it writes them all.
@@ -168,7 +168,8 @@ impl<'a> Client<'a> {
             .query("identified_by", "email");
         let response = self.0.read(call).await?;
         let answer: Value = response.json()?;
-        by_key(&answer, "value").ok_or_else(|| response.malformed("it holds no groups of fields"))
+        by_key(&answer, "value")
+            .ok_or_else(|| response.malformed("it contains no groups of fields"))
     }
 
     pub async fn tags(&self, email: &str) -> Result<Vec<String>, ApiError> {
@@ -179,14 +180,14 @@ impl<'a> Client<'a> {
         let tags = answer
             .get("tags")
             .and_then(Value::as_array)
-            .ok_or_else(|| response.malformed("it holds no list of tags"))?;
+            .ok_or_else(|| response.malformed("it contains no list of tags"))?;
         let name = |tag: &Value| Some(tag.get("name").unwrap_or(tag).as_str()?.to_owned());
         tags.iter()
             .map(|tag| name(tag).ok_or_else(|| response.malformed("a tag has no name")))
             .collect()
     }
 
-    /// A tag that is already gone is no error.
+    /// A tag that is already gone is not an error.
     pub async fn remove_tag(&self, email: &str, tag: &str) -> Result<(), ApiError> {
         let call = ApiCall::new(
             Method::DELETE,
@@ -206,11 +207,11 @@ impl<'a> Client<'a> {
         id: Option<u64>,
         fields: &[&Field],
     ) -> Result<(), WriteFieldsError> {
-        let call = change(id, json!({ "fields": to_json(fields) }));
+        let call = update_call(id, json!({ "fields": to_json(fields) }));
         self.write_fields(call, fields).await.map(drop)
     }
 
-    /// Deletes every value of one of our groups. An empty group is no error.
+    /// Deletes every value of one of our groups. An empty group is not an error.
     ///
     /// Version 2 has no such call. Assumed: version 3 accepts the group's name
     /// in the path, and `apiUrl` serves version 3 beside version 2.
@@ -233,7 +234,7 @@ impl<'a> Client<'a> {
         let call = ApiCall::new(Method::GET, "/v2/customizations", &[]).query("limit", "100");
         let response = self.0.read(call).await?;
         let answer: Value = response.json()?;
-        by_key(&answer, "type").ok_or_else(|| response.malformed("it holds no groups of fields"))
+        by_key(&answer, "type").ok_or_else(|| response.malformed("it contains no groups of fields"))
     }
 
     /// Reads one of the account's tags.
@@ -241,14 +242,15 @@ impl<'a> Client<'a> {
         let call = ApiCall::new(Method::GET, "/v2/tags", &[]).query("limit", "1");
         let response = self.0.read(call).await?;
         let answer: Value = response.json()?;
-        let tags = answer.get("tags").filter(|tags| tags.is_array());
-        tags.map(drop)
-            .ok_or_else(|| response.malformed("it holds no list of tags"))
+        match answer.get("tags") {
+            Some(Value::Array(_)) => Ok(()),
+            _ => Err(response.malformed("it contains no list of tags")),
+        }
     }
 
     /// The id is `None` in a dry run for a contact that does not exist yet.
     pub async fn set_phone(&self, id: Option<u64>, phone: &str) -> Result<(), ApiError> {
-        let call = change(id, json!({ "phone_number": phone }));
+        let call = update_call(id, json!({ "phone_number": phone }));
         self.0.write(call).await.map(drop)
     }
 
@@ -265,7 +267,7 @@ impl<'a> Client<'a> {
     }
 }
 
-fn change<'a>(id: Option<u64>, body: Value) -> ApiCall<'a> {
+fn update_call<'a>(id: Option<u64>, body: Value) -> ApiCall<'a> {
     let id = id.map(|id| id.to_string());
     let id = id.as_deref();
     ApiCall::new(Method::PUT, "/v2/subscribers/{id}", id.as_slice()).json(body)
@@ -277,23 +279,25 @@ fn change<'a>(id: Option<u64>, body: Value) -> ApiCall<'a> {
 /// map or the message beside it names a field by its key, or the map by its
 /// index among the fields sent.
 fn named_types(refused: &FailedCall, sent: &[&Field]) -> Vec<FieldType> {
-    let answer = match refused.error.status() {
-        Some(400) => refused.json().unwrap_or_default(),
-        _ => return Vec::new(),
-    };
-    let entries = answer.get("fields").and_then(Value::as_object);
-    let names = || entries.into_iter().flat_map(Map::keys).map(String::as_str);
-    let messages = entries.into_iter().flat_map(Map::values);
-    let messages = messages.chain(answer.get("message"));
-    let texts: Vec<&str> = names().chain(messages.filter_map(Value::as_str)).collect();
+    if refused.error.status() != Some(400) {
+        return Vec::new();
+    }
+    let answer = refused.json().unwrap_or_default();
+    let mut names: Vec<&str> = Vec::new();
+    let mut texts: Vec<&str> = Vec::new();
+    if let Some(entries) = answer.get("fields").and_then(Value::as_object) {
+        names.extend(entries.keys().map(String::as_str));
+        texts.extend(entries.values().filter_map(Value::as_str));
+    }
+    texts.extend(&names);
+    texts.extend(answer.get("message").and_then(Value::as_str));
     let is_named = |index: usize, field: &Field| {
         let index = index.to_string();
         texts.iter().any(|text| mentions(text, field.key))
-            || names().any(|name| names_index(name, &index))
+            || names.iter().any(|name| names_index(name, &index))
     };
     let sent = sent.iter().enumerate();
-    sent.filter(|(_, field)| field.is_cleared())
-        .filter(|(index, field)| is_named(*index, field))
+    sent.filter(|(index, field)| field.is_cleared() && is_named(*index, field))
         .map(|(_, field)| field.kind)
         .collect()
 }
@@ -311,9 +315,9 @@ fn names_index(path: &str, index: &str) -> bool {
     parts.nth(1) == Some(index)
 }
 
-/// Never sends `automation`: by Rule's notes any value of it unblocks a blocked
-/// contact, which only the publisher may do.
-fn upsert<'a>(email: &str, tags: &[&str], fields: &[&Field], flows: Flows) -> ApiCall<'a> {
+/// Never sends `automation`: according to Rule's notes, any value of it unblocks a
+/// blocked contact, which only the publisher may do.
+fn upsert_call<'a>(email: &str, tags: &[&str], fields: &[&Field], flows: Flows) -> ApiCall<'a> {
     let mut body = json!({
         "update_on_duplicate": true,
         "tags": tags,
@@ -326,16 +330,15 @@ fn upsert<'a>(email: &str, tags: &[&str], fields: &[&Field], flows: Flows) -> Ap
 }
 
 fn read_upsert(answer: &Map<String, Value>) -> UpsertOutcome {
-    let contact = answer.get("subscriber").filter(|s| s.is_object());
     let suppressed = is_suppressed(answer.get("suppressed"));
-    match contact {
-        None if suppressed => UpsertOutcome::Suppressed,
-        None => UpsertOutcome::Contact(read_subscriber(&Value::Null)),
-        Some(contact) => {
+    match answer.get("subscriber") {
+        Some(contact @ Value::Object(_)) => {
             let mut contact = read_subscriber(contact);
             contact.is_silenced |= suppressed;
             UpsertOutcome::Contact(contact)
         }
+        _ if suppressed => UpsertOutcome::Suppressed,
+        _ => UpsertOutcome::Contact(read_subscriber(&Value::Null)),
     }
 }
 

@@ -17,7 +17,7 @@ pub struct RuleCredentials {
 
 impl FromSecret for RuleCredentials {
     fn from_secret(json: &serde_json::Value) -> Result<Self, SecretFault> {
-        let keys = Keys::of(json)?;
+        let keys = Keys::new(json)?;
         Ok(Self {
             api_key: keys.secret("apiKey")?,
             api_url: keys.url("apiUrl", API_URL)?,

@@ -1,6 +1,6 @@
 //! Removes what syncs wrote to a contact: our tags one by one, then our fields.
 //!
-//! The contact is looked up first, and every write needs an existing one, so
+//! Looks the contact up first and uses only calls that need an existing one, so
 //! that none is created.
 
 use std::collections::BTreeSet;
@@ -21,19 +21,19 @@ pub async fn forget(
     progress: &ForgetProgress,
 ) -> Result<(), ApiError> {
     let steps = progress.contact(None);
-    let done = async {
+    let work = async {
         let Some(Contact { id, .. }) = client.contact(lookup.email).await? else {
             return Ok(());
         };
-        let held = client.fields(lookup.email).await?;
-        if !lookup.owns(held.get(OWNER).and_then(Value::as_str)) {
-            steps.is_anothers();
+        let values = client.fields(lookup.email).await?;
+        if !lookup.owns(values.get(OWNER).and_then(Value::as_str)) {
+            steps.belongs_to_another_user();
             return Ok(());
         }
         let mut tags = client.tags(lookup.email).await?;
         tags.retain(|tag| is_our_tag(tag) || tag == mapping::BASE_TAG);
         let fields: Vec<Field> = mapping::cleared_fields()
-            .filter(|field| field.change(held.get(field.key)).is_some())
+            .filter(|field| field.change(values.get(field.key)).is_some())
             .collect();
         steps.found(tags.iter().cloned(), fields.iter().map(|field| field.key));
         for tag in &tags {
@@ -46,7 +46,7 @@ pub async fn forget(
         }
         Ok(())
     };
-    done.await.inspect_err(|error| steps.failed(error))
+    work.await.inspect_err(|error| steps.failed(error))
 }
 
 /// Deletes whole groups if the account refuses empty texts: our groups hold no

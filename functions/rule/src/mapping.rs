@@ -17,10 +17,10 @@ use shared::personal::Personal;
 /// Known: "a base tag that is always added".
 pub const BASE_TAG: &str = "sesamy";
 
-/// Event tags are never stale.
+/// Tags with this prefix are never stale.
 pub const EVENT_TAG_PREFIX: &str = "sesamy_event_";
 
-/// Those of Rule's types that this connector uses.
+/// The field types of Rule that this connector uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldType {
     Text,
@@ -61,11 +61,11 @@ impl Field {
         self.value == cleared()
     }
 
-    /// How the field changes if Rule holds `present`; `None` if it does not.
-    pub fn change(&self, present: Option<&Value>) -> Option<FieldChange> {
+    /// How a sync changes the field from its current value; `None` if it does not.
+    pub fn change(&self, current: Option<&Value>) -> Option<FieldChange> {
         let cleared = cleared();
-        let present = present.filter(|value| !is_blank(value));
-        if *present.unwrap_or(&cleared) == self.value {
+        let current = current.filter(|value| !is_blank(value));
+        if *current.unwrap_or(&cleared) == self.value {
             None
         } else if self.is_cleared() {
             Some(FieldChange::cleared(self.key))
@@ -134,8 +134,8 @@ keys! {
 
 /// Decided. Known: the fields, and that the billing address is sent "when a
 /// billing address exists". Assumed: the `Sesamy_` fields are ours and always
-/// sent, so that values that no longer apply are cleared, an old address too.
-/// Rule's own name and phone belong to the publisher as well and stay if Sesamy
+/// sent, so that values that no longer apply are cleared, including an old address.
+/// Rule's own name and phone belong to the publisher as well, and stay if Sesamy
 /// has none.
 pub fn fields(desired: &DesiredContact) -> Vec<Field> {
     let first_name = desired.first_name.as_ref();
@@ -167,8 +167,8 @@ pub fn fields(desired: &DesiredContact) -> Vec<Field> {
 }
 
 fn billing_address(address: Option<&BillingAddress>) -> [Field; 8] {
-    let line = |key, of: fn(&BillingAddress) -> &Option<Personal>| {
-        personal(key, address.and_then(|address| of(address).as_ref()))
+    let line = |key, part: fn(&BillingAddress) -> &Option<Personal>| {
+        personal(key, address.and_then(|address| part(address).as_ref()))
     };
     [
         line(BILLING_FIRST_NAME, |address| &address.first_name),
@@ -195,8 +195,8 @@ fn subscription(primary: Option<&PrimarySubscription>) -> [Field; 4] {
     ]
 }
 
-/// The event and its payment, for a flow to write a mail from. Ids that the
-/// event lacks are cleared, so that no flow finds those of another event.
+/// The event and its payment, for the mails of flows. Ids that the event lacks are
+/// cleared, so that no flow uses those of another event.
 ///
 /// Decided. Known: receipts and "event streams" are promised; no field is named.
 /// Assumed: a mail about an event or a payment needs these fields.
@@ -223,9 +223,9 @@ pub fn event_fields(event: &Event, desired: &DesiredContact) -> [Field; 8] {
 
 /// The tag that starts the flows of an event.
 ///
-/// Decided. Known: "event streams" start flows; their form is not said. Assumed:
-/// one tag per event type, because flows at Rule start from tags, and the flow
-/// sees the fields of the call that adds the tag.
+/// Decided. Known: "event streams" start flows; their form is not documented.
+/// Assumed: one tag per event type, because flows at Rule start from tags, and the
+/// flow sees the fields of the call that adds the tag.
 pub fn event_tag(event: EventType) -> &'static str {
     match event {
         EventType::UserVendorNew => "sesamy_event_uservendor-new",
@@ -266,7 +266,7 @@ fn cleared() -> Value {
     Value::from("")
 }
 
-/// Whether Rule may show a field without a value like this.
+/// Whether Rule may return this value for a field without one.
 fn is_blank(value: &Value) -> bool {
     match value {
         Value::Null => true,

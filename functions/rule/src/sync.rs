@@ -7,9 +7,9 @@
 //! 5. set the phone number
 //! 6. deliver the events
 //!
-//! Nothing is looked up before the upsert: an unknown address answers 404, and
-//! Rule blocks a key when half of its calls fail. Only a dry run looks the
-//! contact up instead of the upsert.
+//! Nothing is looked up before the upsert: an unknown address is a 404, and Rule
+//! blocks a key when half of its calls fail. Only a dry run, which sends no upsert,
+//! looks the contact up.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -40,8 +40,8 @@ const MAX_REFUSED_PHONES: usize = 10_000;
 pub struct Rule {
     defined: Once,
     clearing_methods: ClearingMethods,
-    /// Digests of phone numbers not to send again: refused calls count against
-    /// the key.
+    /// Digests of refused phone numbers. They are not sent again, because refused
+    /// calls count against the key.
     refused_phones: Mutex<HashSet<u64>>,
 }
 
@@ -50,7 +50,7 @@ impl Connector for Rule {
 
     type Credentials = RuleCredentials;
 
-    /// Bills are for the receipt fields of events.
+    /// Events need bills for their receipt fields.
     fn reads(credentials: &RuleCredentials) -> Reads {
         Reads {
             bills: credentials.events,
@@ -88,20 +88,20 @@ impl Connector for Rule {
                 Err(error) => attempt.failed(error).await?,
             }
         };
-        let mut held = None;
+        let mut known_values = None;
         let contact = match upserted {
             UpsertOutcome::Contact(contact) => Some(contact),
             UpsertOutcome::Suppressed => {
-                // The publisher keeps this address out: there is no contact to tag.
+                // A suppressed address has no contact to tag.
                 changes.refused_writes = 1;
                 return Ok(changes);
             }
             UpsertOutcome::DryRun(contact) => {
-                let held = held.insert(match contact {
+                let values = known_values.insert(match contact {
                     Some(_) => client.fields(&email).await?,
                     None => BTreeMap::new(),
                 });
-                let change = |field: &Field| field.change(held.get(field.key));
+                let change = |field: &Field| field.change(values.get(field.key));
                 contact_changes.fields = fields.iter().filter_map(change).collect();
                 contact_changes.is_new = contact.is_none();
                 contact
@@ -110,11 +110,11 @@ impl Connector for Rule {
 
         let id = contact.as_ref().and_then(|contact| contact.id);
         if !left_out.is_empty() {
-            let held = match held {
-                Some(held) => held,
+            let values = match known_values {
+                Some(values) => values,
                 None => client.fields(&email).await?,
             };
-            let groups = clear_groups(&client, id, &left_out, &held, &mut changes).await?;
+            let groups = clear_groups(&client, id, &left_out, &values, &mut changes).await?;
             // Deleting a group also deleted the values that should stay.
             let is_lost = |field: &&Field| !field.is_cleared() && groups.contains(field.group());
             let lost: Vec<&Field> = fields.iter().filter(is_lost).collect();
@@ -123,9 +123,7 @@ impl Connector for Rule {
                 changes.writes += 1;
             }
         }
-        let tags = self
-            .sync_tags(&client, &email, &job, &mut contact_changes, &mut changes)
-            .await?;
+        let tags = sync_tags(&client, &email, &job, &mut contact_changes, &mut changes).await?;
         let is_silenced = contact.as_ref().is_some_and(|c| c.is_silenced);
         self.set_phone(&client, &job, contact, &mut contact_changes, &mut changes)
             .await?;
@@ -158,51 +156,9 @@ fn client<'a>(account: &Account<'a, Rule>) -> Client<'a> {
 }
 
 impl Rule {
-    /// Removes stale tags, and returns the tags that stay. The upsert has added
-    /// the desired ones.
-    async fn sync_tags(
-        &self,
-        client: &Client<'_>,
-        email: &str,
-        job: &Job<'_, Self>,
-        contact_changes: &mut ContactChanges,
-        changes: &mut Changes,
-    ) -> Result<Vec<String>, ApiError> {
-        let mut present = if contact_changes.is_new {
-            Vec::new()
-        } else {
-            client.tags(email).await?
-        };
-        let desired = &job.desired.tags;
-        let mut diff = diff_tags(&present, desired, &[mapping::EVENT_TAG_PREFIX]);
-        // A dry run has not added the missing tags, so nothing hides them.
-        if !job.http.is_read_only() {
-            replace_hiding_tags(&mut diff, &present);
-        }
-        for stale in &diff.remove {
-            client.remove_tag(email, stale).await?;
-            changes.writes += 1;
-        }
-        // If Rule ignores case, the removal took the desired spelling as well.
-        let restored: Vec<&str> = diff.restore.iter().map(Tag::as_str).collect();
-        if !restored.is_empty() {
-            client.restore_tags(email, &restored).await?;
-            changes.writes += 1;
-        }
-        contact_changes.tags = TagChanges::of(&diff, &present);
-        if !present.iter().any(|tag| tag == mapping::BASE_TAG) {
-            contact_changes
-                .tags
-                .added
-                .insert(0, mapping::BASE_TAG.to_owned());
-        }
-        present.retain(|tag| !diff.remove.contains(tag));
-        Ok(present)
-    }
-
-    /// Delivers each event by an upsert of its own, oldest first, so that each
-    /// flow finds the fields of its event. A flow starts only when its tag is new
-    /// to the contact, so the tag of an earlier event is removed first.
+    /// Delivers each event in a separate upsert, oldest first, so that each flow
+    /// finds the fields of its event. A flow starts only when its tag is new to the
+    /// contact, so the tag of an earlier event is removed first.
     async fn deliver(
         &self,
         client: &Client<'_>,
@@ -214,17 +170,17 @@ impl Rule {
     ) -> Result<(), ApiError> {
         for event in job.events.pending() {
             let tag = mapping::event_tag(event.event_type);
-            for present in tags.extract_if(.., |present| present.eq_ignore_ascii_case(tag)) {
-                client.remove_tag(email, &present).await?;
+            for earlier in tags.extract_if(.., |earlier| earlier.eq_ignore_ascii_case(tag)) {
+                client.remove_tag(email, &earlier).await?;
                 changes.writes += 1;
             }
             let fields = mapping::event_fields(event, job.desired);
             loop {
                 let attempt = self.clearing_methods.attempt(job.account, &fields).await;
                 if !attempt.left_out.is_empty() {
-                    // Before the flow starts. The delivery writes the whole group.
-                    let held = client.fields(email).await?;
-                    clear_groups(client, id, &attempt.left_out, &held, changes).await?;
+                    // Before the flow starts. The delivery writes the rest of the group.
+                    let values = client.fields(email).await?;
+                    clear_groups(client, id, &attempt.left_out, &values, changes).await?;
                 }
                 match client.deliver(email, tag, &attempt.sent).await {
                     Ok(()) => {
@@ -241,8 +197,8 @@ impl Rule {
         Ok(())
     }
 
-    /// Sets Rule's own phone number. A refusal is counted, never fatal: a field
-    /// holds the number already.
+    /// Sets Rule's own phone number. A refusal is counted but not fatal, because a
+    /// field holds the number already.
     async fn set_phone(
         &self,
         client: &Client<'_>,
@@ -254,7 +210,7 @@ impl Rule {
         let Some(desired) = job.desired.phone.as_ref().map(Personal::expose) else {
             return Ok(());
         };
-        let (id, present) = match contact {
+        let (id, current) = match contact {
             // Without an id the number cannot be set.
             Some(Contact { id: None, .. }) => return Ok(()),
             Some(Contact {
@@ -262,7 +218,7 @@ impl Rule {
             }) => (id, phone_number),
             None => (None, None),
         };
-        if present.is_some_and(|present| international(present.expose()) == international(desired))
+        if current.is_some_and(|current| international(current.expose()) == international(desired))
         {
             return Ok(());
         }
@@ -302,13 +258,55 @@ impl Rule {
     }
 }
 
+/// Removes stale tags, and returns the tags that stay. The upsert has already
+/// added the desired ones.
+async fn sync_tags(
+    client: &Client<'_>,
+    email: &str,
+    job: &Job<'_, Rule>,
+    contact_changes: &mut ContactChanges,
+    changes: &mut Changes,
+) -> Result<Vec<String>, ApiError> {
+    let mut tags = if contact_changes.is_new {
+        Vec::new()
+    } else {
+        client.tags(email).await?
+    };
+    let desired = &job.desired.tags;
+    let mut diff = diff_tags(&tags, desired, &[mapping::EVENT_TAG_PREFIX]);
+    // A dry run has not added the missing tags, so nothing hides them.
+    if !job.http.is_read_only() {
+        replace_hiding_tags(&mut diff, &tags);
+    }
+    for stale in &diff.remove {
+        client.remove_tag(email, stale).await?;
+        changes.writes += 1;
+    }
+    // If Rule ignores case, the removal took the desired spelling as well.
+    let restored: Vec<&str> = diff.restore.iter().map(Tag::as_str).collect();
+    if !restored.is_empty() {
+        client.restore_tags(email, &restored).await?;
+        changes.writes += 1;
+    }
+    contact_changes.tags = TagChanges::new(&diff, &tags);
+    if !tags.iter().any(|tag| tag == mapping::BASE_TAG) {
+        contact_changes
+            .tags
+            .added
+            .insert(0, mapping::BASE_TAG.to_owned());
+    }
+    tags.retain(|tag| !diff.remove.contains(tag));
+    Ok(tags)
+}
+
 /// Replaces tags that hide a desired one. If a desired tag is missing right after
 /// the upsert added it, Rule may ignore case and keep a spelling with another
-/// prefix, such as `SESAMY_`. If both are there, the other is the publisher's.
-fn replace_hiding_tags(diff: &mut TagDiff, present: &[String]) {
+/// prefix, such as `SESAMY_`. If the contact has both, the other tag is the
+/// publisher's.
+fn replace_hiding_tags(diff: &mut TagDiff, tags: &[String]) {
     for tag in std::mem::take(&mut diff.add) {
-        let is_hiding = |present: &&String| present.to_lowercase() == tag.as_str();
-        let hiding: Vec<_> = present.iter().filter(is_hiding).cloned().collect();
+        let is_hiding = |other: &&String| other.to_lowercase() == tag.as_str();
+        let hiding: Vec<_> = tags.iter().filter(is_hiding).cloned().collect();
         if hiding.is_empty() {
             diff.add.push(tag);
         } else {
@@ -318,18 +316,18 @@ fn replace_hiding_tags(diff: &mut TagDiff, present: &[String]) {
     }
 }
 
-/// Deletes each group in which a field to clear still has a value, and returns
-/// these groups.
+/// Deletes each group in which a field to clear still has a value, and returns the
+/// deleted groups.
 async fn clear_groups(
     client: &Client<'_>,
     id: Option<u64>,
     to_clear: &[&Field],
-    held: &BTreeMap<String, Value>,
+    values: &BTreeMap<String, Value>,
     changes: &mut Changes,
 ) -> Result<BTreeSet<&'static str>, ApiError> {
     let stale = to_clear
         .iter()
-        .filter(|field| field.change(held.get(field.key)).is_some());
+        .filter(|field| field.change(values.get(field.key)).is_some());
     let groups: BTreeSet<_> = stale.map(|field| field.group()).collect();
     for group in &groups {
         client.clear_group(id, group).await?;
@@ -361,7 +359,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_spellings_of_one_number_agree() {
+    fn spellings_of_one_number_agree() {
         let same = [
             ("+46701234567", "070-123 45 67"),
             ("+46701234567", "0046 70 123 45 67"),

@@ -1,4 +1,4 @@
-//! A vendor's webhooks carry one of the vendor's tokens.
+//! Verifies that a webhook carries one of its vendor's tokens.
 
 use std::collections::HashMap;
 
@@ -13,8 +13,13 @@ const SCHEME: &[u8] = b"bearer";
 /// In characters. Source: the contract. Shorter tokens can be guessed.
 const MIN_TOKEN: usize = 16;
 
-/// A token's SHA-256. All hashes have one length, so the time of a comparison
-/// tells nothing. It has no `PartialEq` and no `Debug` on purpose.
+const MALFORMED_TOKENS: SecretFault = SecretFault::Wrong {
+    key: "tokens",
+    expected: "a list of texts of at least 16 characters",
+};
+
+/// A token's SHA-256. Hashes have one length, so comparing them leaks nothing
+/// through timing. Deliberately without `PartialEq` and `Debug`.
 struct TokenHash([u8; 32]);
 
 impl TokenHash {
@@ -33,9 +38,9 @@ impl ConstantTimeEq for TokenHash {
 pub struct PresentedToken(TokenHash);
 
 impl PresentedToken {
-    /// Reads the header `Authorization`: `Bearer`, blanks and the token, or the
-    /// bare token. `None` if no token is left.
-    pub fn read(header: &[u8]) -> Option<Self> {
+    /// Accepts `Bearer`, blanks and the token, or the bare token. `None` if the
+    /// header holds no token.
+    pub fn from_header(header: &[u8]) -> Option<Self> {
         let header = header.trim_ascii();
         let token = match header.split_at_checked(SCHEME.len()) {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case(SCHEME) => match rest.first() {
@@ -50,20 +55,19 @@ impl PresentedToken {
     }
 }
 
-/// The tokens of every vendor in the webhook's secret.
-///
-/// A fault in one vendor's entry concerns that vendor alone.
+/// The tokens of every vendor in the webhook's secret. A malformed entry affects
+/// only its own vendor.
 pub struct VendorTokens(HashMap<String, VendorEntry>);
 
 struct VendorEntry {
     tokens: Vec<TokenHash>,
-    /// Set if some tokens could not be read; `tokens` holds the others.
+    /// Set if some tokens are malformed; `tokens` holds the others.
     tokens_fault: Option<SecretFault>,
     accept: Result<bool, SecretFault>,
 }
 
-/// Proof that the sender holds a token of the vendor: only
-/// [`VendorTokens::verify`] makes one.
+/// Proof that the sender has a token of the vendor. Only [`VendorTokens::verify`]
+/// creates one.
 #[derive(Debug, PartialEq, Eq)]
 pub struct VerifiedVendor {
     vendor_id: VendorId,
@@ -71,7 +75,7 @@ pub struct VerifiedVendor {
 }
 
 impl VerifiedVendor {
-    /// Whether the secret refuses the vendor's webhooks for now (`"accept": false`).
+    /// Whether the secret puts the vendor on hold (`"accept": false`).
     pub fn is_on_hold(&self) -> bool {
         self.on_hold
     }
@@ -85,7 +89,7 @@ impl VerifiedVendor {
 pub enum TokenError {
     UnknownVendor,
     WrongToken,
-    /// The unreadable part may list the token, or put the vendor on hold.
+    /// The malformed part may list the token, or put the vendor on hold.
     MalformedEntry(SecretFault),
 }
 
@@ -94,8 +98,8 @@ impl VendorTokens {
         self.0.contains_key(vendor_id.as_str())
     }
 
-    /// Compares the token with all of the vendor's, in constant time each, so
-    /// that timing does not tell which one matched.
+    /// Compares the token with all of the vendor's, each in constant time, so that
+    /// timing does not reveal which one matched.
     pub fn verify(
         &self,
         vendor_id: &VendorId,
@@ -105,10 +109,10 @@ impl VendorTokens {
             .0
             .get(vendor_id.as_str())
             .ok_or(TokenError::UnknownVendor)?;
-        let found = entry.tokens.iter().fold(Choice::from(0), |found, token| {
-            found | token.ct_eq(&presented.0)
+        let matches = entry.tokens.iter().fold(Choice::from(0), |matches, token| {
+            matches | token.ct_eq(&presented.0)
         });
-        if !bool::from(found) {
+        if !bool::from(matches) {
             let fault = entry.tokens_fault.clone();
             return Err(fault.map_or(TokenError::WrongToken, TokenError::MalformedEntry));
         }
@@ -122,7 +126,7 @@ impl VendorTokens {
 
 impl FromSecret for VendorTokens {
     fn from_secret(json: &Value) -> Result<Self, SecretFault> {
-        let vendors = Keys::of(json)?
+        let vendors = Keys::new(json)?
             .value("vendors")
             .ok_or(SecretFault::Missing("vendors"))?
             .as_object()
@@ -139,11 +143,7 @@ impl FromSecret for VendorTokens {
 
 impl VendorEntry {
     fn read(json: &Value) -> Self {
-        const MALFORMED: SecretFault = SecretFault::Wrong {
-            key: "tokens",
-            expected: "a list of texts of at least 16 characters",
-        };
-        let keys = Keys::of(json);
+        let keys = Keys::new(json);
         let accept = keys
             .as_ref()
             .map_or(Ok(true), |keys| keys.flag("accept", true));
@@ -151,13 +151,13 @@ impl VendorEntry {
             keys.value("tokens")
                 .ok_or(SecretFault::Missing("tokens"))?
                 .as_array()
-                .ok_or(MALFORMED)
+                .ok_or(MALFORMED_TOKENS)
         });
         let (listed, fault) = match listed {
             Ok(listed) => (listed.as_slice(), None),
             Err(fault) => (Default::default(), Some(fault)),
         };
-        // Trimmed: no header can hold a token with blanks around it.
+        // Trimmed, because a header cannot carry blanks around a token.
         let tokens: Vec<_> = listed
             .iter()
             .filter_map(Value::as_str)
@@ -168,7 +168,7 @@ impl VendorEntry {
         let all_read = tokens.len() == listed.len();
         Self {
             tokens,
-            tokens_fault: fault.or((!all_read).then_some(MALFORMED)),
+            tokens_fault: fault.or((!all_read).then_some(MALFORMED_TOKENS)),
             accept,
         }
     }
@@ -182,10 +182,6 @@ mod tests {
     use super::*;
 
     const WRONG: Result<bool, TokenError> = Err(TokenError::WrongToken);
-    const MALFORMED_TOKENS: SecretFault = SecretFault::Wrong {
-        key: "tokens",
-        expected: "a list of texts of at least 16 characters",
-    };
 
     fn verify_bytes(
         secret: &Value,
@@ -194,7 +190,7 @@ mod tests {
     ) -> Option<Result<bool, TokenError>> {
         let tokens = VendorTokens::from_secret(secret).ok().unwrap();
         let vendor = VendorId::try_from(vendor).unwrap();
-        let presented = PresentedToken::read(header)?;
+        let presented = PresentedToken::from_header(header)?;
         Some(tokens.verify(&vendor, &presented).map(|verified| {
             let on_hold = verified.is_on_hold();
             assert_eq!(verified.into_vendor_id(), vendor);
@@ -261,17 +257,17 @@ mod tests {
     }
 
     #[test]
-    fn header_without_a_token_presents_none() {
+    fn header_may_hold_no_token() {
         for header in ["", " ", "Bearer", "bearer ", "Bearer \t "] {
             assert!(
-                PresentedToken::read(header.as_bytes()).is_none(),
+                PresentedToken::from_header(header.as_bytes()).is_none(),
                 "{header:?}"
             );
         }
     }
 
     #[test]
-    fn short_token_is_a_fault_of_the_secret_and_never_accepted() {
+    fn short_token_makes_its_entry_malformed_and_is_never_accepted() {
         let short = "fifteen-of-them";
         let pasted = "pasted-into-here\n";
         let secret = json!({ "vendors": { "a": { "tokens": ["", " ", short, pasted] } } });

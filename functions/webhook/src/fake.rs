@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use shared::secrets::{ReadResult, SecretStore};
-
 use shared::sqs::OutgoingMessage;
 
 use crate::queues::QueueService;
@@ -15,7 +14,7 @@ use crate::queues::QueueService;
 #[derive(Debug, Clone, Copy)]
 pub enum Behaviour {
     Fail,
-    Take(Duration),
+    Delay(Duration),
     Panic,
 }
 
@@ -24,7 +23,7 @@ impl Behaviour {
         match self {
             Self::Fail => Err(failure.to_owned()),
             Self::Panic => panic!("a bug"),
-            Self::Take(time) => {
+            Self::Delay(time) => {
                 tokio::time::sleep(time).await;
                 Ok(())
             }
@@ -47,15 +46,15 @@ impl SecretFake {
         Self(Arc::new(Mutex::new(SecretState { answer, reads: 0 })))
     }
 
-    pub fn holding(secret: &str) -> Self {
+    pub fn with_secret(secret: &str) -> Self {
         Self::new(Ok(Some(secret)))
     }
 
-    pub fn hold(&self, secret: &str) {
+    pub fn set_secret(&self, secret: &str) {
         self.0.lock().unwrap().answer = Ok(Some(secret.to_owned()));
     }
 
-    pub fn behave(&self, behaviour: Behaviour) {
+    pub fn set_behaviour(&self, behaviour: Behaviour) {
         self.0.lock().unwrap().answer = Err(behaviour);
     }
 
@@ -89,18 +88,18 @@ struct QueueState {
 }
 
 impl QueueFake {
-    pub fn behave(&self, queue: &str, behaviour: Behaviour) {
+    pub fn set_behaviour(&self, queue: &str, behaviour: Behaviour) {
         let mut state = self.0.lock().unwrap();
         state.behaviours.insert(queue.to_owned(), behaviour);
     }
 
-    /// Queue names and entries.
+    /// Queue names and messages.
     pub fn sent(&self) -> Vec<(String, OutgoingMessage)> {
         self.0.lock().unwrap().sent.clone()
     }
 
-    /// The names of the queues that hold entries, sorted.
-    pub fn holding(&self) -> Vec<String> {
+    /// The names of the queues that hold messages, sorted.
+    pub fn filled_queues(&self) -> Vec<String> {
         let mut names: Vec<_> = self.sent().into_iter().map(|(name, _)| name).collect();
         names.sort();
         names

@@ -1,4 +1,4 @@
-//! From request to response: what is checked, and in which order.
+//! Handles a request: checks it, queues its event, and chooses the response.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -19,9 +19,9 @@ use crate::token_store::{AuthenticationError, TokenStore};
 /// In bytes. Source: the contract. A webhook has about 300.
 pub const MAX_BODY: usize = 64 * 1024;
 
-/// An older event is queued without the event, as a resync is: its user is
-/// synced, and no journey starts. Decided: Sesamy's retries come within days (it
-/// documents no limit), and after a week an event is a replay or no news.
+/// An older event is queued as a plain resync: its user is synced, and no journey
+/// starts. Decided: Sesamy's retries come within days (it documents no limit), and
+/// after a week an event is a replay or outdated.
 const MAX_EVENT_AGE: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// Sesamy wants an answer "within a few seconds" (documented, without a number).
@@ -56,7 +56,7 @@ impl<Q: QueueService> Handler<Q> {
         outcome.response()
     }
 
-    /// Ends in time even if AWS does not answer, and even if the code panics.
+    /// Returns in time even if AWS does not answer or the code panics.
     async fn handle(&self, request: &WebhookRequest<'_>) -> RequestOutcome {
         let handled = tokio::time::timeout(MAX_DURATION, self.check_and_queue(request));
         match catch_panic(handled).await {
@@ -66,8 +66,8 @@ impl<Q: QueueService> Handler<Q> {
         }
     }
 
-    /// Checks in the order of the contract: route, size, a vendor named in JSON,
-    /// the token, a hold, the rest of the body.
+    /// Checks in the order of the contract: route, size, JSON with a vendor, token,
+    /// hold, rest of the body.
     async fn check_and_queue(&self, request: &WebhookRequest<'_>) -> RequestOutcome {
         match request.route {
             Route::Webhook => {}
@@ -158,8 +158,8 @@ impl<Q: QueueService> Handler<Q> {
 
 /// `None` if the work panics.
 ///
-/// Unwind safe: the work borrows the token store and the queues, whose locks
-/// guard whole values.
+/// Unwind safe: the work borrows only the token store and the queues, and a panic
+/// leaves no value of theirs half-written.
 async fn catch_panic<T>(work: impl Future<Output = T>) -> Option<T> {
     let mut work = pin!(work);
     std::future::poll_fn(|context| {

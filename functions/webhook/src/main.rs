@@ -28,7 +28,7 @@ use token_store::TokenStore;
 const SECRET_PREFIX: &str = "SECRET_PREFIX";
 const DEFAULT_SECRET_PREFIX: &str = "sesamy-crm-sync";
 
-/// Separated by commas.
+/// Comma-separated.
 const QUEUE_URLS: &str = "QUEUE_URLS";
 
 #[tokio::main(flavor = "current_thread")]
@@ -44,12 +44,12 @@ async fn main() -> ExitCode {
 }
 
 async fn serve() -> Result<(), lambda_http::Error> {
-    let urls = QueueUrls::read(&std::env::var(QUEUE_URLS).unwrap_or_default())?;
+    let urls = QueueUrls::parse(&std::env::var(QUEUE_URLS).unwrap_or_default())?;
     let prefix = std::env::var(SECRET_PREFIX).unwrap_or_else(|_| DEFAULT_SECRET_PREFIX.to_owned());
     let aws = aws::config(AwsTimeouts::PROMPT)?;
     let store = SecretsManager::new(aws_sdk_secretsmanager::Client::new(&aws));
     let token_store = TokenStore::new(Secrets::new(store, prefix));
-    // A starting function has a whole processor, so the TLS handshake is faster now.
+    // Lambda gives a starting function a full vCPU, so the TLS handshake is faster here.
     if let Err(error) = token_store.warm().await {
         warn!(%error, "The tokens could not be read ahead; the first webhook tries again.");
     }

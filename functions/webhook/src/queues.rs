@@ -11,14 +11,14 @@ use tokio::task::JoinSet;
 /// X-Ray's headers have about 100 bytes.
 const MAX_TRACE_HEADER: usize = 512;
 
-/// An X-Ray trace header of the form that SQS takes.
+/// An X-Ray trace header in a form that SQS accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TraceHeader(String);
 
 impl TraceHeader {
     /// `None` for any other form: SQS would refuse the message, and a trace is
     /// not worth losing an event.
-    pub fn read(header: &str) -> Option<Self> {
+    pub fn parse(header: &str) -> Option<Self> {
         let plain = header.bytes().all(|byte| byte.is_ascii_graphic());
         (header.starts_with("Root=1-") && header.len() <= MAX_TRACE_HEADER && plain)
             .then(|| Self(header.to_owned()))
@@ -32,7 +32,7 @@ impl fmt::Display for TraceHeader {
 }
 
 pub trait QueueService: Send + Sync + 'static {
-    /// The error is a few words for the log.
+    /// The error is a short reason for the log.
     fn send(
         &self,
         url: &str,
@@ -42,7 +42,7 @@ pub trait QueueService: Send + Sync + 'static {
 
 /// Amazon SQS.
 ///
-/// Makes the client at the first send: the SDK compiles its table of AWS's
+/// Creates the client at the first send: the SDK compiles its table of AWS's
 /// partitions for each client, which would slow the start of the function.
 pub struct Sqs {
     config: Config,
@@ -78,9 +78,9 @@ pub struct QueueUrls(Vec<Arc<str>>);
 pub struct NoQueue;
 
 impl QueueUrls {
-    /// Reads addresses separated by commas. Without any, every event would seem
+    /// Parses comma-separated addresses. Without any, every event would count as
     /// queued and be lost.
-    pub fn read(text: &str) -> Result<Self, NoQueue> {
+    pub fn parse(text: &str) -> Result<Self, NoQueue> {
         let urls: Vec<_> = text
             .split(',')
             .map(str::trim)
@@ -94,8 +94,8 @@ impl QueueUrls {
     }
 }
 
-/// At least one queue does not hold the message, others may. Sending again is
-/// safe: each queue drops a second message of the same deduplication id, and a
+/// At least one send failed; the others may have succeeded. Sending again is
+/// safe: each queue drops a second message with the same deduplication id, and a
 /// repeated sync changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("not queued everywhere: {}; check that the queues exist and that the function's role may send to them", .0.join(", "))]
@@ -124,7 +124,7 @@ impl<Q: QueueService> Queues<Q> {
             let url = Arc::clone(url);
             sends.spawn(async move {
                 let sent = service.send(&url, &message).await;
-                sent.map_err(|reason| format!("{} ({reason})", name(&url)))
+                sent.map_err(|reason| format!("{} ({reason})", queue_name(&url)))
             });
         }
         let mut failed = Vec::new();
@@ -143,7 +143,7 @@ impl<Q: QueueService> Queues<Q> {
     }
 }
 
-fn name(url: &str) -> &str {
+fn queue_name(url: &str) -> &str {
     url.rsplit('/').next().unwrap_or(url)
 }
 
@@ -166,7 +166,7 @@ mod tests {
 
     fn queues(service: &QueueFake) -> Queues<QueueFake> {
         let urls =
-            QueueUrls::read("https://sqs/1/a.fifo, https://sqs/1/b.fifo,https://sqs/1/c.fifo");
+            QueueUrls::parse("https://sqs/1/a.fifo, https://sqs/1/b.fifo,https://sqs/1/c.fifo");
         Queues::new(service.clone(), urls.unwrap())
     }
 
@@ -174,25 +174,25 @@ mod tests {
     async fn every_queue_gets_the_message() {
         let service = QueueFake::default();
         assert_eq!(queues(&service).send(message()).await, Ok(()));
-        assert_eq!(service.holding(), ["a.fifo", "b.fifo", "c.fifo"]);
+        assert_eq!(service.filled_queues(), ["a.fifo", "b.fifo", "c.fifo"]);
     }
 
     #[tokio::test]
     async fn failing_queue_is_named_and_the_others_get_the_message() {
         let service = QueueFake::default();
-        service.behave("b.fifo", Behaviour::Fail);
+        service.set_behaviour("b.fifo", Behaviour::Fail);
         let NotQueued(failed) = queues(&service).send(message()).await.unwrap_err();
         assert_eq!(failed, ["b.fifo (ServiceUnavailable)"]);
-        assert_eq!(service.holding(), ["a.fifo", "c.fifo"]);
+        assert_eq!(service.filled_queues(), ["a.fifo", "c.fifo"]);
     }
 
     #[tokio::test]
     async fn all_failing_queues_are_named() {
         let service = QueueFake::default();
         for queue in ["a.fifo", "b.fifo"] {
-            service.behave(queue, Behaviour::Fail);
+            service.set_behaviour(queue, Behaviour::Fail);
         }
-        service.behave("c.fifo", Behaviour::Panic);
+        service.set_behaviour("c.fifo", Behaviour::Panic);
         let NotQueued(failed) = queues(&service).send(message()).await.unwrap_err();
         assert_eq!(
             failed,
@@ -205,10 +205,10 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn queues_are_sent_to_in_parallel() {
+    async fn messages_are_sent_in_parallel() {
         let service = QueueFake::default();
         for queue in ["a.fifo", "b.fifo", "c.fifo"] {
-            service.behave(queue, Behaviour::Take(Duration::from_secs(1)));
+            service.set_behaviour(queue, Behaviour::Delay(Duration::from_secs(1)));
         }
         let began = tokio::time::Instant::now();
         queues(&service).send(message()).await.unwrap();
@@ -216,8 +216,8 @@ mod tests {
     }
 
     #[test]
-    fn queue_urls_are_separated_by_commas_and_not_empty() {
-        let urls = |text| QueueUrls::read(text).map(|QueueUrls(urls)| urls.len());
+    fn queue_urls_are_comma_separated_and_not_empty() {
+        let urls = |text| QueueUrls::parse(text).map(|QueueUrls(urls)| urls.len());
         assert_eq!(urls("a"), Ok(1));
         assert_eq!(urls(" a , ,b, "), Ok(2));
         for text in ["", " ", ",", " , "] {
@@ -227,10 +227,10 @@ mod tests {
 
     #[test]
     fn only_a_valid_trace_header_is_passed_on() {
-        let whole = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1;Lineage=a87bd80c:0";
+        let full = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1;Lineage=a87bd80c:0";
         let long = format!("Root=1-{}", "5".repeat(600));
         let cases = [
-            (whole, true),
+            (full, true),
             ("Root=1-5759e988-bd862e3fe1be46a994272793", true),
             ("", false),
             ("1-5759e988-bd862e3fe1be46a994272793", false),
@@ -238,7 +238,7 @@ mod tests {
             (long.as_str(), false),
         ];
         for (header, passed) in cases {
-            assert_eq!(TraceHeader::read(header).is_some(), passed, "{header}");
+            assert_eq!(TraceHeader::parse(header).is_some(), passed, "{header}");
         }
     }
 }

@@ -21,7 +21,7 @@ pub struct WebhookRequest<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Route {
     Webhook,
-    /// The webhook's path with a method that it does not have.
+    /// The webhook's path, but not `POST`.
     OtherMethod,
     OtherPath,
 }
@@ -46,12 +46,12 @@ impl<'a> WebhookRequest<'a> {
             token: request
                 .headers()
                 .get(AUTHORIZATION)
-                .and_then(|header| PresentedToken::read(header.as_bytes())),
+                .and_then(|header| PresentedToken::from_header(header.as_bytes())),
             body: request.body().as_ref(),
             // From Lambda's context, because anyone can send the header.
             trace: context
                 .and_then(|context| context.xray_trace_id.as_deref())
-                .and_then(TraceHeader::read),
+                .and_then(TraceHeader::parse),
             request_id: context.map_or("", |context| context.request_id.as_str()),
         }
     }
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn token_is_in_the_header_authorization() {
+    fn token_comes_from_the_authorization_header() {
         let cases = [
             (json!({ "Authorization": "Bearer token" }), true),
             (json!({ "authorization": "token" }), true),
@@ -121,19 +121,19 @@ mod tests {
     }
 
     #[test]
-    fn trace_is_lambdas_and_not_the_senders() {
-        let senders = json!({ "X-Amzn-Trace-Id": "Root=1-00000000-000000000000000000000000" });
-        let mut request = request(&event(json!({ "headers": senders })));
+    fn trace_comes_from_lambda_and_not_from_the_sender() {
+        let headers = json!({ "X-Amzn-Trace-Id": "Root=1-00000000-000000000000000000000000" });
+        let mut request = request(&event(json!({ "headers": headers })));
         assert_eq!(WebhookRequest::read(&request).trace, None);
         let mut context = Context::default();
-        let lambdas = "Root=1-5759e988-bd862e3fe1be46a994272793";
-        context.xray_trace_id = Some(lambdas.to_owned());
+        let trace_id = "Root=1-5759e988-bd862e3fe1be46a994272793";
+        context.xray_trace_id = Some(trace_id.to_owned());
         context.request_id = "request".to_owned();
         request = request.with_lambda_context(context);
         let read = WebhookRequest::read(&request);
         assert_eq!(
             read.trace.map(|trace| trace.to_string()).as_deref(),
-            Some(lambdas)
+            Some(trace_id)
         );
         assert_eq!(read.request_id, "request");
     }

@@ -1,4 +1,4 @@
-//! What became of a request: its HTTP response, its log line and its metrics.
+//! The outcome of a request: its HTTP response, its log line and its metrics.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::token_store::AuthenticationError;
 /// enough for users not to notice.
 const RETRY_AFTER_FAILURE: &str = "30";
 
-/// In seconds. Decided: a hold lasts minutes or hours, and each try costs.
+/// In seconds. Decided: a hold lasts minutes or hours, and each retry costs.
 const RETRY_AFTER_HOLD: &str = "300";
 
 #[derive(Debug, PartialEq, Eq)]
@@ -41,12 +41,12 @@ pub enum RequestOutcome {
         event_type: UnknownEventType,
     },
     InvalidBody {
-        /// Only once it is verified.
+        /// Set only if the vendor is verified.
         vendor_id: Option<VendorId>,
         errors: InvalidBody,
     },
     NotAuthenticated {
-        /// Only if the secret lists it: anyone may claim any name.
+        /// Set only if the secret lists the vendor: anyone may claim any id.
         vendor_id: Option<VendorId>,
         error: AuthenticationError,
     },
@@ -116,7 +116,7 @@ struct ErrorDetail {
 }
 
 impl RequestOutcome {
-    /// The name in logs and metrics, and the HTTP status. One name has one status.
+    /// The name in logs and metrics, and the HTTP status. Each name has one status.
     fn name_and_status(&self) -> (&'static str, StatusCode) {
         match self {
             Self::Queued { .. } => ("accepted", StatusCode::ACCEPTED),
@@ -138,7 +138,7 @@ impl RequestOutcome {
 
     pub fn response(&self) -> Response<Body> {
         let (_, status) = self.name_and_status();
-        // Cannot fail: all keys are texts.
+        // Cannot fail: all keys are strings.
         let body = serde_json::to_string(&self.body()).unwrap_or_default();
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = status;
@@ -187,7 +187,7 @@ impl RequestOutcome {
             Self::InvalidBody { .. } => {
                 error("validation_error", "the body is not a valid webhook")
             }
-            // Does not say which of token and vendor is wrong.
+            // Does not reveal whether the token or the vendor is wrong.
             Self::NotAuthenticated { error: reason, .. } if reason.is_senders_fault() => error(
                 "authentication_required",
                 "the header Authorization must hold a token of the vendor",
@@ -213,8 +213,8 @@ impl RequestOutcome {
         }
     }
 
-    /// Logs an error if this system is at fault, and a warning if the sender is
-    /// or if the event is ignored.
+    /// Logs an error if this system is at fault, and a warning if the sender is at
+    /// fault or the event is ignored.
     pub fn log(&self, context: LogContext<'_>) {
         let (name, status) = self.name_and_status();
         let fields = self.log_fields();
@@ -242,8 +242,8 @@ impl RequestOutcome {
         }
     }
 
-    /// Only accepted webhooks have a `WebhookDuration`, because each outcome's
-    /// would be a separate, paid metric.
+    /// Records `WebhookDuration` only for accepted webhooks, because each further
+    /// outcome would be a separate, paid metric.
     pub fn metrics(&self, took: Duration) -> Metrics {
         let metrics = Metrics::new()
             .dimension("Outcome", self.name_and_status().0)
@@ -304,7 +304,7 @@ impl<'a> LogFields<'a> {
     }
 }
 
-/// To the microsecond.
+/// Rounded to microseconds.
 fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1_000_000.0).round() / 1_000.0
 }

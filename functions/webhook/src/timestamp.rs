@@ -3,17 +3,17 @@
 use jiff::Timestamp;
 use jiff::tz::Offset;
 
-/// Digits stand for any digit, other characters for themselves in either case.
+/// A digit stands for any digit; other characters match in either case.
 const DATE_TIME: &str = "0000-00-00T00:00:00";
 const OFFSET: &str = "+00:00";
 
-/// A point and nine digits. jiff refuses more; RFC 3339 sets no limit.
+/// A point and nine digits. jiff rejects more; RFC 3339 sets no limit.
 const MAX_FRACTION: usize = 10;
 
 /// Reads a date, `T`, a time with seconds, an optional fraction, and `Z` or an offset.
 ///
-/// A fraction is cut off after nanoseconds. A second 60 counts as the second
-/// before, and only where UTC can have a leap second: at the end of a month.
+/// Truncates the fraction to nanoseconds. Reads second 60 as second 59, and only
+/// where UTC can have a leap second: at the end of a month.
 pub fn parse(text: &str) -> Option<Timestamp> {
     let (date_time, rest) = text.split_at_checked(DATE_TIME.len())?;
     let (fraction, offset) = rest.split_at(rest.find(['Z', 'z', '+', '-'])?);

@@ -1,4 +1,4 @@
-//! The tokens in force: cached by [`Secrets`], and read again before a sender is refused.
+//! The current tokens: cached by [`Secrets`], and reread before a sender is refused.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,12 +16,12 @@ use crate::authentication::{PresentedToken, TokenError, VendorTokens, VerifiedVe
 /// The secret's name after the stack's prefix. Source: the contract.
 const PATH: &str = "webhook";
 
-/// How long the tokens are used without reading them again. Decided: shorter
-/// than for other secrets, so that a vendor can be cut off within a minute.
+/// How long the tokens are used without rereading them. Decided: shorter than
+/// for other secrets, so that a vendor can be cut off within a minute.
 const MAX_AGE: Duration = Duration::from_secs(60);
 
-/// How often unknown tokens may cause a read, so that strangers cannot cause one
-/// per request. Source: the contract.
+/// The time between reads caused by unknown tokens, so that strangers cannot
+/// cause one per request. Source: the contract.
 const MIN_REREAD_INTERVAL: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -64,9 +64,9 @@ impl AuthenticationError {
 /// The tokens of all vendors. Made once per function instance.
 pub struct TokenStore {
     secrets: Secrets,
-    /// Whether [`Secrets`] holds the tokens, of any age.
+    /// Whether [`Secrets`] has cached the tokens, however old.
     is_cached: AtomicBool,
-    /// The last failure to read cached tokens again.
+    /// The last failed reread.
     failed_reread: Mutex<Option<(Instant, SecretError)>>,
 }
 
@@ -84,7 +84,7 @@ impl TokenStore {
         self.current().await.map(drop)
     }
 
-    /// Whether the cached tokens, of any age, list the vendor. Never reads the secret.
+    /// Whether the cached tokens, however old, list the vendor. Never reads the secret.
     pub async fn knows(&self, vendor_id: &VendorId) -> bool {
         if !self.is_cached.load(Ordering::Relaxed) {
             return false;
@@ -99,7 +99,7 @@ impl TokenStore {
     /// Verifies that the token is one of the vendor's.
     ///
     /// A token that the cached secret does not list may be new. Sesamy never
-    /// repeats a refused webhook, so the secret is read again before refusing.
+    /// repeats a refused webhook, so the secret is reread before refusing.
     pub async fn verify(
         &self,
         vendor_id: &VendorId,
@@ -136,8 +136,8 @@ impl TokenStore {
         })
     }
 
-    /// Tokens younger than [`MAX_AGE`]; while they cannot be read again, tokens
-    /// as old as [`Secrets`] keeps them.
+    /// Returns tokens younger than [`MAX_AGE`]. While they cannot be reread, older
+    /// ones are used for as long as [`Secrets`] keeps them.
     async fn current(&self) -> Result<Arc<Loaded<VendorTokens>>, SecretError> {
         let cached: Arc<Loaded<VendorTokens>> = self.secrets.get(PATH).await?;
         self.is_cached.store(true, Ordering::Relaxed);
@@ -147,8 +147,8 @@ impl TokenStore {
         Ok(self.reread(MAX_AGE).await.unwrap_or(cached))
     }
 
-    /// Reads the tokens again unless they are younger than `max_age`, or unless
-    /// that failed just now.
+    /// Rereads the tokens unless they are younger than `max_age`. Fails without
+    /// reading if the last reread has just failed.
     async fn reread(&self, max_age: Duration) -> Result<Arc<Loaded<VendorTokens>>, SecretError> {
         let mut failed = self.failed_reread.lock().await;
         if let Some((at, error)) = &*failed
@@ -184,13 +184,13 @@ mod tests {
         r#"{"vendors":{"v":{"tokens":["the-old-token-of-v","the-new-token-of-v"]}}}"#;
     const NEW: &str = r#"{"vendors":{"v":{"tokens":["the-new-token-of-v"]}}}"#;
 
-    fn store_of(secret: &SecretFake) -> TokenStore {
+    fn token_store(secret: &SecretFake) -> TokenStore {
         TokenStore::new(Secrets::new(secret.clone(), "test"))
     }
 
     async fn verify_as(store: &TokenStore, vendor: &str, token: &str) -> Result<(), String> {
         let vendor = VendorId::try_from(vendor).unwrap();
-        let presented = PresentedToken::read(token.as_bytes()).unwrap();
+        let presented = PresentedToken::from_header(token.as_bytes()).unwrap();
         match store.verify(&vendor, &presented).await {
             Ok(verified) => {
                 assert_eq!(verified.into_vendor_id(), vendor);
@@ -206,20 +206,20 @@ mod tests {
     }
 
     const WRONG: &str = "refused: the token is none of the vendor's";
-    const DOWN: &str = "undecided: secret test/webhook could not be read (timed out); check that Secrets Manager is reachable and that the function's role may read the secret";
+    const UNREADABLE: &str = "undecided: secret test/webhook could not be read (timed out); check that Secrets Manager is reachable and that the function's role may read the secret";
 
     #[tokio::test(start_paused = true)]
     async fn token_is_rotated_without_a_gap() {
-        let secret = SecretFake::holding(OLD);
-        let store = store_of(&secret);
+        let secret = SecretFake::with_secret(OLD);
+        let store = token_store(&secret);
         assert_eq!(verify(&store, OLD_TOKEN).await, Ok(()));
         advance(Duration::from_secs(60)).await;
-        secret.hold(BOTH);
-        // The new token is found by reading again.
+        secret.set_secret(BOTH);
+        // Rereading the secret finds the new token.
         assert_eq!(verify(&store, OLD_TOKEN).await, Ok(()));
         assert_eq!(verify(&store, NEW_TOKEN).await, Ok(()));
         assert_eq!(verify(&store, OLD_TOKEN).await, Ok(()));
-        secret.hold(NEW);
+        secret.set_secret(NEW);
         advance(TIME_TO_LIVE).await;
         assert_eq!(verify(&store, NEW_TOKEN).await, Ok(()));
         assert_eq!(verify(&store, OLD_TOKEN).await, Err(WRONG.to_owned()));
@@ -227,25 +227,25 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn vendor_is_cut_off_and_accepted_again_within_a_minute_each() {
-        let secret = SecretFake::holding(OLD);
-        let store = store_of(&secret);
+    async fn vendor_is_put_on_hold_or_accepted_again_within_a_minute() {
+        let secret = SecretFake::with_secret(OLD);
+        let store = token_store(&secret);
         let vendor = VendorId::try_from("v").unwrap();
         let is_on_hold = async || {
-            let presented = PresentedToken::read(OLD_TOKEN.as_bytes()).unwrap();
+            let presented = PresentedToken::from_header(OLD_TOKEN.as_bytes()).unwrap();
             let verified = store.verify(&vendor, &presented).await;
             verified.map(|verified| verified.is_on_hold())
         };
         assert_eq!(is_on_hold().await, Ok(false));
         for (content, expected) in [(ON_HOLD, true), (OLD, false)] {
-            secret.hold(content);
+            secret.set_secret(content);
             advance(MAX_AGE - Duration::from_millis(1)).await;
             assert_eq!(is_on_hold().await, Ok(!expected));
             advance(Duration::from_millis(1)).await;
             assert_eq!(is_on_hold().await, Ok(expected));
         }
-        // Removing all tokens works as fast.
-        secret.hold(r#"{"vendors":{"v":{"tokens":[]}}}"#);
+        // Removing all tokens takes effect as quickly.
+        secret.set_secret(r#"{"vendors":{"v":{"tokens":[]}}}"#);
         advance(MAX_AGE).await;
         let refused = Err(AuthenticationError::WrongToken);
         assert_eq!(is_on_hold().await, refused);
@@ -253,8 +253,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn knows_only_the_vendors_of_cached_tokens() {
-        let secret = SecretFake::holding(OLD);
-        let store = store_of(&secret);
+        let secret = SecretFake::with_secret(OLD);
+        let store = token_store(&secret);
         let knows = async |id: &str| store.knows(&VendorId::try_from(id).unwrap()).await;
         assert!(!knows("v").await);
         assert_eq!(store.warm().await, Ok(()));
@@ -265,8 +265,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn unknown_tokens_cause_a_read_at_most_every_ten_seconds() {
-        let secret = SecretFake::holding(OLD);
-        let store = store_of(&secret);
+        let secret = SecretFake::with_secret(OLD);
+        let store = token_store(&secret);
         for second in 0..60 {
             for (vendor, token) in [("v", "wrong"), ("unknown", OLD_TOKEN)] {
                 assert!(verify_as(&store, vendor, token).await.is_err());
@@ -279,11 +279,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn new_vendor_is_known_ten_seconds_after_the_last_read() {
-        let secret = SecretFake::holding(r#"{"vendors":{}}"#);
-        let store = store_of(&secret);
+        let secret = SecretFake::with_secret(r#"{"vendors":{}}"#);
+        let store = token_store(&secret);
         let unknown = Err("refused: the secret lists no such vendor".to_owned());
         assert_eq!(verify(&store, OLD_TOKEN).await, unknown);
-        secret.hold(OLD);
+        secret.set_secret(OLD);
         advance(MIN_REREAD_INTERVAL - Duration::from_millis(1)).await;
         assert_eq!(verify(&store, OLD_TOKEN).await, unknown);
         advance(Duration::from_millis(1)).await;
@@ -293,28 +293,29 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn no_sender_is_refused_while_the_secret_cannot_be_read() {
         let secret = SecretFake::new(Err(Behaviour::Fail));
-        let store = store_of(&secret);
-        assert_eq!(verify(&store, OLD_TOKEN).await, Err(DOWN.to_owned()));
-        secret.hold(OLD);
+        let store = token_store(&secret);
+        assert_eq!(verify(&store, OLD_TOKEN).await, Err(UNREADABLE.to_owned()));
+        secret.set_secret(OLD);
         assert_eq!(verify(&store, OLD_TOKEN).await, Ok(()));
     }
 
     #[tokio::test(start_paused = true)]
     async fn known_tokens_stay_valid_for_five_minutes_while_the_secret_cannot_be_read() {
-        let secret = SecretFake::holding(OLD);
-        let store = store_of(&secret);
+        let secret = SecretFake::with_secret(OLD);
+        let store = token_store(&secret);
         assert_eq!(verify(&store, OLD_TOKEN).await, Ok(()));
-        secret.behave(Behaviour::Fail);
+        secret.set_behaviour(Behaviour::Fail);
+        advance(Duration::from_secs(9)).await;
         for second in 10..300 {
-            advance(Duration::from_secs(if second == 10 { 10 } else { 1 })).await;
-            // Not "refused": the secret may list it by now.
-            assert_eq!(verify(&store, NEW_TOKEN).await, Err(DOWN.to_owned()));
+            advance(Duration::from_secs(1)).await;
+            // Not "refused": the secret may list the new token by now.
+            assert_eq!(verify(&store, NEW_TOKEN).await, Err(UNREADABLE.to_owned()));
             assert_eq!(verify(&store, OLD_TOKEN).await, Ok(()));
             assert_eq!(secret.reads(), 1 + second / 10);
         }
         advance(Duration::from_secs(1)).await;
-        assert_eq!(verify(&store, OLD_TOKEN).await, Err(DOWN.to_owned()));
-        secret.hold(BOTH);
+        assert_eq!(verify(&store, OLD_TOKEN).await, Err(UNREADABLE.to_owned()));
+        secret.set_secret(BOTH);
         assert_eq!(verify(&store, NEW_TOKEN).await, Ok(()));
     }
 
@@ -340,20 +341,20 @@ mod tests {
         ];
         for (content, error) in cases {
             let secret = SecretFake::new(Ok(content));
-            let store = store_of(&secret);
+            let store = token_store(&secret);
             assert_eq!(verify(&store, OLD_TOKEN).await, Err(error.to_owned()));
-            secret.hold(OLD);
+            secret.set_secret(OLD);
             advance(MIN_REREAD_INTERVAL).await;
             assert_eq!(verify(&store, OLD_TOKEN).await, Ok(()));
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn warming_reads_ahead_and_may_fail() {
+    async fn warm_reads_ahead_and_may_fail() {
         let secret = SecretFake::new(Err(Behaviour::Fail));
-        let store = store_of(&secret);
+        let store = token_store(&secret);
         assert!(store.warm().await.is_err());
-        secret.hold(OLD);
+        secret.set_secret(OLD);
         assert_eq!(store.warm().await, Ok(()));
         assert_eq!(verify(&store, OLD_TOKEN).await, Ok(()));
         assert_eq!(secret.reads(), 2);

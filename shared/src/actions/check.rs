@@ -1,4 +1,4 @@
-//! Checks by reading only whether a vendor is set up: secrets, Sesamy, the CRM.
+//! A read-only check of a vendor's setup: secrets, Sesamy, the CRM.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub(super) async fn run<C: Connector>(
     end: Instant,
 ) -> Check {
     // In parallel, each with its own time limit, so that a slow API does not
-    // hide what the other one shows.
+    // hide the results of the other.
     let crm = tokio::spawn({
         let (syncer, vendor) = (syncer.clone(), vendor.clone());
         async move { check_connector(&syncer, &vendor).await }
@@ -41,8 +41,8 @@ pub(super) async fn run<C: Connector>(
     });
     let (crm, sesamy) = tokio::join!(bounded(crm, end), bounded(sesamy, end));
     let too_slow = |what: &str| {
-        let say = "it took longer than the invocation has";
-        vec![CheckItem::new(what, CheckCode::ApiUnreachable, say).with_remedy("ask again")]
+        let say = "it did not finish before the invocation's deadline";
+        vec![CheckItem::new(what, CheckCode::ApiUnreachable, say).with_remedy("try again")]
     };
     let mut findings = crm.unwrap_or_else(|_| too_slow(C::NAME));
     findings.extend(sesamy.unwrap_or_else(|_| too_slow("Sesamy")));
@@ -111,7 +111,7 @@ async fn check_secret<C: Connector, T: FromSecret>(
         Err(SecretError::Unavailable { reason, .. }) => (
             CheckCode::SecretUnreadable,
             reason,
-            "check that the function's role may read the secret, and ask again",
+            "check that the function's role may read the secret, then try again",
         ),
     };
     (CheckItem::new(what, code, say).with_remedy(remedy), None)

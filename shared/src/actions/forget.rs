@@ -1,7 +1,7 @@
 //! Removes everything that this system wrote to a user's contact.
 //!
 //! The contact itself belongs to the publisher: it stays, with its name, phone
-//! and status. The answer tells what is done and what is left, even after a
+//! and status. The answer lists what was removed and what is left, even after a
 //! failure. The action can be repeated until nothing is left.
 
 use std::sync::Arc;
@@ -26,16 +26,16 @@ pub struct Forgotten {
     connector: &'static str,
     #[serde(flatten)]
     user: UserKey,
-    /// `forgotten`, `nothing_to_forget`, `not_configured`, `incomplete` (some of
-    /// it is left: ask again) or `error` (nothing was done).
+    /// `forgotten`, `nothing_to_forget`, `not_configured`, `incomplete` (something
+    /// is left: repeat the request) or `error` (nothing was done).
     pub outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorAnswer>,
     pub contacts: Vec<ForgottenContact>,
 }
 
-/// Looks the contact up by Sesamy's address, or by the given one if Sesamy does
-/// not know the user any more.
+/// Looks the contact up by the given address, else by the user's address at
+/// Sesamy. A caller gives one if Sesamy no longer knows the user.
 pub(super) async fn run<C: Connector>(
     syncer: Arc<Syncer<C>>,
     user: UserKey,
@@ -119,7 +119,7 @@ async fn address<C: Connector>(syncer: &Syncer<C>, user: &UserKey) -> Result<Ema
     let state = state.map_err(Outcome::into_error)?;
     let email = state.and_then(|(state, _)| state.profile.email);
     email.ok_or_else(|| {
-        let message = "Sesamy knows no address of this user; name it by \"email\"";
+        let message = "Sesamy has no address for this user; pass it as \"email\"";
         ErrorAnswer::new("address_unknown", message)
     })
 }

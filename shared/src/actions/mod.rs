@@ -1,4 +1,4 @@
-//! The actions that a person asks of a connector's function.
+//! The actions that a person can request from a connector's function.
 
 mod check;
 mod forget;
@@ -49,7 +49,7 @@ enum Command {
         vendor_id: VendorId,
         #[serde(deserialize_with = "user_id")]
         user_id: UserId,
-        /// For a user that Sesamy does not know any more.
+        /// For a user that Sesamy no longer knows.
         #[serde(default, deserialize_with = "email")]
         email: Option<Email>,
     },
@@ -81,7 +81,7 @@ impl Command {
     }
 }
 
-/// An error is an answer too, so the caller reads both in the same place.
+/// An error is an answer too, so that the caller finds both in the same place.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Answer {

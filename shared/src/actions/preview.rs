@@ -1,7 +1,7 @@
-//! Tells what a sync of a user would write, without writing it.
+//! Shows what a sync of a user would write, without writing it.
 //!
 //! The same sync runs with an HTTP client that records writes instead of
-//! sending them, so a preview announces exactly what a sync then does.
+//! sending them, so a preview shows exactly what a sync would do.
 
 use std::sync::Arc;
 
@@ -54,7 +54,7 @@ pub struct ContactPlan {
 pub struct TagPlan {
     pub add: Vec<TagReason>,
     pub remove: Vec<TagReason>,
-    /// Includes the publisher's own.
+    /// Includes the publisher's own tags.
     pub kept: usize,
 }
 
@@ -124,8 +124,8 @@ pub(super) async fn run<C: Connector>(
             let desired = desired.unwrap_or_default();
             let contacts = changes.contacts.into_iter();
             preview.outcome = "would_sync";
-            preview.contacts = contacts.map(|c| ContactPlan::of(c, &desired)).collect();
-            preview.writes = calls.iter().map(Write::of).collect();
+            preview.contacts = contacts.map(|c| ContactPlan::new(c, &desired)).collect();
+            preview.writes = calls.iter().map(Write::new).collect();
             preview.dry_run_calls = calls;
         }
         Outcome::NotConfigured => {
@@ -145,7 +145,7 @@ pub(super) async fn run<C: Connector>(
 }
 
 impl ContactPlan {
-    fn of(changes: ContactChanges, desired: &Tags) -> Self {
+    fn new(changes: ContactChanges, desired: &Tags) -> Self {
         let fields = changes.fields.into_iter();
         Self {
             list: changes.list,
@@ -155,7 +155,7 @@ impl ContactPlan {
                 remove: reasons(changes.tags.removed, |tag| vec![why_removed(tag, desired)]),
                 kept: changes.tags.kept,
             },
-            fields: fields.map(FieldPlan::of).collect(),
+            fields: fields.map(FieldPlan::new).collect(),
         }
     }
 }
@@ -172,7 +172,7 @@ fn why_added(tag: &str, desired: &Tags) -> Vec<String> {
     let derived = desired.iter().find(|(known, _)| known.as_str() == tag);
     match derived {
         Some((_, reasons)) => reasons.iter().map(ToString::to_string).collect(),
-        None if tag == PERMANENT_TAG => vec!["it is permanent, and was spelt otherwise".to_owned()],
+        None if tag == PERMANENT_TAG => vec!["it is permanent and was misspelled".to_owned()],
         None => vec!["every contact that comes from Sesamy has it".to_owned()],
     }
 }
@@ -181,14 +181,14 @@ fn why_removed(tag: &str, desired: &Tags) -> String {
     let lower = tag.to_lowercase();
     let is_misspelt = lower == PERMANENT_TAG || desired.keys().any(|known| known.as_str() == lower);
     if is_misspelt {
-        format!("it is spelt otherwise: {lower}")
+        format!("it should be spelled {lower}")
     } else {
         "no longer applies".to_owned()
     }
 }
 
 impl FieldPlan {
-    fn of(change: FieldChange) -> Self {
+    fn new(change: FieldChange) -> Self {
         Self {
             name: change.name,
             change: match change.to {
@@ -201,7 +201,7 @@ impl FieldPlan {
 }
 
 impl Write {
-    fn of(call: &DryRunCall) -> Self {
+    fn new(call: &DryRunCall) -> Self {
         Self {
             method: call.method.to_string(),
             endpoint: call.endpoint,

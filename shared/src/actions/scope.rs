@@ -3,8 +3,8 @@
 //! IAM decides by a function's ARN who may invoke it, and does not see the
 //! event. An alias has its own ARN, which a policy must name (documented: a
 //! permission for the function does not cover its aliases, nor the reverse),
-//! and an invocation carries the ARN it came by. So there is an alias per kind
-//! of request, and the function enforces it.
+//! and an invocation carries the ARN that was invoked. So there is an alias per
+//! kind of request, and the function enforces it.
 
 use thiserror::Error;
 
@@ -37,7 +37,7 @@ pub(crate) enum Purpose {
 pub(crate) struct OutOfScope(Scope);
 
 impl Scope {
-    pub(crate) fn of(invoked_arn: &str) -> Self {
+    pub(crate) fn from_arn(invoked_arn: &str) -> Self {
         // arn:aws:lambda:REGION:ACCOUNT:function:NAME[:QUALIFIER]
         match invoked_arn.split(':').nth(7) {
             None | Some("$LATEST") => Self::Everything,
@@ -58,10 +58,10 @@ impl Scope {
 
     const fn description(self) -> &'static str {
         match self {
-            Self::Everything => "no alias, which is for everything",
-            Self::Ask => "its alias `ask`, which is for check and preview alone",
-            Self::Forget => "its alias `forget`, which is for forget alone",
-            Self::Nothing => "an alias or version that is for nothing; use `ask` or `forget`",
+            Self::Everything => "no alias, which allows everything",
+            Self::Ask => "its alias `ask`, which allows only check and preview",
+            Self::Forget => "its alias `forget`, which allows only forget",
+            Self::Nothing => "an alias or version that allows nothing; use `ask` or `forget`",
         }
     }
 }
@@ -91,7 +91,7 @@ mod tests {
             (":", &[]),
         ];
         for (qualifier, allowed) in cases {
-            let scope = Scope::of(&format!("{function}{qualifier}"));
+            let scope = Scope::from_arn(&format!("{function}{qualifier}"));
             for purpose in all {
                 assert_eq!(
                     scope.admit(purpose).is_ok(),

@@ -6,12 +6,9 @@
 
 use std::time::Duration;
 
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Request};
@@ -47,16 +44,6 @@ impl AwsHttpClient {
     }
 }
 
-impl HttpClient for AwsHttpClient {
-    fn http_connector(
-        &self,
-        _: &HttpConnectorSettings,
-        _: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
-    }
-}
-
 impl HttpConnector for AwsHttpClient {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         HttpConnectorFuture::new(self.clone().send(request))
@@ -68,10 +55,10 @@ fn into_reqwest(request: HttpRequest) -> Result<Request, ConnectorError> {
         .try_into_http1x()
         .map_err(|error| ConnectorError::user(error.into()))?;
     let (head, body) = request.into_parts();
-    // No call of the functions streams its body.
+    // No call of ours streams its body.
     let body = body
         .bytes()
-        .ok_or_else(|| ConnectorError::user("a body that is not in memory".into()))?
+        .ok_or_else(|| ConnectorError::user("the body is not in memory".into()))?
         .to_vec();
     Request::try_from(http::Request::from_parts(head, body))
         .map_err(|error| ConnectorError::user(error.into()))

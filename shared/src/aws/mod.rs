@@ -2,8 +2,8 @@
 //!
 //! Lambda passes region and credentials in the environment, so no other source
 //! is read: no profile files, no instance metadata, no role assumption. Their
-//! code stays out of the binary, and a missing variable is an error at once
-//! instead of a search that times out.
+//! code stays out of the binary, and a missing variable fails immediately instead
+//! of after a search that times out.
 
 mod http_client;
 
@@ -16,13 +16,14 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sqs::config::SharedCredentialsProvider;
 use aws_sdk_sqs::error::ProvideErrorMetadata;
+use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
 use aws_smithy_types::retry::ReconnectMode;
 
 use http_client::AwsHttpClient;
 
 use crate::http::HttpSetupError;
 
-/// The first one that is set counts. Lambda sets both.
+/// The first one that is set wins. Lambda sets both.
 const REGION: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
 /// The address of a local fake of AWS. May be plain http.
@@ -31,7 +32,7 @@ const ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
 /// Before the first retry. It doubles with each retry and is jittered.
 const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
 
-/// Also limits what a response of AWS can ask for.
+/// Also caps the delay that a response from AWS can ask for.
 const MAX_BACKOFF: Duration = Duration::from_millis(500);
 
 /// Decided, not documented: AWS states no latencies.
@@ -80,12 +81,13 @@ fn config_from(
         // Our HTTP client drops broken connections itself, and a connection
         // that returned a 5xx is as good as any other.
         .with_reconnect_mode(ReconnectMode::ReuseAllConnections);
+    let connector = SharedHttpConnector::new(AwsHttpClient::new(timeouts.connect)?);
     let mut config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .credentials_provider(SharedCredentialsProvider::new(
             EnvironmentVariableCredentialsProvider::new(),
         ))
-        .http_client(AwsHttpClient::new(timeouts.connect)?)
+        .http_client(http_client_fn(move |_, _| connector.clone()))
         .timeout_config(timeout_config)
         .retry_config(retries);
     config.set_region(REGION.into_iter().find_map(set).map(Region::new));

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::derivation::{Tag, TagDiff};
 
-/// Without any write the CRM agreed already.
+/// No writes means that the CRM already agreed.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Changes {
     pub writes: u32,
@@ -65,12 +65,12 @@ impl std::ops::AddAssign for Changes {
 }
 
 impl TagChanges {
-    pub fn of(diff: &TagDiff, present: &[String]) -> Self {
+    pub fn new(diff: &TagDiff, current: &[String]) -> Self {
         let added = diff.add.iter().chain(&diff.restore);
         Self {
             added: added.map(Tag::as_str).map(str::to_owned).collect(),
             removed: diff.remove.clone(),
-            kept: present.len().saturating_sub(diff.remove.len()),
+            kept: current.len().saturating_sub(diff.remove.len()),
         }
     }
 }

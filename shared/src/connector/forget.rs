@@ -1,4 +1,4 @@
-//! Which contact to forget, and the record of what is done and what is left.
+//! Which contact to forget, and the record of what was removed and what is left.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -107,7 +107,7 @@ impl ContactProgress<'_> {
         }
     }
 
-    /// With our tags and fields that it has.
+    /// Records that the contact exists, with those of our tags and fields it has.
     pub fn found(
         &self,
         tags: impl IntoIterator<Item = String>,
@@ -146,7 +146,7 @@ impl ContactProgress<'_> {
     }
 
     /// The contact belongs to another user and stays untouched.
-    pub fn is_anothers(&self) {
+    pub fn belongs_to_another_user(&self) {
         self.update(|contact| {
             contact.found = true;
             contact.error = Some(ErrorAnswer::new(

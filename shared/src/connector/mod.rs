@@ -48,8 +48,8 @@ pub trait Connector: Send + Sync + 'static {
     /// what belongs to the publisher too: name, phone, status, the contact.
     ///
     /// Must look the contact up first, so that it never creates one, be safe to
-    /// repeat, and record each step and failure. Of several contacts it may
-    /// return any one's error.
+    /// repeat, and record each step and failure. If several contacts fail, it may
+    /// return any of their errors.
     fn forget(
         &self,
         account: Account<'_, Self>,
@@ -78,7 +78,7 @@ pub struct Job<'a, C: Connector + ?Sized> {
 
 impl<C: Connector> Job<'_, C> {
     /// Runs `work` once per account and function instance. A preview does not
-    /// count: its writes are still to be made.
+    /// count, because it makes no writes.
     pub async fn once<E>(
         &self,
         once: &Once,
@@ -94,8 +94,8 @@ impl<C: Connector> Job<'_, C> {
 
 /// The events that caused a sync, for CRMs that receive each of them.
 ///
-/// A delivered event is done even if the sync fails later: the repeated sync
-/// does not deliver it again.
+/// An event that was delivered is done even if the sync fails later: the next
+/// attempt does not deliver it again.
 #[derive(Debug)]
 pub struct EventStream {
     /// Oldest first.

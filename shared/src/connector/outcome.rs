@@ -13,7 +13,7 @@ use crate::secrets::SecretError;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
     Synced(Changes),
-    /// The CRM agreed already.
+    /// The CRM already agreed.
     Unchanged,
     Skipped(SkipReason),
     NotConfigured,
@@ -22,12 +22,12 @@ pub enum Outcome {
         reason: String,
         wait: Option<Duration>,
     },
-    /// The invocation had no time left for it.
+    /// The invocation had no time left for the sync.
     NoTime,
     /// The user's data does not fit into memory beside other users'.
     NoRoom,
-    /// The vendor's credentials or secret do not work. It concerns all of the
-    /// vendor's users and needs a person to act.
+    /// The vendor's credentials or secret do not work. This affects all of the
+    /// vendor's users, and a person must fix it.
     Refused {
         reason: String,
     },
@@ -50,7 +50,7 @@ pub struct DeadLetterReason {
     pub kind: DeadLetterKind,
     /// The HTTP status.
     pub status: Option<u16>,
-    /// What, where and what to do, in a sentence.
+    /// What failed, where, and what to do, in one sentence.
     pub message: String,
 }
 
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn every_error_has_the_outcome_of_the_contract() {
+    fn every_error_has_its_documented_outcome() {
         let cases = [
             (api(ApiErrorKind::Timeout), "retry"),
             (api(ApiErrorKind::Connection), "retry"),

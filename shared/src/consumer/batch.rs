@@ -8,8 +8,8 @@ use jiff::Timestamp;
 
 use crate::message::{Event, Message, MessageError, UserKey};
 
-/// After more receives a message is handled alone: it may have killed the
-/// function each time, with everything it worked on. During an outage any
+/// A message that was received more often is handled alone: it may have killed
+/// the function each time, together with all other work. During an outage every
 /// message gets there within minutes, which only costs parallelism. Decided.
 const MAX_SHARED_RECEIVES: u32 = 3;
 
@@ -26,9 +26,9 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// A missing or malformed attribute must not fail the batch: it gets a
-    /// harmless default.
-    fn read(message: SqsMessage, now: Timestamp) -> Self {
+    /// A missing or malformed attribute gets a harmless default, because it must
+    /// not fail the batch.
+    fn new(message: SqsMessage, now: Timestamp) -> Self {
         let attribute = |name: &str| message.attributes.get(name).cloned();
         let sent_at = attribute("SentTimestamp")
             .and_then(|millis| Timestamp::from_millisecond(millis.parse().ok()?).ok())
@@ -70,14 +70,14 @@ impl UserBatch {
             .collect()
     }
 
-    /// The time of the newest message: when its event occurred, at the latest
-    /// when it was received.
-    pub(super) fn announced(&self) -> Timestamp {
-        let moments = self.entries.iter().map(|(_, message)| {
+    /// The time of the newest message: when its event occurred, or when it was
+    /// received if that is earlier.
+    pub(super) fn announced_at(&self) -> Timestamp {
+        let times = self.entries.iter().map(|(_, message)| {
             let occurred = message.event.as_ref().map(|event| event.occurred_at);
             occurred.map_or(message.received_at, |at| at.min(message.received_at))
         });
-        moments.max().unwrap_or(Timestamp::MIN)
+        times.max().unwrap_or(Timestamp::MIN)
     }
 
     /// Whether a message may have killed the function before.
@@ -101,9 +101,9 @@ impl UserBatch {
             if message.event.is_some() {
                 seen.insert(message.event_id.clone());
             }
-            // A record without an event only asks for the state, which is synced
-            // before the first event is delivered. In a FIFO queue everything
-            // after a retried record is retried too.
+            // A record without an event only asks for a sync of the state, which
+            // happens before the first event is delivered. To keep the order of
+            // the FIFO queue, everything after a retried record is retried too.
             if delivered > 0 && seen.len() <= delivered && rest.is_empty() {
                 done.push(record);
             } else {
@@ -122,14 +122,14 @@ impl UserBatch {
 pub(super) struct Batch {
     /// In the order of each user's first record.
     pub(super) users: Vec<UserBatch>,
-    /// Records whose body is no message.
+    /// Records whose body is not a message.
     pub(super) unreadable: Vec<(Record, MessageError)>,
 }
 
 impl Batch {
     pub(super) fn sort(messages: Vec<SqsMessage>, now: Timestamp) -> Self {
         let mut batch = Self::default();
-        for record in messages.into_iter().map(|m| Record::read(m, now)) {
+        for record in messages.into_iter().map(|m| Record::new(m, now)) {
             match Message::from_json(&record.body) {
                 Ok(message) => batch.add(record, message),
                 Err(error) => batch.unreadable.push((record, error)),
@@ -139,7 +139,7 @@ impl Batch {
     }
 
     fn add(&mut self, record: Record, message: Message) {
-        match self.users.iter_mut().find(|r| r.user == message.user) {
+        match self.users.iter_mut().find(|user| user.user == message.user) {
             Some(known) => known.entries.push((record, message)),
             None => self.users.push(UserBatch {
                 user: message.user.clone(),
@@ -157,7 +157,7 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
 
-    /// Without an event it is a resync.
+    /// A message without an event is a resync.
     fn message(id: &str, user: &str, event: Option<&str>) -> SqsMessage {
         let event_part = event.map_or(String::new(), |_| {
             r#","event":{"eventType":"contract.1#update","occurredAt":"2026-01-01T00:00:00Z"}"#
@@ -263,18 +263,18 @@ mod tests {
     }
 
     #[test]
-    fn delivered_events_are_done_and_the_rest_keeps_its_order() {
+    fn delivered_events_are_done_and_the_others_keep_their_order() {
         struct Case {
             events: &'static [Option<&'static str>],
             delivered: usize,
             done: &'static [&'static str],
-            left: &'static [&'static str],
+            rest: &'static [&'static str],
         }
-        let case = |events, delivered, done, left| Case {
+        let case = |events, delivered, done, rest| Case {
             events,
             delivered,
             done,
-            left,
+            rest,
         };
         for case in [
             case(&[Some("a"), Some("b"), Some("c")], 0, &[], &["0", "1", "2"]),
@@ -288,12 +288,12 @@ mod tests {
             let events = case.events.iter().enumerate();
             let messages = events.map(|(n, event)| message(&n.to_string(), "u", *event));
             let user = Batch::sort(messages.collect(), NOW).users.remove(0);
-            let (done, left) = user.split_after(case.delivered);
-            let left: Vec<_> = left.into_records().collect();
+            let (done, rest) = user.split_after(case.delivered);
+            let rest: Vec<_> = rest.into_records().collect();
             let name = format!("{:?} {}", case.events, case.delivered);
             assert_eq!(
-                (&*ids(&done), &*ids(&left)),
-                (case.done, case.left),
+                (&*ids(&done), &*ids(&rest)),
+                (case.done, case.rest),
                 "{name}"
             );
         }

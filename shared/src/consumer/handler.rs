@@ -3,8 +3,9 @@
 //! Two kinds of users are synced alone, one after the other, after SQS knows
 //! the result of all others: users whose messages were received so often that
 //! they may have killed the function, and users whose data is too large to be
-//! held beside that of others. If the function dies then, only that user's
-//! messages and those not yet begun return, when their visibility timeout ends.
+//! held beside that of others. If the function dies during such a sync, only the
+//! messages of this user and of users not started yet return to the queue, when
+//! their visibility timeout ends.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -31,16 +32,16 @@ use crate::secrets::Secrets;
 use crate::sync::{Clock, SyncDetails, Syncer, bounded};
 use crate::telemetry::Metrics;
 
-/// The share of batches that sync often received users alone even if an outage
-/// explains the receives.
-const DISTRUST: f64 = 0.1;
+/// The share of batches that sync every suspect alone, even if a pause explains
+/// why its messages were received so often.
+const ALWAYS_ALONE_SHARE: f64 = 0.1;
 
-/// After this time a batch begins no further user alone, so that other vendors'
+/// After this time a batch starts no more users alone, so that other vendors'
 /// users do not wait too long for the next batch.
 const MAX_ALONE: Duration = Duration::from_secs(8);
 
-/// A sync needs at least this time before the reserve: two calls of ordinary
-/// length.
+/// A sync starts only if this much time is left, without the reserve: enough for
+/// two ordinary calls.
 const MIN_SYNC: Duration = Duration::from_secs(5);
 
 /// A connector's function instance.
@@ -52,7 +53,7 @@ pub struct Consumer<C, Q> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Concurrency {
-    /// The users share the memory.
+    /// The users run in parallel and share the memory.
     Shared,
     Alone,
 }
@@ -62,8 +63,8 @@ impl<C: Connector, Q: Queue> Consumer<C, Q> {
         Self::with_clock(connector, http, secrets, queue, Timestamp::now)
     }
 
-    /// For simulations. The clock counts the messages' ages; waits use tokio's
-    /// clock.
+    /// For simulations. The clock determines the messages' ages; waits use
+    /// tokio's clock.
     pub fn with_clock(
         connector: C,
         http: Arc<Http>,
@@ -79,7 +80,7 @@ impl<C: Connector, Q: Queue> Consumer<C, Q> {
         }
     }
 
-    /// The metrics since the last call. Must be taken after every batch.
+    /// The metrics since the last call. Call this after every batch.
     pub fn metrics(&self) -> Vec<Metrics> {
         let mut metrics = self.metrics.take();
         metrics.extend(self.syncer.http.metrics());
@@ -93,7 +94,7 @@ impl<C: Connector, Q: Queue> Consumer<C, Q> {
     }
 
     /// Handles a batch within `time_left` and names the records that are not
-    /// done. It never fails as a whole: Lambda would retry every record.
+    /// done. It never fails as a whole, because Lambda would retry every record.
     pub async fn handle(self: Arc<Self>, event: SqsEvent, time_left: Duration) -> SqsBatchResponse {
         let began = Instant::now();
         let end = began + time_left.saturating_sub(RESERVE);
@@ -117,16 +118,16 @@ impl<C: Connector, Q: Queue> Consumer<C, Q> {
             })
             .collect();
 
-        // A pause explains many receives, as far as this instance remembers: it
-        // remembers nothing after a message killed it. Sometimes all suspects
-        // are synced alone nevertheless, so that no message keeps failing beside
-        // one that kills the function.
-        let trusts = fastrand::f64() >= DISTRUST;
+        // A recent pause explains why a message was received often. (An instance
+        // that a message killed remembers no pause.) Some batches sync all
+        // suspects alone anyway, so that no message keeps failing beside one that
+        // kills the function.
+        let always_alone = fastrand::f64() < ALWAYS_ALONE_SHARE;
         let (mut alone, shared): (Vec<_>, Vec<_>) = batch.users.into_iter().partition(|user| {
             let was_paused = || self.syncer.was_paused(&user.user.vendor_id);
-            user.is_suspect() && !(trusts && was_paused())
+            user.is_suspect() && (always_alone || !was_paused())
         });
-        // Shuffled, so that no user always comes after one that kills the function.
+        // Shuffle, so that no user always comes after one that kills the function.
         fastrand::shuffle(&mut alone);
         if shared.len() == 1 && alone.is_empty() {
             alone = shared;
@@ -145,8 +146,8 @@ impl<C: Connector, Q: Queue> Consumer<C, Q> {
             let vendor = &user.user.vendor_id;
             let is_paused = self.syncer.check_paused(&self.syncer.http, vendor).is_err();
             if !is_late && !is_paused {
-                // If the function dies of this user, all others must be settled.
-                // Boxed, since it is deep in calls of the SDK.
+                // All others must be settled first, in case this user kills the
+                // function. Boxed, because the SDK's futures nest deeply.
                 let done = Box::pin(self.settle(&mut response, &mut dispositions, now)).await;
                 self.queue.delete(done).await;
                 if user.is_suspect() {
@@ -195,7 +196,7 @@ impl<C: Connector, Q: Queue> Consumer<C, Q> {
         let (mut dispositions, mut too_large) = (Vec::new(), Vec::new());
         let mut slots = Slots::new(users);
         let mut syncs = JoinSet::new();
-        // By task, since a lost task cannot tell its vendor.
+        // By task id, because a task that panicked returns no vendor.
         let mut vendors = HashMap::new();
         loop {
             while let Some(turn) = slots.next() {
@@ -203,19 +204,19 @@ impl<C: Connector, Q: Queue> Consumer<C, Q> {
                 let task = syncs.spawn(self.clone().sync_in_time(turn, concurrency, end));
                 vendors.insert(task.id(), vendor);
             }
-            let (task, (settled, left)) = match syncs.join_next_with_id().await {
+            let (task, (settled, too_large_user)) = match syncs.join_next_with_id().await {
                 None => break,
                 Some(Ok(finished)) => finished,
                 Some(Err(lost)) => (lost.id(), (Vec::new(), None)),
             };
             if let Some(vendor) = vendors.remove(&task) {
-                slots.give_back(&vendor);
+                slots.release(&vendor);
             }
             for (record, disposition) in settled {
                 unsettled.remove(&record.message_id);
                 dispositions.push((record, disposition));
             }
-            if let Some(user) = left {
+            if let Some(user) = too_large_user {
                 for (record, _) in &user.entries {
                     unsettled.remove(&record.message_id);
                 }
@@ -253,7 +254,7 @@ impl<C: Connector, Q: Queue> Consumer<C, Q> {
             without_details(Outcome::NoTime)
         } else {
             let (syncer, stream, user) = (self.syncer.clone(), events.clone(), batch.user.clone());
-            let announced = batch.announced();
+            let announced = batch.announced_at();
             let sync = async move { syncer.sync(&syncer.http, &user, announced, &stream).await };
             // Every log line of the sync and its calls carries the trace.
             let span = info_span!("sync", trace_id = report::trace(&batch));

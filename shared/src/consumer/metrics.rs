@@ -87,33 +87,33 @@ impl SyncMetrics {
         *self.lock().by_outcome.entry(outcome).or_default() += 1;
     }
 
-    pub(super) fn retried(&self, age: Duration) {
+    pub(super) fn record_retry(&self, age: Duration) {
         let mut syncs = self.lock();
         syncs.max_retried_age = syncs.max_retried_age.max(Some(age));
     }
 
     pub(super) fn take(&self) -> Vec<Metrics> {
         let syncs = std::mem::take(&mut *self.lock());
-        let counts = syncs.by_outcome.into_iter().map(|(outcome, count)| {
-            let metrics = Metrics::new().dimension(OUTCOME, outcome);
-            metrics.count(SYNCS, count)
-        });
-        let skips = syncs.by_skip_reason.into_iter().map(|(reason, count)| {
-            let metrics = Metrics::new().dimension(REASON, reason);
-            metrics.count(SKIPS, count)
-        });
-        let times = syncs.times.into_iter().flat_map(|(metric, times)| {
-            let of_metric = move |time| (metric, time);
-            times.into_iter().map(of_metric)
-        });
-        let timed = times.fold(Metrics::new(), |metrics, (metric, time)| {
-            metrics.value(metric, Unit::Milliseconds, time)
-        });
-        let timed = match syncs.max_retried_age {
-            Some(age) => timed.value(RETRIED_AGE, Unit::Seconds, age.as_secs_f64()),
-            None => timed,
-        };
-        counts.chain(skips).chain([timed]).collect()
+        let mut lines = Vec::new();
+        for (outcome, count) in syncs.by_outcome {
+            let line = Metrics::new().dimension(OUTCOME, outcome);
+            lines.push(line.count(SYNCS, count));
+        }
+        for (reason, count) in syncs.by_skip_reason {
+            let line = Metrics::new().dimension(REASON, reason);
+            lines.push(line.count(SKIPS, count));
+        }
+        let mut line = Metrics::new();
+        for (metric, times) in syncs.times {
+            for time in times {
+                line = line.value(metric, Unit::Milliseconds, time);
+            }
+        }
+        if let Some(age) = syncs.max_retried_age {
+            line = line.value(RETRIED_AGE, Unit::Seconds, age.as_secs_f64());
+        }
+        lines.push(line);
+        lines
     }
 }
 
@@ -169,7 +169,7 @@ mod tests {
             (&[], &[]),
         ] {
             for age in ages {
-                metrics.retried(Duration::from_secs(*age));
+                metrics.record_retry(Duration::from_secs(*age));
             }
             assert_eq!(emitted(&metrics), expected, "{ages:?}");
         }

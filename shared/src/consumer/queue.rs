@@ -1,5 +1,5 @@
-//! What the consumer needs of its queues. Lambda itself receives messages and
-//! deletes those that are done.
+//! The queue operations that the consumer needs. Lambda itself receives messages
+//! and deletes those that are done.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ pub trait Queue: Send + Sync + 'static {
 /// The attributes of a dead-letter message, which operators and tools read.
 pub mod attribute {
     pub const CONNECTOR: &str = "connector";
-    /// By [`DeadLetterKind::name`](crate::connector::DeadLetterKind::name).
+    /// See [`DeadLetterKind::name`](crate::connector::DeadLetterKind::name).
     pub const ERROR_KIND: &str = "errorKind";
     pub const STATUS: &str = "status";
     pub const MESSAGE: &str = "message";

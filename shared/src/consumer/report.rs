@@ -14,7 +14,7 @@ use crate::sync::SyncDetails;
 const TRACE_VARIABLE: &str = "_X_AMZN_TRACE_ID";
 
 /// The trace of the first webhook that has one, so that a search for it finds
-/// the way from webhook to CRM. Else the invocation's.
+/// the whole path from webhook to CRM. Otherwise the invocation's trace.
 pub(super) fn trace(batch: &UserBatch) -> Option<String> {
     let sent = batch.entries.iter().find_map(|(r, _)| r.trace.clone());
     sent.or_else(|| std::env::var(TRACE_VARIABLE).ok())
@@ -70,7 +70,7 @@ pub(super) fn sync<C: Connector>(
     times
 }
 
-/// Logged before the sync: if the function dies of it, this is the last line.
+/// Logged before the sync: if the sync kills the function, this is the last line.
 pub(super) fn suspect<C: Connector>(batch: &UserBatch) {
     info!(
         connector = C::NAME,
@@ -92,7 +92,7 @@ pub(super) fn unreadable<C: Connector>(record: &Record, reason: &DeadLetterReaso
 }
 
 fn since(earlier: Timestamp, now: Timestamp) -> Duration {
-    // Zero and not negative if the other clock is ahead.
+    // Zero, not negative, if the other clock is ahead.
     Duration::try_from(now.duration_since(earlier)).unwrap_or_default()
 }
 

@@ -19,22 +19,22 @@ pub(super) enum RetryReason {
     /// A failure that may pass.
     Transient,
     AskedToWait(Duration),
-    /// Credentials were refused. A person must act, and may do so soon if the
-    /// vendor was only just set up.
+    /// Credentials were refused. A person must fix them, and may do so soon if the
+    /// vendor was just set up.
     Refused,
-    /// The invocation had no time left to begin.
+    /// The invocation had no time left to start the sync.
     NoTime,
-    /// The same, and only other vendors' users were synced.
+    /// Like `NoTime`, but the batch synced only other vendors' users.
     AfterOthers,
 }
 
 /// The wait for a message of this age. `jitter` is from 0 to 1.
 ///
 /// The backoff grows with age, not with receives: during a pause a message is
-/// received without being tried. To wait as long as it is old doubles a
-/// message's age with each try, which is exponential. It is also the floor for
-/// what an API asks: if an API asked for a minute each time, a message would
-/// use up its thousand receives in 17 hours.
+/// received without being tried. Waiting for as long as the message is old
+/// doubles its age with each try, so the backoff is exponential. It is also the
+/// minimum if an API asks for less: with a minute each time, a message would use
+/// up its thousand receives in 17 hours.
 pub(super) fn delay(reason: RetryReason, age: Duration, jitter: f64) -> Duration {
     let jitter = jitter.clamp(0.0, 1.0);
     let by_age = |min: Duration| {
@@ -45,12 +45,12 @@ pub(super) fn delay(reason: RetryReason, age: Duration, jitter: f64) -> Duration
     let delay = match reason {
         RetryReason::AfterOthers => Duration::ZERO,
         RetryReason::AskedToWait(wait) => {
-            // Spread by up to half, at most 15 minutes: else everyone who waits
-            // for the same API would return at once and be deferred again.
+            // Spread by up to half, at most 15 minutes. Otherwise all messages that
+            // wait for the same API would return together and be deferred again.
             let spread = (wait / 2).min(MAX_WAIT);
             let asked = wait.saturating_add(spread.mul_f64(jitter));
             // Spread upwards: most of these messages were not even tried, and
-            // each time costs a receive, which a long queue cannot spare.
+            // every return uses up a receive, which a long queue cannot afford.
             let age = age.clamp(MIN_WAIT, MAX_WAIT).mul_f64(1.0 + jitter);
             asked.max(age.min(MAX_WAIT.mul_f64(1.0 - jitter / 2.0)))
         }
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn wait_follows_the_age_and_what_an_api_asks() {
+    fn wait_depends_on_age_and_requested_wait() {
         struct Case {
             reason: RetryReason,
             age: Duration,

@@ -1,4 +1,4 @@
-//! A connector as a Lambda function.
+//! Runs a connector as a Lambda function.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -27,8 +27,8 @@ enum Response {
     Answer(Box<Answer>),
 }
 
-/// Runs a connector. The environment has `SECRET_PREFIX`, `QUEUE_URL` and
-/// `DEAD_LETTER_QUEUE_URL`.
+/// Reads `SECRET_PREFIX`, `QUEUE_URL` and `DEAD_LETTER_QUEUE_URL` from the
+/// environment.
 pub async fn run<C: Connector>(connector: C) -> Result<(), Error> {
     telemetry::init(C::NAME);
     let config = aws::config(aws::AwsTimeouts::PROMPT)?;
@@ -47,9 +47,10 @@ pub async fn run<C: Connector>(connector: C) -> Result<(), Error> {
         let consumer = consumer.clone();
         async move {
             let time_left = time_left(event.context.deadline);
-            let scope = Scope::of(&event.context.invoked_function_arn);
+            let scope = Scope::from_arn(&event.context.invoked_function_arn);
             let response = if let Some(batch) = batch(&event.payload) {
-                // An error, since SQS would take an answer for success.
+                // An error, because Lambda would take an answer for success and
+                // delete the batch.
                 scope.admit(Purpose::Sync)?;
                 Response::Batch(consumer.clone().handle(batch?, time_left).await)
             } else {
@@ -70,7 +71,7 @@ fn batch(event: &Value) -> Option<serde_json::Result<SqsEvent>> {
 
 #[derive(Debug, ThisError)]
 #[error(
-    "the environment variable {0} is not set; deploy the function by the template, which sets it"
+    "the environment variable {0} is not set; deploy the function with the template, which sets it"
 )]
 struct MissingVariable(&'static str);
 
@@ -92,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn event_with_records_is_a_batch_and_any_other_a_request() {
+    fn only_an_event_with_records_is_a_batch() {
         let event = json!({ "Records": [{ "messageId": "1", "body": "b" }, {}], "more": 1 });
         assert_eq!(batch(&event).unwrap().unwrap().records.len(), 2);
         for request in [

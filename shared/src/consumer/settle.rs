@@ -1,4 +1,4 @@
-//! Settles records with the queue: done, retried, or dead-letter queue.
+//! Settles records with SQS: done, retried, or moved to the dead-letter queue.
 
 use std::time::Duration;
 
@@ -68,7 +68,7 @@ pub(super) async fn settle<C: Connector>(
     let waits = retried
         .iter()
         .map(|(record, reason)| {
-            metrics.retried(record.age(now));
+            metrics.record_retry(record.age(now));
             let wait = delay(*reason, record.age(now), fastrand::f64());
             (record.receipt_handle.clone(), wait)
         })

@@ -8,7 +8,7 @@ use crate::identity::VendorId;
 /// Users synced at the same time. Bounds memory: each holds a whole user state.
 const MAX_SYNCS: usize = 5;
 
-/// Of one vendor while another vendor's users wait, so that a vendor with a slow
+/// For one vendor while other vendors' users wait, so that a vendor with a slow
 /// API does not delay the others.
 const MAX_VENDOR_SYNCS: usize = 2;
 
@@ -35,7 +35,7 @@ impl Slots {
         }
     }
 
-    /// The first waiting user that may begin now, if any.
+    /// The first waiting user that may start now, if any.
     pub(super) fn next(&mut self) -> Option<Turn> {
         if self.total_running >= MAX_SYNCS {
             return None;
@@ -61,8 +61,8 @@ impl Slots {
         })
     }
 
-    pub(super) fn give_back(&mut self, vendor: &VendorId) {
-        // The entry stays: it shows that the vendor had some of the batch's time.
+    pub(super) fn release(&mut self, vendor: &VendorId) {
+        // The entry stays, because it shows that the vendor had a turn.
         if let Some(running) = self.running.get_mut(vendor) {
             *running = running.saturating_sub(1);
             self.total_running = self.total_running.saturating_sub(1);
@@ -88,8 +88,8 @@ mod tests {
         Slots::new(vendors.chars().enumerate().map(user).collect())
     }
 
-    /// The vendors whose users begin now.
-    fn begin(slots: &mut Slots) -> String {
+    /// Starts every user that may start now, and returns their vendors.
+    fn start(slots: &mut Slots) -> String {
         let turns = std::iter::from_fn(|| slots.next());
         turns
             .map(|turn| turn.batch.user.vendor_id.to_string())
@@ -97,16 +97,16 @@ mod tests {
     }
 
     #[test]
-    fn vendor_has_two_slots_while_another_waits_and_else_all() {
+    fn vendor_has_all_slots_but_only_two_while_another_waits() {
         struct Case {
             waiting: &'static str,
-            at_once: &'static str,
+            first: &'static str,
             ends: &'static str,
             then: &'static str,
         }
-        let case = |waiting, at_once, ends, then| Case {
+        let case = |waiting, first, ends, then| Case {
             waiting,
-            at_once,
+            first,
             ends,
             then,
         };
@@ -120,14 +120,14 @@ mod tests {
             case("", "", "a", ""),
         ] {
             let mut slots = slots(case.waiting);
-            assert_eq!(begin(&mut slots), case.at_once, "{}", case.waiting);
-            slots.give_back(&VendorId::try_from(case.ends).unwrap());
-            assert_eq!(begin(&mut slots), case.then, "{}", case.waiting);
+            assert_eq!(start(&mut slots), case.first, "{}", case.waiting);
+            slots.release(&VendorId::try_from(case.ends).unwrap());
+            assert_eq!(start(&mut slots), case.then, "{}", case.waiting);
         }
     }
 
     #[test]
-    fn turn_tells_whether_only_other_vendors_began_before() {
+    fn turn_says_whether_only_other_vendors_began_before() {
         let mut slots = slots("abca");
         let turns: Vec<_> = std::iter::from_fn(|| slots.next())
             .map(|turn| turn.is_after_others)

@@ -44,27 +44,32 @@ pub(super) fn summary(
 /// once, because buying one article may create both. The count never falls when
 /// the user buys one more.
 fn articles_purchased(contracts: &Contracts<'_>, entitlements: &Entitlements<'_>) -> u64 {
-    let articles = entitlements.bought_articles().map(|article| {
-        let name = article.id.as_deref().or(article.title.as_deref());
-        let sku = article.sku.as_deref().map(Purchase::Sku);
-        sku.unwrap_or(Purchase::Entitlement(name))
-    });
-    let single_purchases = contracts.all.iter().copied();
-    let items = single_purchases
-        .filter(|contract| contracts::is_single_purchase(contract))
-        .flat_map(|contract| {
-            let bare = Purchase::Contract(&contract.id);
-            let of_items = contract.items.iter().map(move |item| {
-                let sku = item.sku.as_deref().map(Purchase::Sku);
-                sku.unwrap_or(bare)
-            });
-            of_items.chain(contract.items.is_empty().then_some(bare))
+    let mut purchases = BTreeSet::new();
+    for article in entitlements.bought_articles() {
+        purchases.insert(match &article.sku {
+            Some(sku) => Purchase::Sku(sku),
+            None => Purchase::Entitlement(article.id.as_deref().or(article.title.as_deref())),
         });
-    articles.chain(items).collect::<BTreeSet<_>>().len() as u64
+    }
+    for contract in &contracts.all {
+        if !contracts::is_single_purchase(contract) {
+            continue;
+        }
+        if contract.items.is_empty() {
+            purchases.insert(Purchase::Contract(&contract.id));
+        }
+        for item in &contract.items {
+            purchases.insert(match &item.sku {
+                Some(sku) => Purchase::Sku(sku),
+                None => Purchase::Contract(&contract.id),
+            });
+        }
+    }
+    purchases.len() as u64
 }
 
 /// Identifies a purchase: by SKU, else by the id of its entitlement or contract.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Purchase<'a> {
     Sku(&'a str),
     /// The id, else the title.
@@ -79,13 +84,8 @@ fn expires_at(active: &[&Contract]) -> Option<Timestamp> {
     let renewable = active
         .iter()
         .filter(|contract| contract.duration == Some(ContractDuration::Renewable));
-    let latest = renewable.filter_map(|contract| contract.expires_at).max();
-    latest.or_else(|| {
-        active
-            .iter()
-            .filter_map(|contract| contract.expires_at)
-            .max()
-    })
+    let latest = renewable.filter_map(|c| c.expires_at).max();
+    latest.or_else(|| active.iter().filter_map(|c| c.expires_at).max())
 }
 
 /// Decided. Known: canceled and expired subscriptions are counted, and "ended"

@@ -129,8 +129,8 @@ pub(super) fn is_overdue(contract: &Contract) -> bool {
 
 /// Decided. Known: checkouts have a payer and a gift mode; the published
 /// contract model has neither. Assumed: a payer on a contract means the same as
-/// on a checkout, and it alone decides: a contract that the user pays for is no
-/// gift, even if marked as one. Without a payer, the gift mark decides.
+/// on a checkout, and takes precedence: a contract that the user pays for is not
+/// a gift, even if marked as one. Without a payer, the gift mark decides.
 pub(super) fn gift(contract: &Contract, user_id: &UserId) -> Option<Gift> {
     match &contract.payer_id {
         Some(payer) => (payer != user_id.as_str()).then_some(Gift::PaidBySomeoneElse),
@@ -162,7 +162,7 @@ pub(super) fn ended_at(contract: &Contract) -> Option<Timestamp> {
 ///
 /// Decided. Known: the first two fields; no field holds the time of the
 /// cancellation itself. Assumed: the day the user asked for it matters most, then
-/// the day it takes effect. A cancelled contract does not change any more.
+/// the day it takes effect. A cancelled contract no longer changes.
 fn canceled_at(contract: &Contract) -> Option<Timestamp> {
     let is_canceled = contract.status == Some(ContractStatus::Canceled);
     contract

@@ -1,4 +1,4 @@
-//! The result of the derivation: one user as every CRM should hold them.
+//! The result of the derivation: what every CRM should hold of one user.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,7 +27,7 @@ pub struct DesiredContact {
     pub active_products: ActiveProducts,
     pub primary_subscription: Option<PrimarySubscription>,
     pub account: Account,
-    /// The newest paid bill. `None` also if the connector does not read bills.
+    /// The newest paid bill. Also `None` if the connector does not read bills.
     pub last_payment: Option<Payment>,
     /// The newest paid bill of each contract that has one.
     pub contract_payments: BTreeMap<ContractId, Payment>,

@@ -8,13 +8,13 @@
 //!
 //! | question | file |
 //! | --- | --- |
-//! | Who is not synced at all? Which name, phone, address? | `profile` |
+//! | Which users are not synced? Which name, phone, address? | `profile` |
 //! | What is a subscription, and when is it active? Which one is primary? | `contracts` |
 //! | What does a user have access to? | `entitlements` |
 //! | Why does this user have this tag? | `tags`; its spelling: `tag`, `slug` |
 //! | Which tags does a sync remove? | `tag_diff` |
 //! | Which products are listed as active? | `products` |
-//! | Which products and subscriptions are records of their own? | `catalogue` |
+//! | Which products and subscriptions become separate records? | `catalogue` |
 //! | Where does this count or date come from? | `account`, `payment` |
 //!
 //! Sesamy's documentation leaves much open. Where we had to decide a rule, its

@@ -32,9 +32,10 @@ pub(super) fn newest_paid_by_contract(bills: &[Bill]) -> BTreeMap<ContractId, Pa
             by_contract.entry(contract).or_default().push(bill);
         }
     }
-    let newest =
-        |(contract, bills): (&ContractId, _)| Some((contract.clone(), newest_paid::<'_>(bills)?));
-    by_contract.into_iter().filter_map(newest).collect()
+    let payments = by_contract.into_iter();
+    payments
+        .filter_map(|(contract, bills)| Some((contract.clone(), newest_paid(bills)?)))
+        .collect()
 }
 
 fn paid_at(bill: &Bill) -> Option<Timestamp> {

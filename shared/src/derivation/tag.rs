@@ -5,7 +5,7 @@ use super::slug::slug;
 /// Prefix of every tag of this system. All other tags are the publisher's own.
 pub const TAG_PREFIX: &str = "sesamy_";
 
-/// The one tag that no sync removes: a purchase cannot be undone.
+/// The only tag that no sync removes, because a purchase cannot be undone.
 pub const PERMANENT_TAG: &str = "sesamy_made_single_purchase";
 
 /// A `sesamy_` tag, made of `a`–`z`, `0`–`9`, `_` and `-`.

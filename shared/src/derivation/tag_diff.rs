@@ -10,7 +10,7 @@ use super::tag::{PERMANENT_TAG, TAG_PREFIX, Tag};
 pub struct TagDiff {
     pub add: Vec<Tag>,
     pub remove: Vec<String>,
-    /// Tags to add after [`Self::remove`], whether the CRM had them or not.
+    /// Tags to add after [`Self::remove`], even if the CRM already has them.
     pub restore: Vec<Tag>,
 }
 
@@ -21,14 +21,14 @@ impl TagDiff {
 
     /// The resulting set of tags, for a CRM that takes the whole set in one
     /// write: the kept tags in the CRM's order, then the new ones.
-    pub fn apply(&self, present: &[String]) -> Vec<String> {
+    pub fn apply(&self, current: &[String]) -> Vec<String> {
         let removed: BTreeSet<_> = self.remove.iter().collect();
-        let had: BTreeSet<_> = present.iter().map(String::as_str).collect();
-        let kept = present.iter().filter(|tag| !removed.contains(tag)).cloned();
+        let before: BTreeSet<_> = current.iter().map(String::as_str).collect();
+        let kept = current.iter().filter(|tag| !removed.contains(tag)).cloned();
         let restored = self
             .restore
             .iter()
-            .filter(|tag| !had.contains(tag.as_str()));
+            .filter(|tag| !before.contains(tag.as_str()));
         let new = self.add.iter().chain(restored);
         kept.chain(new.map(|tag| tag.as_str().to_owned())).collect()
     }
@@ -36,11 +36,11 @@ impl TagDiff {
     /// The sets of tags to write, one after the other, to a CRM that takes the
     /// whole set in one write. Two sets if tags are restored, so that a CRM that
     /// ignores letter case first loses the wrong spelling.
-    pub fn replacements(&self, present: &[String]) -> Vec<Vec<String>> {
+    pub fn replacements(&self, current: &[String]) -> Vec<Vec<String>> {
         if self.is_empty() {
             return Vec::new();
         }
-        let whole = self.apply(present);
+        let whole = self.apply(current);
         if self.restore.is_empty() {
             return vec![whole];
         }
@@ -50,7 +50,7 @@ impl TagDiff {
     }
 }
 
-/// Compares the tags of a contact with the desired ones.
+/// Compares a contact's current tags with the desired ones.
 ///
 /// - A tag that does not start with exactly `sesamy_` is the publisher's own and
 ///   is never touched.
@@ -62,16 +62,16 @@ impl TagDiff {
 ///
 /// The last rule is decided. Known: nothing. Assumed: a CRM may treat both
 /// spellings as the same tag, so that removing one removes the other.
-pub fn diff_tags(present: &[String], desired: &Tags, kept_prefixes: &[&str]) -> TagDiff {
+pub fn diff_tags(current: &[String], desired: &Tags, kept_prefixes: &[&str]) -> TagDiff {
     let ours = || {
-        present
+        current
             .iter()
             .map(String::as_str)
             .filter(|tag| tag.starts_with(TAG_PREFIX))
             .filter(|tag| !kept_prefixes.iter().any(|prefix| tag.starts_with(prefix)))
     };
     let mut desired: BTreeSet<&Tag> = desired.keys().collect();
-    // In any letter case, or a CRM that ignores it would lose the tag.
+    // In any letter case, because a CRM that ignores case would lose the tag.
     let permanent = Tag::permanent();
     if ours().any(|tag| tag.to_lowercase() == PERMANENT_TAG) {
         desired.insert(&permanent);
@@ -79,7 +79,7 @@ pub fn diff_tags(present: &[String], desired: &Tags, kept_prefixes: &[&str]) -> 
     let names: BTreeSet<&str> = desired.iter().map(|tag| tag.as_str()).collect();
     let remove: BTreeSet<&str> = ours().filter(|tag| !names.contains(tag)).collect();
     let misspelt: BTreeSet<String> = remove.iter().map(|tag| tag.to_lowercase()).collect();
-    let held: BTreeSet<&str> = present.iter().map(String::as_str).collect();
+    let current: BTreeSet<&str> = current.iter().map(String::as_str).collect();
     let (restore, others): (Vec<Tag>, Vec<Tag>) = desired
         .into_iter()
         .cloned()
@@ -87,7 +87,7 @@ pub fn diff_tags(present: &[String], desired: &Tags, kept_prefixes: &[&str]) -> 
     TagDiff {
         add: others
             .into_iter()
-            .filter(|tag| !held.contains(tag.as_str()))
+            .filter(|tag| !current.contains(tag.as_str()))
             .collect(),
         remove: remove.into_iter().map(str::to_owned).collect(),
         restore,

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A longer call is slow, however good its response: other users wait for it.
-/// Assumed: healthy APIs respond within a second or two.
+/// A longer call counts as slow even if it succeeds, because other users wait
+/// for it. Assumed: healthy APIs respond within a second or two.
 pub(super) const SLOW: Duration = Duration::from_secs(3);
 
-/// A longer call counts as unanswered: a sync with several such calls would
-/// hold its batch for most of an invocation.
+/// A longer call counts as unanswered, because a sync with several such calls
+/// would hold up its batch for most of an invocation.
 pub(super) const LOST: Duration = Duration::from_secs(6);
 
-/// So many slow or unanswered calls in a row open the breaker.
+/// This many slow or unanswered calls in a row open the breaker.
 const MAX_FAILURES: u32 = 3;
 
 /// Up to half is added as jitter. A retried message does not return earlier.
@@ -22,7 +22,7 @@ const MIN_OPEN: Duration = Duration::from_secs(30);
 /// Up to half is added as jitter. Short enough to notice a recovery within minutes.
 const MAX_OPEN: Duration = Duration::from_secs(5 * 60);
 
-/// How long a sync that may probe has until its call: it reads Sesamy first.
+/// How long a sync that may probe has until its first call: it reads Sesamy before.
 const PROBE_TIME: Duration = Duration::from_secs(15);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,20 +41,20 @@ pub(super) enum Breaker {
     Closed,
     /// The number of slow or unanswered calls in a row.
     Failing(u32),
-    /// No calls until a time.
+    /// No calls before `until`.
     Open { since: Instant, until: Instant },
-    /// One sync, with one call at a time, tests whether the API responds again.
+    /// One sync tests, with one call at a time, whether the API responds again.
     Probing {
         /// When the breaker opened.
         since: Instant,
-        /// No other sync may probe before.
+        /// No other sync may probe before this time.
         until: Instant,
         has_call: bool,
     },
 }
 
 impl Breaker {
-    /// How long no sync that calls the API should begin.
+    /// How long no sync that calls the API should start.
     pub(super) fn remaining(&self, now: Instant) -> Option<Duration> {
         match *self {
             Self::Open { until, .. } if now < until => Some(until - now),
@@ -65,7 +65,7 @@ impl Breaker {
         }
     }
 
-    /// For a sync that will call the API. A probe is left to a single sync.
+    /// For a sync that will call the API. Only one sync may probe.
     pub(super) fn admit_sync(&mut self, now: Instant) -> Result<(), Duration> {
         if let Some(remaining) = self.remaining(now) {
             return Err(remaining);
@@ -74,7 +74,7 @@ impl Breaker {
         Ok(())
     }
 
-    /// For a single call. While the breaker probes, one call at a time.
+    /// For a single call. While the breaker probes, it admits one call at a time.
     pub(super) fn admit_call(&mut self, now: Instant) -> Result<(), Duration> {
         match *self {
             Self::Open { until, .. } if now < until => return Err(until - now),
@@ -116,13 +116,13 @@ impl Breaker {
                     }
                 }
             }
-            // The API works, if slowly: this sync may finish, others wait longer.
+            // The API works, but slowly: this sync may finish, others wait longer.
             (Self::Probing { since, .. }, Slow) => Self::Probing {
                 since,
                 until: after(MAX_OPEN),
                 has_call: false,
             },
-            // Each time for as long as the outage has lasted.
+            // Stays open for as long again as the outage has lasted.
             (Self::Probing { since, .. }, Unanswered) => Self::Open {
                 since,
                 until: after((now - since).clamp(MIN_OPEN, MAX_OPEN)),

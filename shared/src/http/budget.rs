@@ -16,8 +16,8 @@ use super::error::ApiErrorKind;
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
-/// Of a successful response, in bytes. One page of 2,000 contracts of about
-/// 1 kB fits, the largest user that the system supports.
+/// Of a successful response, in bytes. Fits one page of 2,000 contracts of about
+/// 1 kB each, the largest user that the system supports.
 pub(super) const MAX_BODY: usize = 2 * MIB;
 
 /// Of an error, in bytes.
@@ -27,7 +27,7 @@ pub(super) const MAX_ERROR_BODY: usize = 64 * KIB;
 /// lists each need 20.
 const MAX_BODIES: usize = 24 * MAX_BODY;
 
-/// For all responses together, and for one user's if no other user is synced:
+/// For all responses together, and for one user's responses if it is synced alone:
 /// 2,000 contracts, entitlements and bills take about 30 MiB.
 const MAX_PARSED: usize = 48 * MIB;
 
@@ -42,7 +42,7 @@ const OBJECT_SIZE: usize = 700;
 /// Room for four values.
 const LIST_SIZE: usize = 150;
 
-/// A share of a half-full node, a key and a text.
+/// The entry's share of a half-full node, a key and a text.
 const ENTRY_SIZE: usize = 200;
 
 /// The most bytes that a JSON text takes as [`serde_json::Value`]. Brackets and
@@ -118,7 +118,7 @@ impl MemoryBudget {
 }
 
 /// The wait is limited because syncs that hold a reservation may wait for
-/// another one, so that two of them could block each other for ever.
+/// another one, so that two of them could block each other forever.
 async fn reserve(semaphore: &Arc<Semaphore>, bytes: usize) -> Result<Reservation, ApiErrorKind> {
     // Callers never ask for more than a semaphore has, which fits into 32 bits.
     let bytes = u32::try_from(bytes).map_err(|_| ApiErrorKind::OutOfMemory)?;
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn the_parsed_size_is_never_estimated_too_small() {
-        // The least that the standard library's types take on a 64-bit machine.
+        // The minimum size of the standard library's types on a 64-bit machine.
         let value = size_of::<serde_json::Value>();
         let node = 11 * (value + size_of::<String>());
         let cases = [
@@ -170,17 +170,17 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_reservation_waits_for_ever() {
+    async fn no_reservation_waits_forever() {
         let budget = MemoryBudget::default();
-        let mut held = Vec::new();
+        let mut reservations = Vec::new();
         for _ in 0..MAX_BODIES / MAX_BODY {
-            held.push(budget.reserve_body().await.unwrap());
+            reservations.push(budget.reserve_body().await.unwrap());
         }
         assert_eq!(
             budget.reserve_body().await.unwrap_err(),
             ApiErrorKind::OutOfMemory
         );
-        held.pop();
+        reservations.pop();
         budget.reserve_body().await.unwrap();
     }
 

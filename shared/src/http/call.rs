@@ -31,8 +31,8 @@ pub enum Authorization {
 pub struct ApiCall<'a> {
     method: Method,
     pub(super) endpoint: &'static str,
-    /// `None` if the endpoint has more placeholders than there were segments:
-    /// in a dry run a segment may depend on the response to a recorded write.
+    /// `None` if there are fewer segments than placeholders: in a dry run a
+    /// segment may depend on the response to a recorded write.
     path: Option<String>,
     query: Vec<(&'static str, String)>,
     body: Body<'a>,
@@ -53,7 +53,7 @@ impl<'a> ApiCall<'a> {
         Self {
             method,
             endpoint,
-            path: fill(endpoint, segments),
+            path: fill_path(endpoint, segments),
             query: Vec::new(),
             body: Body::None,
         }
@@ -137,7 +137,7 @@ impl<'a> ApiCall<'a> {
     }
 }
 
-fn fill(endpoint: &str, segments: &[&str]) -> Option<String> {
+fn fill_path(endpoint: &str, segments: &[&str]) -> Option<String> {
     let mut path = String::new();
     let mut segments = segments.iter();
     let mut rest = endpoint;
@@ -165,7 +165,8 @@ mod tests {
             ("{}", "/x/%7B%7D/tags"),
         ];
         for (segment, path) in cases {
-            assert_eq!(fill("/x/{name}/tags", &[segment]).as_deref(), Some(path));
+            let filled = fill_path("/x/{name}/tags", &[segment]);
+            assert_eq!(filled.as_deref(), Some(path));
         }
     }
 

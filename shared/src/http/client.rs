@@ -53,9 +53,9 @@ impl ApiResponse {
         self.parsed_size
     }
 
-    /// Checks that one user's responses of this total parsed size may be kept
-    /// together. [`ApiErrorKind::OutOfMemory`] means that the user must be
-    /// synced alone, [`ApiErrorKind::Malformed`] that they never fit.
+    /// Checks that one user's responses, of this total parsed size, may be kept
+    /// in memory together. [`ApiErrorKind::OutOfMemory`] means that the user must
+    /// be synced alone, [`ApiErrorKind::Malformed`] that they never fit.
     pub fn check_total_size(&self, total: usize) -> Result<(), ApiError> {
         self.budget.check(total).map_err(|kind| self.error(kind))
     }
@@ -65,7 +65,7 @@ impl ApiResponse {
             .map_err(|_| self.malformed("the body is not JSON of the expected form"))
     }
 
-    /// For a caller that finds the content wrong.
+    /// For callers that find the content unusable.
     pub fn malformed(&self, reason: &'static str) -> ApiError {
         self.error(ApiErrorKind::Malformed(reason))
     }
@@ -240,7 +240,7 @@ mod tests {
     async fn a_read_only_client_records_writes_and_sends_none() {
         let http = Http::new().unwrap().read_only();
         let vendor = VendorId::try_from("v").unwrap();
-        // Nothing listens there, so a call that was sent would fail.
+        // Nothing listens at this address, so a call that was sent would fail.
         let base = Url::parse("http://127.0.0.1:9/base").unwrap();
         let description = ApiDescription {
             name: "crm",

@@ -17,7 +17,7 @@ pub struct DryRunCall {
     pub path: Option<String>,
     /// Not encoded.
     pub query: Vec<(&'static str, String)>,
-    /// Null without a body.
+    /// Null if the call has no body.
     pub body: Value,
 }
 

@@ -38,7 +38,7 @@ pub enum ApiErrorKind {
     Malformed(&'static str),
     /// The responses of other users leave no memory for this one.
     OutOfMemory,
-    /// A 404 in a form that is not the API's: another server has its address.
+    /// A 404 that is not in the API's form: another server answers at the address.
     WrongAddress,
     /// A 4xx of a token endpoint: the vendor's credentials or `tokenUrl` are wrong.
     TokenRefused {
@@ -102,7 +102,7 @@ impl fmt::Display for ApiErrorKind {
             Self::Timeout => formatter.write_str("no answer in time"),
             Self::Connection => formatter.write_str("the connection failed or broke"),
             Self::Paused { wait } => {
-                write!(formatter, "left alone for another {} s", wait.as_secs())
+                write!(formatter, "paused for another {} s", wait.as_secs())
             }
             Self::Status { status, code, wait } => {
                 write_status(formatter, *status, code.as_deref())?;
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn timeouts_rate_limits_and_server_errors_but_501_are_transient() {
+    fn timeouts_rate_limits_and_server_errors_except_501_are_transient() {
         for transient in [408, 429, 500, 502, 503, 504, 599] {
             assert!(status(transient).is_transient(), "{transient}");
         }

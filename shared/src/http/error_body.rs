@@ -14,7 +14,7 @@ pub(super) struct ErrorBody {
 }
 
 impl ErrorBody {
-    /// A body that is not a JSON object has no values.
+    /// Has no values if the body is not a JSON object.
     pub(super) fn parse(body: &[u8]) -> Self {
         let Ok(Part::Object(outer)) = serde_json::from_slice(body) else {
             return Self::default();
@@ -35,7 +35,7 @@ impl ErrorBody {
     }
 }
 
-/// Other text may hold personal data.
+/// Any other text may hold personal data.
 fn is_identifier(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphabetic() || matches!(c, '_' | '-');
     !text.is_empty() && text.len() <= 64 && text.chars().all(plain)

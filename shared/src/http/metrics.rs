@@ -15,8 +15,8 @@ const API_LATENCY: &str = "ApiLatency";
 const API_DIMENSION: &str = "Api";
 const STATUS_DIMENSION: &str = "Status";
 
-/// Kept for each API until the metrics are taken; further calls are only
-/// counted. An invocation makes a few hundred calls at most.
+/// Kept for each API until the metrics are taken; more calls are only counted.
+/// An invocation makes a few hundred calls at most.
 const MAX_LATENCIES: usize = 1_000;
 
 /// The calls since the metrics were last taken, by API.
@@ -67,8 +67,8 @@ impl CallMetrics {
     }
 }
 
-/// Few values, because CloudWatch charges for each as a metric of its own. The
-/// statuses that an operator acts upon have their own.
+/// Few values, because CloudWatch charges for each as a separate metric. Only
+/// statuses that an operator acts on are separate.
 fn status_label(status: Result<StatusCode, &ApiErrorKind>) -> &'static str {
     match status.map(|status| status.as_u16()) {
         Ok(401) => "401",

@@ -41,14 +41,14 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long idle connections are kept, to AWS too. Short, because a function
 /// that was frozen wakes up with connections that the other side has closed,
-/// and noticing a silent one takes the whole timeout of a call.
+/// and a call on such a connection may fail only when it times out.
 pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
 #[derive(Debug, Error)]
 pub enum HttpSetupError {
     #[error(transparent)]
     Tls(#[from] TlsError),
-    #[error("the HTTP client could not be made: {0}")]
+    #[error("the HTTP client could not be created: {0}")]
     Client(#[from] reqwest::Error),
 }
 
@@ -90,7 +90,7 @@ impl Http {
         })
     }
 
-    /// Replaces the network, for example by a simulation on a virtual clock.
+    /// Replaces the network, for example with a simulation on a virtual clock.
     #[must_use]
     pub fn with_transport(mut self, transport: impl Transport) -> Self {
         self.transport = Some(Arc::new(transport));
@@ -141,8 +141,8 @@ impl Http {
         }
     }
 
-    /// Says whether several users are synced at the same time from now on. If
-    /// so, no user may take all of the memory for responses. False at first.
+    /// Sets whether several users are synced at the same time. If so, no user may
+    /// take all of the memory for responses. Initially false.
     pub fn share_memory(&self, is_shared: bool) {
         self.budget.share(is_shared);
     }

@@ -15,7 +15,7 @@ use super::breaker::{Breaker, CallOutcome, LOST, SLOW};
 use super::retry_after;
 use crate::identity::VendorId;
 
-/// The longest that SQS can hide a message.
+/// SQS cannot keep a message invisible for longer.
 const MAX_PAUSE: Duration = Duration::from_secs(12 * 60 * 60);
 
 /// The pause after a 429 that names none. Assumed: most limits are per minute.
@@ -78,7 +78,7 @@ impl Backoffs {
         });
     }
 
-    /// How long no sync that calls the API should begin.
+    /// How long no sync that calls the API should start.
     pub(super) fn remaining(&self, vendor: &VendorId, api: &'static str) -> Option<Duration> {
         self.with(vendor, api, |backoff, now| backoff.remaining(now))
     }
@@ -171,9 +171,11 @@ impl CallPermit<'_> {
 impl Drop for CallPermit<'_> {
     fn drop(&mut self) {
         if !self.is_finished {
-            self.record(match self.began.elapsed() < SLOW {
-                true => CallOutcome::Cancelled,
-                false => CallOutcome::Unanswered,
+            let is_early = self.began.elapsed() < SLOW;
+            self.record(if is_early {
+                CallOutcome::Cancelled
+            } else {
+                CallOutcome::Unanswered
             });
         }
     }

@@ -24,11 +24,11 @@ pub trait Transport: Debug + Send + Sync + 'static {
 pub(super) async fn read(response: reqwest::Result<Response>) -> Result<RawResponse, ApiErrorKind> {
     let mut response = response.map_err(transport_error)?;
     let status = response.status();
-    let body = match status.is_success() {
-        true => read_body(&mut response, MAX_BODY).await?,
-        false => read_body(&mut response, MAX_ERROR_BODY)
-            .await
-            .unwrap_or_default(),
+    let body = if status.is_success() {
+        read_body(&mut response, MAX_BODY).await?
+    } else {
+        let body = read_body(&mut response, MAX_ERROR_BODY).await;
+        body.unwrap_or_default()
     };
     let mut raw = RawResponse::new(body);
     *raw.status_mut() = status;
@@ -48,8 +48,9 @@ async fn read_body(response: &mut Response, limit: usize) -> Result<Vec<u8>, Api
 }
 
 fn transport_error(error: reqwest::Error) -> ApiErrorKind {
-    match error.is_timeout() {
-        true => ApiErrorKind::Timeout,
-        false => ApiErrorKind::Connection,
+    if error.is_timeout() {
+        ApiErrorKind::Timeout
+    } else {
+        ApiErrorKind::Connection
     }
 }

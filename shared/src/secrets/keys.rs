@@ -37,7 +37,7 @@ pub enum SecretFault {
 pub struct Keys<'a>(&'a Map<String, Value>);
 
 impl<'a> Keys<'a> {
-    pub fn of(json: &'a Value) -> Result<Self, SecretFault> {
+    pub fn new(json: &'a Value) -> Result<Self, SecretFault> {
         json.as_object().map(Self).ok_or(SecretFault::NotAnObject)
     }
 
@@ -48,12 +48,11 @@ impl<'a> Keys<'a> {
 
     /// Required and not empty.
     pub fn text(&self, key: &'static str) -> Result<&'a str, SecretFault> {
-        self.optional_text(key)?
-            .filter(|text| !text.trim().is_empty())
-            .ok_or_else(|| match self.value(key) {
-                None => SecretFault::Missing(key),
-                Some(_) => wrong_text(key),
-            })
+        match self.optional_text(key)? {
+            None => Err(SecretFault::Missing(key)),
+            Some(text) if text.trim().is_empty() => Err(wrong_text(key)),
+            Some(text) => Ok(text),
+        }
     }
 
     /// Required and not empty, and redacted in debug output.
@@ -68,7 +67,7 @@ impl<'a> Keys<'a> {
             .transpose()
     }
 
-    /// Required: a text that is not empty, or a whole number.
+    /// Required: a non-empty text or a whole number.
     pub fn id(&self, key: &'static str) -> Result<String, SecretFault> {
         match self.value(key).and_then(Value::as_u64) {
             Some(number) => Ok(number.to_string()),
@@ -160,7 +159,7 @@ mod tests {
         ];
         for (address, accepted) in cases {
             let json = json!({ "apiUrl": address });
-            let url = Keys::of(&json)
+            let url = Keys::new(&json)
                 .unwrap()
                 .url("apiUrl", "https://default.example");
             assert_eq!(url.is_ok(), accepted, "{address}");
@@ -200,7 +199,7 @@ mod tests {
     #[test]
     fn missing_and_null_keys_take_the_default() {
         let json = json!({ "apiUrl": null, "events": null });
-        let keys = Keys::of(&json).unwrap();
+        let keys = Keys::new(&json).unwrap();
         assert_eq!(
             keys.url("apiUrl", "https://d.example").unwrap().as_str(),
             "https://d.example/"
@@ -212,7 +211,7 @@ mod tests {
     #[test]
     fn flag_must_be_a_boolean() {
         let json = json!({ "off": false, "text": "false" });
-        let keys = Keys::of(&json).unwrap();
+        let keys = Keys::new(&json).unwrap();
         assert_eq!(keys.flag("off", true), Ok(false));
         assert!(keys.flag("text", true).is_err());
     }

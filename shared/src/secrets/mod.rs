@@ -1,9 +1,9 @@
 //! Credentials from Secrets Manager, cached per function instance.
 //!
 //! A secret is cached for [`TIME_TO_LIVE`]. After refused credentials it is read
-//! again at once ([`Secrets::get_within`]). Unreadable and malformed secrets are
-//! never cached, so that a fix takes effect at once. A missing secret is cached,
-//! because every vendor without this connector has none.
+//! again immediately ([`Secrets::get_within`]). Unreadable and malformed secrets
+//! are never cached, so that a fix takes effect immediately. A missing secret is
+//! cached, because every vendor without this connector has none.
 
 mod keys;
 mod store;
@@ -89,7 +89,7 @@ impl Secrets {
     /// Reads the secret again unless the cached one is younger than `max_age`.
     ///
     /// After a refusal, pass the refused secret's [`Loaded::age`]: if many syncs
-    /// are refused at once, the first one reads the secret for all.
+    /// are refused together, the first one reads the secret for all.
     pub async fn get_within<T: FromSecret>(
         &self,
         path: &str,
@@ -104,7 +104,7 @@ impl Secrets {
         {
             return Ok(loaded);
         }
-        // Before the call, so that a secret that changes during it expires early.
+        // Taken before the call, so that a secret that changes during it expires early.
         let read_at = Instant::now();
         let (value, fingerprint) = match self.store.read(&name).await {
             Ok(None) => (None, String::new()),
@@ -140,7 +140,7 @@ mod tests {
 
     use super::*;
 
-    /// Gives its answers in order, then repeats the last one.
+    /// Returns its answers in order, then repeats the last one.
     struct ScriptedStore(StdMutex<VecDeque<Result<Option<&'static str>, &'static str>>>);
 
     impl SecretStore for ScriptedStore {
@@ -163,7 +163,7 @@ mod tests {
 
     impl FromSecret for Key {
         fn from_secret(json: &serde_json::Value) -> Result<Self, SecretFault> {
-            Ok(Self(Keys::of(json)?.text("key")?.to_owned()))
+            Ok(Self(Keys::new(json)?.text("key")?.to_owned()))
         }
     }
 

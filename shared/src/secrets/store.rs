@@ -6,8 +6,8 @@ use secrecy::SecretString;
 
 use crate::aws::reason;
 
-/// The secret's text, `None` if there is no such secret, or the reason of the
-/// failure, without any value.
+/// The secret's text, `None` if there is no such secret, or the reason for the
+/// failure, which never holds a value.
 pub type ReadResult<'a> =
     Pin<Box<dyn Future<Output = Result<Option<SecretString>, String>> + Send + 'a>>;
 

@@ -23,7 +23,7 @@ pub async fn check(
     const PROFILE: &str = "Sesamy: read a user";
     let token = match token::request(http, vendor, credentials, "").await {
         Ok(token) => token,
-        Err(error) => return vec![refused_token(TOKEN, &error)],
+        Err(error) => return vec![token_failure(TOKEN, &error)],
     };
     let api = ApiClient::new(
         http,
@@ -53,9 +53,10 @@ pub async fn check(
         page(&api, "/contracts", user, 0),
         page(&api, "/entitlements", user, 0),
         async {
-            match reads.bills {
-                true => Some(page(&api, "/bills", user, 0).await),
-                false => None,
+            if reads.bills {
+                Some(page(&api, "/bills", user, 0).await)
+            } else {
+                None
             }
         },
     );
@@ -73,18 +74,18 @@ pub async fn check(
         let what = format!("Sesamy: list {name}");
         match list {
             Some(Ok(first)) if is_unpaged(&api, endpoint, user, first).await => {
-                let say = "works; unpaged: whatever page is asked for, the whole list comes";
+                let say = "works; unpaged: Sesamy ignores the offset and returns the whole list";
                 results.push(CheckItem::new(what, CheckCode::Works, say));
             }
             Some(list) => results.push(read_result(what, list, &format!("read {name}"))),
             None => {}
         }
     }
-    let seen = profile.and_then(Result::ok);
-    results.push(guest_mark(users.iter().chain(&seen)));
+    let profile = profile.and_then(Result::ok);
+    results.push(guest_mark(users.iter().chain(&profile)));
     results.push(unconfirmed(
         &users,
-        seen.as_ref(),
+        profile.as_ref(),
         credentials.sync_unconfirmed,
     ));
     results.push(user_filter(user, contracts.as_ref().ok()));
@@ -103,7 +104,7 @@ fn read_result<T>(
 }
 
 /// The token endpoint answers unknown credentials with 400, 401 or 403.
-fn refused_token(what: &str, error: &ApiError) -> CheckItem {
+fn token_failure(what: &str, error: &ApiError) -> CheckItem {
     match error.status() {
         Some(400 | 401 | 403) => CheckItem::new(what, CheckCode::CredentialsRefused, error.to_string())
             .with_remedy("store the clientId and clientSecret of an application of the type \"Management API\"; if they are right, try \"audience\": \"\""),
@@ -124,7 +125,7 @@ async fn page(
     Page::read(&api.read(call).await?, endpoint)
 }
 
-/// Whether the API ignores the offset. For some lists no paging is documented.
+/// Whether the API ignores the offset. Some lists have no documented paging.
 async fn is_unpaged(
     api: &ApiClient<'_>,
     endpoint: &'static str,
@@ -152,7 +153,7 @@ async fn page_size(api: &ApiClient<'_>, first: &Page) -> CheckItem {
     const WHAT: &str = "assumption: a short page of a list is its last";
     let length = first.items.len();
     if first.states_paging() {
-        return CheckItem::assumption(WHAT, Some(true), "Sesamy's lists tell what follows");
+        return CheckItem::assumption(WHAT, Some(true), "Sesamy's lists say if more follows");
     }
     if length >= SHORT_PAGE {
         let say = format!("pages hold at least {length} items");
@@ -164,13 +165,13 @@ async fn page_size(api: &ApiClient<'_>, first: &Page) -> CheckItem {
             CheckItem::assumption(WHAT, Some(true), say)
         }
         Ok(next) if next.keys() == first.keys() => {
-            let say = "unpaged: whatever page is asked for, the whole list comes";
+            let say = "unpaged: Sesamy ignores the offset and returns the whole list";
             CheckItem::assumption(WHAT, Some(true), say)
         }
         Ok(_) => {
             let say = format!("a page of {length} items is followed by more");
             CheckItem::assumption(WHAT, Some(false), say)
-                .with_remedy("do not go live: long lists would be cut; the rule is in pages.rs")
+                .with_remedy("do not go live: long lists would be cut off; the rule is in pages.rs")
         }
         Err(error) => CheckItem::assumption(WHAT, None, error.to_string()),
     }
@@ -185,19 +186,19 @@ fn guest_mark<'a>(mut users: impl Iterator<Item = &'a RawItem>) -> CheckItem {
     if users.any(is_marked) {
         CheckItem::assumption(WHAT, Some(true), "a profile has such a field")
     } else {
-        let say = "no profile that was read has such a field; guests are known by their id alone";
+        let say = "no profile that was read has such a field; only their ids identify guests";
         CheckItem::assumption(WHAT, None, say)
     }
 }
 
 /// How many users syncs skip because their address is not verified. If the list
 /// of users does not say, the one profile that was read may.
-fn unconfirmed(users: &[RawItem], read: Option<&RawItem>, are_synced: bool) -> CheckItem {
+fn unconfirmed(users: &[RawItem], profile: Option<&RawItem>, are_synced: bool) -> CheckItem {
     const WHAT: &str = "assumption: emailVerified false marks an account that is not confirmed";
     let verified = |user: &RawItem| parse(field(user, "emailVerified")?).ok();
     let listed: Vec<bool> = users.iter().filter_map(verified).collect();
     if listed.is_empty() {
-        let say = match read.and_then(verified) {
+        let say = match profile.and_then(verified) {
             None => {
                 "no profile that was read says whether its address is verified; all count as confirmed"
             }
@@ -233,7 +234,7 @@ fn unconfirmed(users: &[RawItem], read: Option<&RawItem>, are_synced: bool) -> C
     }
 }
 
-/// If Sesamy ignored the filter, every user would get all users' contracts.
+/// If Sesamy ignored the filter, every user would get the contracts of all users.
 fn user_filter(user: Option<&str>, contracts: Option<&Page>) -> CheckItem {
     const WHAT: &str = "assumption: contracts are filtered by userId";
     let items = contracts
@@ -244,17 +245,17 @@ fn user_filter(user: Option<&str>, contracts: Option<&Page>) -> CheckItem {
         return CheckItem::assumption(WHAT, None, "there is no user to read");
     };
     let Some(first) = owners.next() else {
-        let say = "the user who was read has no contract that names its user";
+        let say = "the user that was read has no contract that names a user";
         return CheckItem::assumption(WHAT, None, say);
     };
     if first == user && owners.all(|owner| owner == user) {
         CheckItem::assumption(
             WHAT,
             Some(true),
-            "one user's contracts are that user's alone",
+            "all contracts of a user belong to this user",
         )
     } else {
-        CheckItem::assumption(WHAT, Some(false), "one user's contracts hold another's")
+        CheckItem::assumption(WHAT, Some(false), "a user's contracts include another's")
             .with_remedy("do not go live: users would get each other's tags")
     }
 }

@@ -30,11 +30,11 @@ pub(super) const MANAGEMENT_API: ApiDescription = ApiDescription {
 /// How long a positive answer of [`Sesamy::sees_users`] is cached.
 const SEES_USERS_TTL: Duration = Duration::from_secs(5 * 60);
 
-/// In bytes of memory: about ten thousand tags. Each tag takes several times as
-/// much until it is written.
+/// In bytes of memory: about ten thousand tags. A tag takes several times as much
+/// memory until it is written.
 const MAX_PROFILE_SIZE: usize = 2 * 1024 * 1024;
 
-/// What to read beside profile, contracts and entitlements.
+/// What to read besides profile, contracts and entitlements.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Reads {
     pub bills: bool,
@@ -104,7 +104,7 @@ impl Sesamy {
         .await
     }
 
-    /// Repeats refused work once, with a new token.
+    /// Runs `work`, and once more with a new token if it is refused.
     async fn with_token<'a, T, W: Future<Output = Result<T, ApiError>>>(
         &'a self,
         vendor: &'a VendorId,
@@ -154,7 +154,7 @@ async fn read_users(api: &ApiClient<'_>, offset: usize) -> Result<UsersPage, Api
     Ok(users)
 }
 
-/// Limits the memory that one user's answers need together.
+/// Limits the memory that all responses about one user take.
 #[derive(Debug, Default)]
 struct TotalSize(AtomicUsize);
 
@@ -174,10 +174,9 @@ async fn read_state(
     let size = &TotalSize::default();
     let bills = async {
         if reads.bills {
-            let bills = list(api, "/bills", user, size, Bill::read);
-            bills.await.map(Some)
+            list(api, "/bills", user, size, Bill::read).await
         } else {
-            Ok(None)
+            Ok((Vec::new(), Dropped::default()))
         }
     };
     let (profile, contracts, entitlements, bills) = tokio::join!(
@@ -186,13 +185,13 @@ async fn read_state(
         list(api, "/entitlements", user, size, Entitlement::read),
         bills,
     );
-    // Checked first: the lists of an unknown user mean nothing.
+    // Checked first, because the lists of an unknown user mean nothing.
     let Some((profile, mut dropped)) = profile? else {
         return Ok(None);
     };
     let (contracts, in_contracts) = contracts?;
     let (entitlements, in_entitlements) = entitlements?;
-    let (mut bills, in_bills) = bills?.unwrap_or_default();
+    let (mut bills, in_bills) = bills?;
     for part in [in_contracts, in_entitlements, in_bills] {
         dropped.merge(part);
     }
@@ -249,7 +248,7 @@ async fn profile(
         response => response?,
     };
     if response.parsed_size() > MAX_PROFILE_SIZE {
-        return Err(response.malformed("it is too large for the profile of a user"));
+        return Err(response.malformed("it is too large for a user's profile"));
     }
     let json: Box<RawValue> = response.json()?;
     let item = RawItem::new(without_envelope(&json).to_owned());
@@ -258,12 +257,12 @@ async fn profile(
     }
     let mut dropped = Dropped::default();
     let profile = Profile::read(&item.json, &mut dropped)
-        .ok_or_else(|| response.malformed("it is no profile of a user"))?;
+        .ok_or_else(|| response.malformed("it is not a user's profile"))?;
     Ok(Some((profile, dropped)))
 }
 
 /// Drops bills of contracts that the user does not have. Assumed: Sesamy may
-/// ignore the filter by user for bills; only its SDK's types have it.
+/// ignore the user filter for bills, which only its SDK's types mention.
 fn drop_foreign_bills(bills: &mut Vec<Bill>, contracts: &[Contract], dropped: &mut Dropped) {
     let before = bills.len();
     bills.retain(|bill| {
@@ -300,7 +299,7 @@ async fn list<T>(
         }
         let is_foreign = |item: &RawItem| names_other_user(&[&item.user_id], user);
         if page.items.iter().any(is_foreign) {
-            return Err(response.malformed("an item of the list is another user's"));
+            return Err(response.malformed("an item of the list belongs to another user"));
         }
         let keys = page.keys();
         let mut fresh = 0;
@@ -315,7 +314,7 @@ async fn list<T>(
         first_page.get_or_insert(keys);
         match page.next_step(distinct, fresh, repeats_first) {
             NextStep::ReadNext => continue,
-            NextStep::Stalled => return Err(response.malformed("the list does not move on")),
+            NextStep::Stalled => return Err(response.malformed("the list is incomplete")),
             NextStep::Unpaged => dropped.add("unpaged", pages::list_name(endpoint)),
             NextStep::Complete => {}
         }

@@ -27,7 +27,7 @@ pub struct SesamyCredentials {
 
 impl FromSecret for SesamyCredentials {
     fn from_secret(json: &serde_json::Value) -> Result<Self, SecretFault> {
-        let keys = Keys::of(json)?;
+        let keys = Keys::new(json)?;
         let audience = keys.optional_text("audience")?.unwrap_or(AUDIENCE);
         Ok(Self {
             client_id: keys.secret("clientId")?,

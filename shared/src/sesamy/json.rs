@@ -1,6 +1,6 @@
 //! Tolerant reading of JSON values, without building a tree of them.
 //!
-//! A [`RawValue`] is the text of a value. Keys may be repeated; the last counts.
+//! A [`RawValue`] is the text of a value. If a key is repeated, the last wins.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use super::time;
 use crate::identity::{ContractId, UserId};
 use crate::personal::{Email, Personal};
 
-/// A value of another type or form than the field has.
+/// A value whose type or form does not fit the field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Unusable;
 
@@ -35,7 +35,7 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(json: &'a RawValue) -> Result<T, Unu
     serde_json::from_str(json.get()).map_err(|_| Unusable)
 }
 
-/// The text without blanks around it, as read by `read`.
+/// Trims a text and reads it with `read`. `None` if it is blank.
 pub(super) fn text<T>(
     json: &RawValue,
     read: impl FnOnce(&str) -> Option<T>,
@@ -87,7 +87,7 @@ impl FromJson<'_> for f64 {
     }
 }
 
-/// A number, or a text that is one, in the digits it was sent in.
+/// A number, or a text that is one, in the digits that Sesamy sent.
 pub(super) struct Digits(pub(super) String);
 
 impl FromJson<'_> for Digits {

@@ -3,7 +3,7 @@
 //! Sesamy's sources contradict each other: bare arrays in the OpenAPI text,
 //! `{"data": […], "pagination": {…}}` in the guide, `{"<name>": […]}` in its own
 //! plugin. All three forms are read. The maximum page size is unknown, so the
-//! length of a page says little; the rules below are decided.
+//! length of a page says little; the rules below are our decisions.
 
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -46,7 +46,7 @@ pub(super) struct Page {
     paging: Paging,
 }
 
-/// A user, contract, entitlement or bill, not yet read except for its ids.
+/// A user, contract, entitlement or bill, of which only the ids are read yet.
 pub(super) struct RawItem {
     pub(super) json: Box<RawValue>,
     pub(super) id: Option<String>,
@@ -68,10 +68,12 @@ impl RawItem {
         }
     }
 
-    /// The JSON with sorted keys. As it is if it nests too deeply to be parsed.
+    /// The JSON with sorted keys. Unchanged if it nests too deeply to be parsed.
     fn canonical(&self) -> String {
-        let value = parse::<Value>(&self.json);
-        value.map_or_else(|_| self.json.get().to_owned(), |value| value.to_string())
+        match parse::<Value>(&self.json) {
+            Ok(value) => value.to_string(),
+            Err(_) => self.json.get().to_owned(),
+        }
     }
 }
 
@@ -82,19 +84,20 @@ pub(super) enum ItemKey {
     Digest(String),
 }
 
-/// Whether any of these ids is of a user other than `user`. A blank id is no id.
+/// Whether any of these ids names a user other than `user`. Ignores blank ids.
 pub(super) fn names_other_user(ids: &[&Option<String>], user: &UserId) -> bool {
     let ids = ids.iter().filter_map(|id| id.as_deref()).map(str::trim);
     let mut ids = ids.filter(|id| !id.is_empty());
     ids.any(|id| id != user.as_str())
 }
 
-/// The content of `{"data": {…}}`, or the JSON as it is.
+/// The content of `{"data": {…}}`, or else the JSON itself.
 pub(super) fn without_envelope(json: &RawValue) -> &RawValue {
-    let data = parse::<Fields>(json).ok();
-    let data = data.and_then(|fields| fields.get("data").copied());
-    data.filter(|data| data.get().starts_with('{'))
-        .unwrap_or(json)
+    let fields: Fields = parse(json).unwrap_or_default();
+    match fields.get("data") {
+        Some(&data) if data.get().starts_with('{') => data,
+        _ => json,
+    }
 }
 
 /// What an envelope states about further items.
@@ -109,7 +112,7 @@ impl Page {
     pub(super) fn read(response: &ApiResponse, endpoint: &'static str) -> Result<Self, ApiError> {
         let json: Box<RawValue> = response.json()?;
         Self::parse(&json, list_name(endpoint))
-            .ok_or_else(|| response.malformed("it is no list in any known envelope"))
+            .ok_or_else(|| response.malformed("it is not a list in any known envelope"))
     }
 
     pub(super) fn parse(json: &RawValue, name: &str) -> Option<Self> {
@@ -159,20 +162,24 @@ impl Page {
             Paging::Total(total) => distinct < total,
             Paging::HasMore(more) => more,
             Paging::Unstated if fresh == 0 => {
-                return match self.items.is_empty() {
-                    true => NextStep::Complete,
-                    false if repeats_first => NextStep::Unpaged,
-                    false => NextStep::Stalled,
+                return if self.items.is_empty() {
+                    NextStep::Complete
+                } else if repeats_first {
+                    NextStep::Unpaged
+                } else {
+                    NextStep::Stalled
                 };
             }
             // Also for oversized pages: an API that ignores the limit may still
             // respect the offset.
             Paging::Unstated => self.items.len() >= SHORT_PAGE,
         };
-        match expects_more {
-            false => NextStep::Complete,
-            true if fresh == 0 => NextStep::Stalled,
-            true => NextStep::ReadNext,
+        if !expects_more {
+            NextStep::Complete
+        } else if fresh == 0 {
+            NextStep::Stalled
+        } else {
+            NextStep::ReadNext
         }
     }
 }
@@ -181,7 +188,7 @@ impl Page {
 pub(super) enum NextStep {
     ReadNext,
     Complete,
-    /// Complete: the API ignores the offset and always answers the whole list.
+    /// Complete: the API ignores the offset and always returns the whole list.
     Unpaged,
     /// Incomplete: more items should follow, but none are new.
     Stalled,
@@ -191,11 +198,11 @@ impl Paging {
     /// As [`UsersPage::is_last`](super::UsersPage::is_last), for a page of `items` users.
     pub(super) fn is_last(self, items: usize, read: usize, fresh: usize) -> bool {
         match self {
-            // Whatever the envelope states, or reading might never end.
+            // Regardless of the envelope, because reading might never end otherwise.
             _ if items == 0 => true,
             Self::Total(total) => read >= total,
             Self::HasMore(more) => !more,
-            // Without new users, the API ignores the offset.
+            // If no user is new, the API ignores the offset.
             Self::Unstated => items < SHORT_PAGE || fresh == 0,
         }
     }
@@ -203,8 +210,10 @@ impl Paging {
 
 /// Sesamy may send the count as a text.
 fn count(json: &RawValue) -> Option<usize> {
-    let text: Option<String> = parse(json).ok();
-    text.map_or_else(|| parse(json).ok(), |text| text.parse().ok())
+    match parse::<String>(json) {
+        Ok(text) => text.parse().ok(),
+        Err(_) => parse(json).ok(),
+    }
 }
 
 #[cfg(test)]
@@ -258,7 +267,7 @@ mod tests {
         assert_eq!(keys[0], keys[1], "same id");
         assert_eq!(keys[2], keys[3], "same content in another order");
         assert_ne!(keys[2], keys[4], "different content");
-        assert_ne!(keys[5], keys[6], "an id that is no text");
+        assert_ne!(keys[5], keys[6], "ids that are not texts");
     }
 
     #[test]
@@ -278,8 +287,8 @@ mod tests {
         ];
         for (object, expected) in cases {
             let item = RawItem::new(raw(&object));
-            let found = names_other_user(&[&item.id, &item.user_id], &user);
-            assert_eq!(found, expected, "{object}");
+            let names_other = names_other_user(&[&item.id, &item.user_id], &user);
+            assert_eq!(names_other, expected, "{object}");
         }
     }
 

@@ -21,7 +21,7 @@ pub(super) const TOKEN_API: ApiDescription = ApiDescription {
     wall_clock: None,
 };
 
-/// A token is replaced this long before it expires.
+/// How long before its expiry a token is replaced.
 const MARGIN: Duration = Duration::from_secs(60);
 
 /// For a token without `expires_in`. Assumed: Sesamy's tokens live for a day.

@@ -20,8 +20,8 @@ impl UsersPage {
         }
     }
 
-    /// A page whose envelope states the total, or nothing.
-    pub fn of(ids: Vec<Option<UserId>>, total: Option<usize>) -> Self {
+    /// A page whose envelope states this total, or no total.
+    pub fn from_ids(ids: Vec<Option<UserId>>, total: Option<usize>) -> Self {
         let paging = total.map_or(Paging::Unstated, Paging::Total);
         Self { ids, paging }
     }
@@ -79,7 +79,7 @@ mod tests {
             .iter()
             .map(|id| id.as_ref().map(UserId::as_str))
             .collect();
-        let found = [
+        let expected = [
             Some("email|a"),
             Some("email|b"),
             Some("email|c"),
@@ -88,7 +88,7 @@ mod tests {
             None,
             None,
         ];
-        assert_eq!(ids, found);
+        assert_eq!(ids, expected);
         assert!(!format!("{page:?}").contains("@example.com"));
     }
 }

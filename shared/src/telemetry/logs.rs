@@ -1,4 +1,4 @@
-//! Log lines as JSON, from the level that the stack's operator chose.
+//! Log lines as JSON, from the level that the stack's operator sets.
 
 use std::any::Any;
 use std::panic::{self, PanicHookInfo};
@@ -27,7 +27,7 @@ const LOG_LEVEL: &str = "LOG_LEVEL";
 pub fn init(function: &'static str) {
     let chosen = std::env::var(LOG_LEVEL).unwrap_or_default();
     let level = level(&chosen);
-    // Fails only if logging was started before, which is no problem.
+    // Fails only if logging is already set up, which does no harm.
     let _ = subscriber(
         function,
         level.unwrap_or(LevelFilter::INFO),

@@ -16,7 +16,7 @@ const FUNCTION: &str = "FunctionName";
 
 const FUNCTION_VARIABLE: &str = "AWS_LAMBDA_FUNCTION_NAME";
 
-/// Of one metric in a line.
+/// For one metric in a line.
 const MAX_VALUES: usize = 100;
 
 /// For a dimension's value, in characters. CloudWatch allows 1,024.
@@ -133,7 +133,7 @@ impl Metrics {
     }
 }
 
-/// CloudWatch takes printable ASCII that is neither blank nor too long.
+/// CloudWatch accepts printable ASCII that is neither blank nor too long.
 fn sanitized(value: Cow<'static, str>) -> Cow<'static, str> {
     let printable = |c: char| c.is_ascii_graphic() || c == ' ';
     if value.trim().is_empty() {
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn without_finite_values_nothing_is_written() {
+    fn nothing_is_written_without_finite_values() {
         let metrics = Metrics::default()
             .dimension("Outcome", "accepted")
             .value("Lag", Unit::Seconds, f64::NAN)

@@ -1,14 +1,13 @@
-//! The actions that a person asks of a connector's function.
+//! The actions that a person can request from a connector's function.
 
-use conformance::VENDOR;
+use conformance::{Bench, VENDOR};
 use serde_json::{Value, json};
 use shared::actions::Scope;
 use shared::http::ApiErrorKind;
 
-use crate::scripted::{Step, USER, error, start, status};
+use crate::scripted::{Scripted, Step, USER, error, start, status};
 
-async fn answer(request: Value) -> Value {
-    let (bench, _) = start().await;
+async fn ask(bench: &Bench<Scripted>, request: Value) -> Value {
     serde_json::to_value(bench.ask(request).await).unwrap()
 }
 
@@ -68,7 +67,7 @@ async fn invalid_request_names_the_field() {
     ];
     for case in cases {
         let (bench, _) = start().await;
-        let answer = serde_json::to_value(bench.ask(case.request.clone()).await).unwrap();
+        let answer = ask(&bench, case.request).await;
         let error = &answer["error"];
         assert_eq!(error["code"], "validation_error", "{answer}");
         assert_eq!(error["details"][0]["field"], case.field, "{answer}");
@@ -95,7 +94,7 @@ async fn failed_preview_answers_with_the_error() {
     for (step, code) in cases {
         let (bench, connector) = start().await;
         connector.script(USER, [step]);
-        let answer = serde_json::to_value(bench.ask(preview()).await).unwrap();
+        let answer = ask(&bench, preview()).await;
         assert_eq!(answer["outcome"], "error", "{answer}");
         assert_eq!(answer["error"]["code"], code, "{answer}");
     }
@@ -116,7 +115,7 @@ async fn preview_of_a_skipped_user_gives_the_reason() {
     let (bench, _) = start().await;
     let outcome_and_reason = async |user: &str| {
         let request = json!({ "action": "preview", "vendorId": VENDOR, "userId": user });
-        let answer = serde_json::to_value(bench.ask(request).await).unwrap();
+        let answer = ask(&bench, request).await;
         (answer["outcome"].clone(), answer["reason"].clone())
     };
     bench
@@ -132,7 +131,7 @@ async fn preview_of_a_skipped_user_gives_the_reason() {
     );
     let (bench, _) = start().await;
     bench.secrets.remove(&conformance::secret_name("crm"));
-    let answer = serde_json::to_value(bench.ask(preview()).await).unwrap();
+    let answer = ask(&bench, preview()).await;
     assert_eq!(answer["outcome"], "not_configured");
     assert_eq!(answer["reason"], "there is no secret test/vendor/crm");
 }
@@ -210,7 +209,8 @@ async fn sample_events_are_valid() {
             let events = concat!(env!("CARGO_MANIFEST_DIR"), "/../events");
             let path = format!("{events}/{connector}/{action}.json");
             let sample = serde_json::from_str(&std::fs::read_to_string(&path).unwrap());
-            let answer = answer(sample.unwrap()).await;
+            let (bench, _) = start().await;
+            let answer = ask(&bench, sample.unwrap()).await;
             assert_eq!(answer["action"], action, "{path}: {answer}");
         }
     }

@@ -1,4 +1,4 @@
-//! Users that are synced alone, and what is left if one kills the function.
+//! Users that are synced alone, and what returns if one kills the function.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use fakes::sesamy::{Contract, User};
 
 use crate::scripted::{Step, start};
 
-const UNTIL_DEATH: Duration = Duration::from_secs(1);
+const TIME_TO_KILL: Duration = Duration::from_secs(1);
 
 fn received(user: &str, count: u32) -> SqsMessage {
     let mut record = record(user, user, user);
@@ -45,9 +45,9 @@ async fn message_that_kills_the_function_fails_alone() {
             *count += 1;
         }
         let batch = counts.iter().map(|(user, count)| received(user, *count));
-        // The function is killed. Everything not yet settled with SQS returns.
-        let lived = tokio::time::timeout(UNTIL_DEATH, bench.handle(batch)).await;
-        assert!(lived.is_err(), "the function was not killed");
+        // The function is killed. Every message not yet settled with SQS returns.
+        let handled = tokio::time::timeout(TIME_TO_KILL, bench.handle(batch)).await;
+        assert!(handled.is_err(), "the function was not killed");
         let deleted = bench.queue.deleted();
         counts.retain(|user, _| !deleted.contains(&receipt(user)));
     }
@@ -58,37 +58,37 @@ async fn message_that_kills_the_function_fails_alone() {
 #[tokio::test]
 async fn often_received_message_begins_after_all_others_are_settled() {
     let (bench, crm) = start().await;
-    for user in ["email|new", "email|busy", "email|poison"] {
+    for user in ["email|new", "email|slow", "email|poison"] {
         bench.sesamy.put_user(User::new(user).email("a@example.se"));
     }
     crm.script("email|poison", [Step::Hang]);
-    let busy = crate::scripted::error(shared::http::ApiErrorKind::Timeout);
-    crm.script("email|busy", [Step::Fail(busy)]);
+    let timeout = crate::scripted::error(shared::http::ApiErrorKind::Timeout);
+    crm.script("email|slow", [Step::Fail(timeout)]);
     let batch = [
         received("email|poison", 4),
         received("email|new", 1),
-        received("email|busy", 3),
+        received("email|slow", 3),
         conformance::raw("5", "not a message"),
     ];
-    let lived = tokio::time::timeout(UNTIL_DEATH, bench.handle(batch)).await;
-    assert!(lived.is_err(), "the function was not killed");
+    let handled = tokio::time::timeout(TIME_TO_KILL, bench.handle(batch)).await;
+    assert!(handled.is_err(), "the function was not killed");
     let mut deleted = bench.queue.deleted();
     deleted.sort();
     assert_eq!(deleted, ["receipt-5".to_owned(), receipt("email|new")]);
     let changes = bench.queue.visibility_changes().into_iter();
     let retried: Vec<_> = changes.map(|(receipt, _)| receipt).collect();
-    assert_eq!(retried, [receipt("email|busy")]);
+    assert_eq!(retried, [receipt("email|slow")]);
     assert_eq!(bench.queue.dead_letters().len(), 1);
 }
 
 #[tokio::test]
-async fn suspect_that_survives_is_settled_like_any_other() {
+async fn suspect_that_does_not_kill_the_function_is_settled_normally() {
     let (bench, crm) = start().await;
     for user in ["email|a", "email|b", "email|c"] {
         bench.sesamy.put_user(User::new(user).email("a@example.se"));
     }
-    let busy = crate::scripted::error(shared::http::ApiErrorKind::Timeout);
-    crm.script("email|b", [Step::Fail(busy)]);
+    let timeout = crate::scripted::error(shared::http::ApiErrorKind::Timeout);
+    crm.script("email|b", [Step::Fail(timeout)]);
     let batch = [
         received("email|a", 900),
         received("email|b", 900),

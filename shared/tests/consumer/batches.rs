@@ -97,7 +97,7 @@ async fn delivered_event_is_done_even_if_the_next_one_fails() {
 }
 
 #[tokio::test]
-async fn without_time_nothing_begins_and_all_is_retried_after_half_a_minute() {
+async fn no_sync_starts_without_time_and_all_are_retried_after_half_a_minute() {
     let (bench, crm) = start().await;
     let failures = bench
         .handle_within([record("1", USER, "a")], Duration::from_secs(5))

@@ -12,7 +12,7 @@ use crate::unconfirmed::sync_unconfirmed;
 struct Case {
     name: &'static str,
     spoil: fn(&Bench<Scripted>),
-    /// What was checked, and the code.
+    /// What was checked, and its code.
     expected: &'static [(&'static str, CheckCode)],
 }
 
@@ -115,7 +115,7 @@ const CASES: &[Case] = &[
         ],
     ),
     case(
-        "Sesamy answers something else than a list",
+        "Sesamy answers with something other than a list",
         |bench| {
             fault(
                 bench,
@@ -165,12 +165,12 @@ async fn every_fault_is_found_and_named() {
     for case in CASES {
         let (bench, _) = start().await;
         (case.spoil)(&bench);
-        bench.finds(case.name, case.expected).await;
+        bench.assert_problems(case.name, case.expected).await;
     }
 }
 
 #[tokio::test]
-async fn fixed_secret_counts_at_once() {
+async fn fixed_secret_takes_effect_immediately() {
     let (bench, _) = start().await;
     bench.synced(USER, "a").await;
     bench.put_sesamy_secret("wrong");
@@ -193,8 +193,8 @@ async fn check_reports_which_assumptions_hold() {
         CheckCode::CannotBeTold,
         CheckCode::CannotBeTold,
     ];
-    let what = "pages, guests, unconfirmed users, the filter";
-    assert_eq!(codes().await, unknown, "{what}");
+    let order = "pages, guests, unconfirmed users, user filter";
+    assert_eq!(codes().await, unknown, "{order}");
     bench.sesamy.put_user(
         User::new(USER)
             .guest()
@@ -207,7 +207,7 @@ async fn check_reports_which_assumptions_hold() {
         CheckCode::CannotBeTold,
         CheckCode::AssumptionHolds,
     ];
-    assert_eq!(codes().await, known, "{what}");
+    assert_eq!(codes().await, known, "{order}");
 }
 
 #[tokio::test]
@@ -240,7 +240,7 @@ async fn check_reports_the_share_of_unverified_addresses() {
             say: "2 of 2 users on the first page (100 %) have an unverified address and are not synced",
         },
         Case {
-            name: "all are unverified and synced nevertheless",
+            name: "all are unverified and synced anyway",
             users: json!([{ "id": USER, "emailVerified": false }, { "id": "email|2", "emailVerified": false }]),
             sync_unconfirmed: true,
             code: CheckCode::Works,
@@ -306,7 +306,7 @@ async fn check_reports_a_list_that_ignores_paging() {
     for case in [
         case(ListFault::IgnoresPaging, Envelope::Bare, true),
         case(ListFault::None, Envelope::Bare, false),
-        // The envelope states the total, so the check asks for nothing more.
+        // The envelope states the total, so the check reads no second page.
         case(ListFault::IgnoresPaging, Envelope::Data, false),
     ] {
         let (bench, _) = start().await;
@@ -316,11 +316,9 @@ async fn check_reports_a_list_that_ignores_paging() {
         bench.sesamy.set_envelope(case.envelope);
         let check = bench.check().await;
         assert_ne!(check.outcome, CheckStatus::Problem, "{check:?}");
-        let of = |name: &str| check.findings.iter().find(|f| f.what == name).unwrap();
-        let (filled, empty) = (
-            of("Sesamy: list entitlements"),
-            of("Sesamy: list contracts"),
-        );
+        let finding = |name: &str| check.findings.iter().find(|f| f.what == name).unwrap();
+        let filled = finding("Sesamy: list entitlements");
+        let empty = finding("Sesamy: list contracts");
         assert_eq!(
             filled.say.contains("unpaged"),
             case.is_unpaged,

@@ -1,4 +1,4 @@
-//! Messages to the dead-letter queue.
+//! Messages that are moved to the dead-letter queue.
 
 use std::time::Duration;
 
@@ -19,8 +19,8 @@ async fn dead_letter_that_cannot_be_moved_stays_in_the_queue() {
     assert_eq!(dead_letters.collect::<Vec<_>>(), ["1", "3"]);
 }
 
-/// One by one, ten of them could take longer than the invocation has left. Those
-/// that were moved would then return and be moved again.
+/// Ten separate calls could take longer than the time left to the invocation.
+/// Messages that were already moved would then return and be moved again.
 #[tokio::test]
 async fn dead_letters_of_a_batch_are_moved_in_one_call() {
     let (bench, _) = start().await;
@@ -31,7 +31,7 @@ async fn dead_letters_of_a_batch_are_moved_in_one_call() {
 }
 
 #[tokio::test]
-async fn redriven_message_that_fails_again_is_no_duplicate() {
+async fn redriven_message_that_fails_again_is_not_a_duplicate() {
     let (bench, _) = start().await;
     let mut again = raw("1", "poison");
     again.receipt_handle = Some("another receipt".into());

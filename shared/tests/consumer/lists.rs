@@ -1,4 +1,4 @@
-//! Lists of Sesamy that differ from what was asked for.
+//! Lists from Sesamy that differ from what was requested.
 
 use conformance::{Bench, record};
 use fakes::sesamy::{Bill, Contract, Entitlement, Envelope, ListFault, User};
@@ -9,7 +9,7 @@ use shared::connector::DeadLetterKind;
 use crate::scripted::{Scripted, USER, start};
 
 #[tokio::test]
-async fn part_of_a_list_is_never_taken_for_the_whole() {
+async fn partial_list_is_never_treated_as_complete() {
     struct Case {
         fault: ListFault,
         envelope: Envelope,
@@ -43,7 +43,7 @@ async fn part_of_a_list_is_never_taken_for_the_whole() {
 
 fn with_150_contracts() -> User {
     let contract = |n| Contract::active(&format!("c{n:03}"));
-    (0..150).fold(own(), |user, n| user.contract(contract(n)))
+    (0..150).fold(user(), |user, n| user.contract(contract(n)))
 }
 
 /// Whether the only message is a dead-letter message for a malformed answer.
@@ -61,7 +61,7 @@ fn is_malformed(bench: &Bench<Scripted>) -> bool {
 }
 
 #[tokio::test]
-async fn page_with_more_items_than_asked_is_not_taken_for_the_whole_list() {
+async fn oversized_page_is_not_treated_as_the_whole_list() {
     let (bench, crm) = start().await;
     bench.sesamy.put_user(with_150_contracts());
     bench.sesamy.set_list_fault(ListFault::IgnoresLimit);
@@ -70,9 +70,9 @@ async fn page_with_more_items_than_asked_is_not_taken_for_the_whole_list() {
     assert_eq!(crm.syncs().len(), 1);
     let requests = bench.fakes.requests_to(Api::Sesamy).into_iter();
     let contracts = requests.filter(|request| request.path == "/contracts");
-    let asked: Vec<_> = contracts.map(|request| request.query).collect();
+    let queries: Vec<_> = contracts.map(|request| request.query).collect();
     let page = |offset| format!("limit=100&offset={offset}&userId=email%7C84cc");
-    assert_eq!(asked, [0, 120, 150].map(page));
+    assert_eq!(queries, [0, 120, 150].map(page));
 }
 
 #[tokio::test]
@@ -81,7 +81,7 @@ async fn repeated_items_without_an_id_do_not_count_toward_a_total() {
     let items = json!([entitlement("A"), entitlement("B")]);
     for (total, is_complete) in [(4, false), (2, true)] {
         let (bench, crm) = start().await;
-        // The same page whatever is asked for.
+        // The same page for every request.
         let answer = json!({ "data": items, "pagination": { "total": total } });
         let fault = Fault::json(200, answer).on(Api::Sesamy);
         bench.fakes.fault(fault.path("/entitlements"));
@@ -95,30 +95,30 @@ async fn repeated_items_without_an_id_do_not_count_toward_a_total() {
 type Foreign = (&'static str, fn() -> User);
 
 const FOREIGN: [Foreign; 6] = [
-    ("a profile that names another by userId", || {
-        own().set("userId", "email|2")
+    ("a profile that names another user by userId", || {
+        user().set("userId", "email|2")
     }),
-    ("a profile that names another by id", || {
-        own().set("id", "email|2")
+    ("a profile that names another user by id", || {
+        user().set("id", "email|2")
     }),
     (
-        "a profile that names another by userId, and the user by id",
-        || own().set("id", USER).set("userId", "email|2"),
+        "a profile that names another user by userId, and this user by id",
+        || user().set("id", USER).set("userId", "email|2"),
     ),
-    ("a contract of another", || {
-        own().contract(Contract::active("theirs").set("userId", "email|2"))
+    ("a contract of another user", || {
+        user().contract(Contract::active("theirs").set("userId", "email|2"))
     }),
-    ("an entitlement of another", || {
+    ("an entitlement of another user", || {
         let theirs = Entitlement::new("theirs", "sid:1", "Dagens Nytt");
-        own().entitlement(theirs.set("userId", "email|2"))
+        user().entitlement(theirs.set("userId", "email|2"))
     }),
-    ("a bill of another", || {
-        let own = own().contract(Contract::active("mine"));
-        own.bill(Bill::paid("theirs", "mine").set("userId", "email|2"))
+    ("a bill of another user", || {
+        let user = user().contract(Contract::active("mine"));
+        user.bill(Bill::paid("theirs", "mine").set("userId", "email|2"))
     }),
 ];
 
-fn own() -> User {
+fn user() -> User {
     User::new(USER).email("anna@example.se")
 }
 
@@ -137,7 +137,7 @@ async fn data_of_another_user_is_malformed_for_every_action() {
         assert_eq!(crm.syncs(), [], "{name}");
 
         // Forget only needs the address, and reads no bills.
-        if name != "a bill of another" {
+        if name != "a bill of another user" {
             let forgotten = bench.forget(USER, None).await;
             let forgotten = serde_json::to_value(forgotten).unwrap();
             assert_eq!(forgotten["outcome"], "error", "{name}: {forgotten}");

@@ -10,12 +10,12 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::scripted::{Scripted, Step, USER, start};
 
-/// The log lines of this thread, which runs a test's tasks too.
+/// The log lines of this thread, which also runs a test's tasks.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Lines {
-    fn of_sync(&self) -> Value {
+    fn sync_line(&self) -> Value {
         let bytes = self.0.lock().unwrap();
         let lines = bytes.split(|byte| *byte == b'\n');
         let mut lines = lines.filter_map(|line| serde_json::from_slice::<Value>(line).ok());
@@ -41,7 +41,7 @@ impl<'a> MakeWriter<'a> for Lines {
     }
 }
 
-async fn line_of_sync(bench: &Bench<Scripted>) -> Value {
+async fn handle_and_read_line(bench: &Bench<Scripted>) -> Value {
     let lines = Lines::default();
     let logs = tracing_subscriber::fmt()
         .json()
@@ -51,7 +51,7 @@ async fn line_of_sync(bench: &Bench<Scripted>) -> Value {
     let logging = tracing::subscriber::set_default(logs);
     assert_eq!(bench.handle([record("1", USER, "a")]).await, [""; 0]);
     drop(logging);
-    lines.of_sync()
+    lines.sync_line()
 }
 
 #[tokio::test]
@@ -81,7 +81,7 @@ async fn refused_writes_are_logged_even_without_other_writes() {
     for case in cases {
         let (bench, crm) = start().await;
         crm.script(USER, [case.step]);
-        let line = line_of_sync(&bench).await;
+        let line = handle_and_read_line(&bench).await;
         assert_eq!(line["outcome"], case.outcome);
         assert_eq!(line["refused_writes"], case.refused_writes);
     }
@@ -111,7 +111,7 @@ async fn skipped_user_logs_the_reason() {
     for case in cases {
         let (bench, crm) = start().await;
         bench.sesamy.put_user(case.user);
-        let line = line_of_sync(&bench).await;
+        let line = handle_and_read_line(&bench).await;
         assert_eq!(line["outcome"], "skipped", "{}", case.reason);
         assert_eq!(line["reason"], case.reason);
         assert_eq!(crm.syncs(), []);
@@ -130,7 +130,7 @@ async fn malformed_and_unknown_values_are_counted_by_path() {
             .entitlement(Entitlement::new("e1", "s1", "One").kind("hologram"))
             .bill(Bill::with_status("b1", "c1", "REFUNDED")),
     );
-    let line = line_of_sync(&bench).await;
+    let line = handle_and_read_line(&bench).await;
     assert_eq!(line["outcome"], "synced");
     assert_eq!(line["dropped_values"], 1);
     assert_eq!(line["dropped_at"], "profile.createdAt: 1");

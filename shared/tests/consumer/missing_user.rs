@@ -25,36 +25,36 @@ fn event_from(minutes_ago: i64) -> aws_lambda_events::sqs::SqsMessage {
 async fn unknown_user_is_retried_for_a_quarter_of_an_hour() {
     struct Case {
         minutes: i64,
-        others: bool,
+        has_others: bool,
         is_done: bool,
     }
     let cases = [
         Case {
             minutes: 0,
-            others: true,
+            has_others: true,
             is_done: false,
         },
         Case {
             minutes: 14,
-            others: true,
+            has_others: true,
             is_done: false,
         },
         Case {
             minutes: 16,
-            others: true,
+            has_others: true,
             is_done: true,
         },
         // Credentials that see no user at all are refused.
         Case {
             minutes: 16,
-            others: false,
+            has_others: false,
             is_done: false,
         },
     ];
     for case in cases {
         let (bench, crm) = start().await;
         bench.sesamy.remove_user(USER);
-        if case.others {
+        if case.has_others {
             bench.sesamy.put_user(User::new("email|2"));
         }
         let failures = bench.handle([event_from(case.minutes)]).await;
@@ -85,7 +85,7 @@ async fn control_read_is_made_once_for_many_unknown_users() {
     assert_eq!(control.count(), 1);
 }
 
-/// 404s of something else than Sesamy.
+/// 404s from something other than Sesamy.
 fn foreign_404s() -> [Fault; 4] {
     [
         Fault::text(404, "<html>Not Found</html>"),

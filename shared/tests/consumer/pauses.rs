@@ -8,7 +8,7 @@ use shared::http::Url;
 use crate::scripted::{Step, USER, start};
 
 #[tokio::test]
-async fn while_sesamy_asks_to_wait_no_call_is_made_for_the_vendor() {
+async fn no_call_is_made_for_a_vendor_while_sesamy_asks_to_wait() {
     let (bench, _) = start().await;
     let wait = Fault::too_many_requests(RetryAfter::Body(600));
     bench.fakes.fault(wait.on(Api::Sesamy));
@@ -23,7 +23,7 @@ async fn while_sesamy_asks_to_wait_no_call_is_made_for_the_vendor() {
 }
 
 #[tokio::test]
-async fn while_the_crm_asks_to_wait_sesamy_is_not_called_for_the_vendor() {
+async fn sesamy_is_not_called_for_a_vendor_while_the_crm_asks_to_wait() {
     const OTHER: &str = "email|other";
     let (bench, crm) = start().await;
     let other = User::new(OTHER).email("bo@example.se");

@@ -32,7 +32,7 @@ pub async fn start() -> (Bench<Scripted>, Scripted) {
 pub enum Step {
     /// Writes and delivers every event.
     Do,
-    /// The CRM refuses all of its writes.
+    /// Makes this many writes, all of which the CRM refuses.
     Refused(u32),
     Fail(ApiError),
     /// Fails, and replaces the connector's secret.
@@ -52,13 +52,13 @@ pub struct Key {
 impl FromSecret for Key {
     fn from_secret(json: &Value) -> Result<Self, SecretFault> {
         Ok(Self {
-            text: Keys::of(json)?.text("key")?.to_owned(),
+            text: Keys::new(json)?.text("key")?.to_owned(),
             reads_bills: json.get("bills") == Some(&Value::Bool(true)),
         })
     }
 }
 
-/// Follows the steps of each user, then [`Step::Do`].
+/// Follows each user's steps, then repeats [`Step::Do`].
 #[derive(Clone, Default)]
 pub struct Scripted(Arc<Mutex<Script>>);
 
@@ -88,7 +88,7 @@ impl Scripted {
             .collect()
     }
 
-    /// By each sync.
+    /// One entry per sync.
     pub fn credentials_used(&self) -> Vec<String> {
         let script = self.0.lock().unwrap();
         script.syncs.iter().map(|(_, _, key)| key.clone()).collect()

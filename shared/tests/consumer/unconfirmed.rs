@@ -43,7 +43,7 @@ async fn newly_unconfirmed_user_is_skipped_and_the_contact_stays() {
 }
 
 #[tokio::test]
-async fn unconfirmed_user_is_synced_if_the_vendor_wants_it() {
+async fn unconfirmed_user_is_synced_if_configured() {
     let (bench, crm) = start().await;
     sync_unconfirmed(&bench);
     bench.sesamy.put_user(unconfirmed());

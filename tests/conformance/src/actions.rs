@@ -1,4 +1,4 @@
-//! The requests that operators make of a connector's function.
+//! Operators' requests to a connector's function.
 
 use std::time::Duration;
 
@@ -41,9 +41,9 @@ impl<C: Connector> Bench<C> {
         }
     }
 
-    /// Asserts that a check finds exactly these problems: what was checked, and
-    /// the code. Assumptions that the account does not show are left out.
-    pub async fn finds(&self, case: &str, expected: &[(&str, CheckCode)]) {
+    /// Asserts that a check finds exactly these problems: what is checked, and the
+    /// code. Assumptions that the account does not show are left out.
+    pub async fn assert_problems(&self, case: &str, expected: &[(&str, CheckCode)]) {
         let findings = self.check().await.findings;
         let problems = findings.iter().filter(|finding| {
             finding.result != CheckStatus::Ok && finding.code != CheckCode::CannotBeTold
@@ -60,7 +60,7 @@ impl<C: Connector> Bench<C> {
         finding.map(|finding| finding.code)
     }
 
-    /// Forgets a user by the address given, or else by Sesamy's.
+    /// Forgets a user by this address, or else by Sesamy's.
     pub async fn forget(&self, user: &str, email: Option<&str>) -> Forgotten {
         let mut request = json!({ "action": "forget", "vendorId": VENDOR, "userId": user });
         if let (Some(email), Value::Object(request)) = (email, &mut request) {

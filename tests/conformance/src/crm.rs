@@ -1,4 +1,4 @@
-//! What the laws need to know of a CRM.
+//! What the laws need to know about a CRM.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -22,7 +22,7 @@ pub trait TestedCrm {
     type Connector: Connector + Default;
     type Account;
     type Contact: Clone + Debug;
-    /// Undocumented behaviour of an account, which the fake can have either way.
+    /// Undocumented behaviour of an account. The fake supports every variant.
     type Settings: Clone + Debug + Default;
 
     const API: Api;
@@ -49,7 +49,7 @@ pub trait TestedCrm {
 
     /// A contact with [`EMAIL`] that joined the list, with a foreign field.
     fn contact(tags: &[&str]) -> Self::Contact;
-    /// Whatever the publisher, an earlier sync or another system may have left.
+    /// Any contact that the publisher, an earlier sync or another system may have left.
     fn any_contact() -> BoxedStrategy<Self::Contact>;
     fn unsubscribed(contact: Self::Contact) -> Self::Contact;
     fn put_contact(account: &Self::Account, contact: Self::Contact);
@@ -64,7 +64,7 @@ pub trait TestedCrm {
     }
     /// Every field that a sync determines; `None` if it must have no value.
     fn desired_fields(desired: &DesiredContact) -> BTreeMap<String, Option<Value>>;
-    /// Checks what a CRM holds besides contacts.
+    /// Checks the records that a CRM holds besides contacts.
     fn check_records(_: &Self::Account, _: &DesiredContact) {}
 
     /// Every call of a sync.
@@ -102,7 +102,7 @@ pub struct ForgetCall {
     pub removed_tags: usize,
 }
 
-/// A bench whose vendor has one account at the CRM.
+/// A bench whose vendor has one account, named `account`, at the CRM.
 pub async fn start<C: TestedCrm>() -> (Bench<C::Connector>, C::Account) {
     let bench = Bench::new(C::Connector::default()).await;
     let account = C::add_account(&bench.fakes, "account");

@@ -90,8 +90,8 @@ impl<C: Connector> Bench<C> {
         self.put_secret(C::NAME, secret);
     }
 
-    fn put_secret(&self, of: &str, secret: &Value) {
-        self.secrets.put(&secret_name(of), &secret.to_string());
+    fn put_secret(&self, api: &str, secret: &Value) {
+        self.secrets.put(&secret_name(api), &secret.to_string());
     }
 
     /// The requests to one API for review, without credentials and without headers
@@ -114,26 +114,27 @@ impl<C: Connector> Bench<C> {
             .collect()
     }
 
-    /// Takes method and path of each recorded call to an API, in order.
+    /// Method and path of each recorded call to an API, in order. Clears the record.
     pub fn calls(&self, api: Api) -> Vec<String> {
         let requests = self.fakes.requests_to(api).into_iter();
-        let calls = requests.map(|request| format!("{} {}", request.method, request.path));
-        let calls = calls.collect();
+        let calls = requests
+            .map(|request| format!("{} {}", request.method, request.path))
+            .collect();
         self.fakes.clear_requests();
         calls
     }
 
     /// Handles one event of a user, which must succeed.
     pub async fn synced(&self, user: &str, event_id: &str) {
-        self.handled(record("1", user, event_id)).await;
+        self.handle_successfully(record("1", user, event_id)).await;
     }
 
     /// Syncs a user without an event, which must succeed.
     pub async fn resynced(&self, user: &str) {
-        self.handled(resync("1", user)).await;
+        self.handle_successfully(resync("1", user)).await;
     }
 
-    async fn handled(&self, record: SqsMessage) {
+    async fn handle_successfully(&self, record: SqsMessage) {
         assert_eq!(self.handle([record]).await, [""; 0]);
         assert_eq!(self.queue.dead_letters(), []);
         assert_eq!(self.fakes.violations(), []);
@@ -144,7 +145,7 @@ impl<C: Connector> Bench<C> {
         self.handle_within(records, Duration::from_secs(60)).await
     }
 
-    /// Takes the metrics, as text.
+    /// Returns the metrics as text, and resets them.
     pub fn metrics(&self) -> String {
         format!("{:?}", self.consumer.metrics())
     }
@@ -165,7 +166,7 @@ impl<C: Connector> Bench<C> {
     }
 }
 
-/// The requests of syncs of all [`users`], each on a bench of its own.
+/// The requests of syncs of all [`users`], each user on a separate bench.
 pub async fn transcripts<C: TestedCrm>() -> Vec<(&'static str, Vec<Value>)> {
     let mut transcripts = Vec::new();
     for (name, states) in users() {
@@ -180,8 +181,8 @@ pub async fn transcripts<C: TestedCrm>() -> Vec<(&'static str, Vec<Value>)> {
     transcripts
 }
 
-pub fn secret_name(of: &str) -> String {
-    format!("test/{VENDOR}/{of}")
+pub fn secret_name(api: &str) -> String {
+    format!("test/{VENDOR}/{api}")
 }
 
 fn consumer<C: Connector>(

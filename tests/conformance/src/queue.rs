@@ -32,8 +32,9 @@ impl MemoryQueue {
         let contents = self.0.lock().unwrap();
         let messages = contents.dead_letters.iter().map(|message| {
             let attribute = |name: &str| {
-                let found = message.attributes.iter().find(|(n, _)| *n == name);
-                found.map(|(_, value)| value.clone())
+                let mut attributes = message.attributes.iter();
+                let (_, value) = attributes.find(|(n, _)| *n == name)?;
+                Some(value.clone())
             };
             let id = message.group.strip_prefix("group-").unwrap().to_owned();
             (id, attribute("errorKind").unwrap(), attribute("status"))
@@ -55,7 +56,7 @@ impl MemoryQueue {
         self.0.lock().unwrap().dead_letter_calls
     }
 
-    /// Refuses dead-letter messages of this message id from now on.
+    /// From now on, refuses to store a dead-letter message of this id.
     pub fn refuse_dead_letter(&self, id: &str) {
         let mut contents = self.0.lock().unwrap();
         contents.refused_groups.push(format!("group-{id}"));

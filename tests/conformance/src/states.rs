@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use fakes::sesamy as made;
+use fakes::sesamy as fake;
 use jiff::Timestamp;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -14,29 +14,29 @@ use shared::sesamy::model::{Bill, Contract, Dropped, Entitlement, Profile, UserS
 
 /// A random state of a user: anything from a bare address to a handful of
 /// contracts, entitlements and bills of every kind.
-pub fn any_state(id: &'static str, email: &'static str) -> impl Strategy<Value = made::User> {
-    let person = (any::<bool>(), any::<bool>(), any::<bool>());
+pub fn any_state(id: &'static str, email: &'static str) -> impl Strategy<Value = fake::User> {
+    let profile = (any::<bool>(), any::<bool>(), any::<bool>());
     let tags = vec(prop::sample::select(vec!["VIP", "Åre", "early bird"]), 0..3);
     (
-        person,
+        profile,
         tags,
         vec(contract(), 0..4),
         vec(entitlement(), 0..4),
     )
         .prop_map(
-            move |((named, phoned, works), tags, contracts, entitlements)| {
-                let mut user = made::User::new(id).email(email).tags(&tags);
-                if named {
+            move |((has_name, has_phone, has_company), tags, contracts, entitlements)| {
+                let mut user = fake::User::new(id).email(email).tags(&tags);
+                if has_name {
                     user = user.name("Anna", "Ask");
                 }
-                if phoned {
+                if has_phone {
                     user = user.phone_number("+4790000001");
                 }
-                if works {
+                if has_company {
                     user = user.company("X AS");
                 }
                 for (n, contract) in contracts.into_iter().enumerate() {
-                    let bill = made::Bill::paid(&format!("b{n}"), &format!("c{n}"));
+                    let bill = fake::Bill::paid(&format!("b{n}"), &format!("c{n}"));
                     user = user
                         .contract(contract.set("id", format!("c{n}")))
                         .bill(bill);
@@ -49,21 +49,21 @@ pub fn any_state(id: &'static str, email: &'static str) -> impl Strategy<Value =
         )
 }
 
-fn contract() -> impl Strategy<Value = made::Contract> {
+fn contract() -> impl Strategy<Value = fake::Contract> {
     let kind = prop::sample::select(vec![
-        made::Contract::active as fn(&str) -> made::Contract,
-        made::Contract::overdue,
-        made::Contract::canceled,
-        made::Contract::expired,
-        made::Contract::single_purchase,
+        fake::Contract::active as fn(&str) -> fake::Contract,
+        fake::Contract::overdue,
+        fake::Contract::canceled,
+        fake::Contract::expired,
+        fake::Contract::single_purchase,
     ]);
     (kind, product(), any::<bool>(), any::<bool>()).prop_map(
-        |(kind, (sku, title), gift, scarce)| {
+        |(kind, (sku, title), is_gift, is_issue_package)| {
             let mut contract = kind("c").item(sku, title, "po1", "Monthly");
-            if gift {
+            if is_gift {
                 contract = contract.paid_by("email|giver");
             }
-            if scarce {
+            if is_issue_package {
                 contract = contract.issues_remaining(3);
             }
             contract
@@ -71,13 +71,13 @@ fn contract() -> impl Strategy<Value = made::Contract> {
     )
 }
 
-fn entitlement() -> impl Strategy<Value = made::Entitlement> {
+fn entitlement() -> impl Strategy<Value = fake::Entitlement> {
     (product(), 0..5_u8).prop_map(|((sku, title), kind)| match kind {
-        0 => made::Entitlement::new("e", sku, title).from_contract("c0"),
-        1 => made::Entitlement::new("e", sku, title).external("list", "Partner"),
-        2 => made::Entitlement::new("e", sku, title).option("po1"),
-        3 => made::Entitlement::article("e", sku, title).from_contract("c0"),
-        _ => made::Entitlement::new("e", sku, title).no_access(),
+        0 => fake::Entitlement::new("e", sku, title).from_contract("c0"),
+        1 => fake::Entitlement::new("e", sku, title).external("list", "Partner"),
+        2 => fake::Entitlement::new("e", sku, title).option("po1"),
+        3 => fake::Entitlement::article("e", sku, title).from_contract("c0"),
+        _ => fake::Entitlement::new("e", sku, title).no_access(),
     })
 }
 
@@ -89,7 +89,7 @@ fn product() -> impl Strategy<Value = (&'static str, &'static str)> {
     ])
 }
 
-pub fn derived(user: &made::User) -> DesiredContact {
+pub fn derived(user: &fake::User) -> DesiredContact {
     fn raw(json: &Value) -> Box<RawValue> {
         to_raw_value(json).unwrap()
     }
@@ -113,8 +113,8 @@ pub fn derived(user: &made::User) -> DesiredContact {
     }
 }
 
-/// Our tags that a contact should have: the desired ones, and the permanent one if
-/// it had it before.
+/// Our tags that a contact should have: the desired ones, and the permanent tag if
+/// the contact had it before.
 pub fn our_tags(desired: &DesiredContact, before: &BTreeSet<String>) -> BTreeSet<String> {
     const PERMANENT: &str = "sesamy_made_single_purchase";
     let tags = desired.tags.keys().map(|tag| tag.as_str().to_owned());

@@ -30,7 +30,7 @@ impl MemorySecrets {
 
 impl SecretStore for MemorySecrets {
     fn read<'a>(&'a self, name: &'a str) -> ReadResult<'a> {
-        let found = self.0.lock().unwrap().get(name).cloned();
-        Box::pin(async move { found.transpose().map(|text| text.map(SecretString::from)) })
+        let content = self.0.lock().unwrap().get(name).cloned();
+        Box::pin(async move { content.transpose().map(|text| text.map(SecretString::from)) })
     }
 }

@@ -71,13 +71,13 @@ fn main() {
         let now: Timestamp = "2026-06-15T12:00:00Z".parse().unwrap();
         let state = read(&text);
         let contact = derived(&user, &state, now);
-        let present = present_tags(&contact);
+        let current = current_tags(&contact);
 
         let parse = median_microseconds(|| read(black_box(&text)));
         let derive =
             median_microseconds(|| derive(&user, black_box(&state), Policy::default(), now));
         let map = median_microseconds(|| all_mappings(black_box(&contact)));
-        let diff = median_microseconds(|| diff_tags(black_box(&present), &contact.tags, &[]));
+        let diff = median_microseconds(|| diff_tags(black_box(&current), &contact.tags, &[]));
         println!(
             "{:>8} {:>10.1} {:>10.1} {:>10.1} {:>10.1} {:>12.0} {:>16.2}{}",
             size.name,
@@ -119,10 +119,10 @@ fn derived(user: &UserId, state: &UserState, now: Timestamp) -> Box<DesiredConta
     }
 }
 
-/// Half of the desired tags, and as many stale and foreign ones.
-fn present_tags(contact: &DesiredContact) -> Vec<String> {
-    let wanted = contact.tags.keys().map(Tag::as_str);
-    wanted
+/// Half of the desired tags, and as many stale and foreign tags.
+fn current_tags(contact: &DesiredContact) -> Vec<String> {
+    let desired = contact.tags.keys().map(Tag::as_str);
+    desired
         .enumerate()
         .map(|(position, tag)| match position % 4 {
             0 | 1 => tag.to_owned(),
@@ -209,7 +209,7 @@ fn bill(n: usize) -> Value {
     })
 }
 
-/// A different day after June 2025 for each number up to 550.
+/// A different day from June 2025 on for each number below 550.
 fn timestamp(n: usize) -> String {
     let start: Timestamp = "2025-06-01T08:05:00.123Z".parse().unwrap();
     let days = i64::try_from(n % 550).unwrap();

@@ -28,7 +28,7 @@ impl Answers<Value> {
 }
 
 impl Answers<Box<RawValue>> {
-    /// `None` if the profile is no object.
+    /// `None` if the profile is not an object.
     pub fn read(&self) -> (Option<UserState>, Dropped) {
         let mut dropped = Dropped::default();
         let profile = Profile::read(&self.profile, &mut dropped);

@@ -1,2 +1,1 @@
-//! Only tests, in `tests/deployed`: the deployed stack as Sesamy, a CRM and an
-//! operator see it.
+//! Empty: all code is in `tests/deployed`.

@@ -1,4 +1,4 @@
-//! What the accounts of all CRMs have in common.
+//! The code that the accounts of all CRMs share.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +35,7 @@ pub(crate) trait CrmAccount: Default {
 
     fn apply(&mut self, seed: Self::Seed);
 
-    /// Empties the account; credentials, settings and lists stay.
+    /// Empties the account but keeps its credentials, settings and lists.
     fn reset(&mut self);
 
     /// The state without credentials.
@@ -54,12 +54,12 @@ pub(crate) trait CrmAccount: Default {
     /// The rejection in the error format of this API.
     fn rejected(rejection: Rejection) -> ApiResponse;
 
-    /// The response while the account is blocked.
+    /// The response to every request while the account is blocked.
     fn blocked(&self, _now: Timestamp) -> Option<ApiResponse> {
         None
     }
 
-    /// Counts a response for the block.
+    /// Counts a response, which may block the account.
     fn count(&mut self, _status: StatusCode, _now: Timestamp) {}
 }
 
@@ -68,7 +68,7 @@ pub(crate) trait CrmAccount: Default {
 pub(crate) struct Accounts<A>(pub BTreeMap<String, A>);
 
 impl<A: CrmAccount> Accounts<A> {
-    /// Adds accounts and their content; content of the same name is overwritten.
+    /// Adds accounts and their content. Content with the same name is overwritten.
     pub fn apply(&mut self, seed: CrmSeed<A::Seed>) {
         for account in seed.accounts {
             let name = A::name(&account).to_owned();
@@ -121,10 +121,10 @@ fn route<A: CrmAccount>(
     account.route(request, &path, &query, reporter)
 }
 
-/// Finds the accounts of one API in the state.
+/// Selects the accounts of one API in the state.
 type AccountsOf<A> = fn(&mut FakesState) -> &mut BTreeMap<String, A>;
 
-/// One account of running fakes, as a test holds it.
+/// A test's handle of one account.
 pub(crate) struct AccountHandle<A> {
     state: SharedState,
     name: String,
@@ -164,10 +164,10 @@ impl<A: Default> AccountHandle<A> {
         &self.state
     }
 
-    /// Changes the account, which is created if it is new.
-    pub fn change<T>(&self, change: impl FnOnce(&mut A) -> T) -> T {
+    /// Calls `access` with the account, and creates the account if it is new.
+    pub fn with_account<T>(&self, access: impl FnOnce(&mut A) -> T) -> T {
         let mut state = self.state.lock();
         let accounts = (self.accounts)(&mut state);
-        change(accounts.entry(self.name.clone()).or_default())
+        access(accounts.entry(self.name.clone()).or_default())
     }
 }

@@ -1,4 +1,4 @@
-//! The APIs, and where each one lives under the address of the server.
+//! The APIs and their paths on the server.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,8 +14,8 @@ pub enum Api {
 }
 
 impl Api {
-    /// The Management API comes first: the base path of the token endpoint is a
-    /// prefix of its base path.
+    /// The Management API comes before the token endpoint, whose base path is a prefix of
+    /// its own.
     pub const ALL: [Self; 5] = [
         Self::Sesamy,
         Self::SesamyToken,
@@ -24,7 +24,7 @@ impl Api {
         Self::Make,
     ];
 
-    /// Paths in faults and recorded requests are relative to this one.
+    /// Paths in faults and recorded requests are relative to this path.
     #[must_use]
     pub const fn base_path(self) -> &'static str {
         match self {
@@ -37,7 +37,7 @@ impl Api {
     }
 
     /// The API that serves a raw request path, and the rest of the path.
-    pub(crate) fn of_path(path: &str) -> Option<(Self, &str)> {
+    pub(crate) fn from_path(path: &str) -> Option<(Self, &str)> {
         Self::ALL.into_iter().find_map(|api| {
             path.strip_prefix(api.base_path())
                 .filter(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -46,7 +46,7 @@ impl Api {
     }
 }
 
-/// The addresses that go into the configuration of a client.
+/// The addresses that clients are configured with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Urls {
@@ -62,7 +62,7 @@ pub struct Urls {
 }
 
 impl Urls {
-    pub(crate) fn of(base: String) -> Self {
+    pub(crate) fn new(base: String) -> Self {
         let at = |api: Api| format!("{base}{}", api.base_path());
         Self {
             sesamy_api: at(Api::Sesamy),

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp, fmt::rfc2822::DateTimePrinter, tz};
 
-/// `seconds` after `now`, at most the latest timestamp there is.
+/// `seconds` after `now`, but at most [`Timestamp::MAX`].
 pub(crate) fn after(now: Timestamp, seconds: u64) -> Timestamp {
     let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
     now.saturating_add(SignedDuration::from_secs(seconds))
@@ -13,7 +13,7 @@ pub(crate) fn after(now: Timestamp, seconds: u64) -> Timestamp {
 pub(crate) fn http_date(moment: Timestamp) -> String {
     DateTimePrinter::new()
         .timestamp_to_rfc9110_string(&moment)
-        // Only years past 9999 have no such form.
+        // Only years after 9999 cannot be written in this format.
         .unwrap_or_else(|_| moment.to_string())
 }
 

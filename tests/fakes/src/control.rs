@@ -1,4 +1,4 @@
-//! The control API does over HTTP what the handles do in process.
+//! The control API: the functions of the handles over HTTP.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ pub(crate) fn router() -> Router<SharedState> {
     Router::new()
         .route("/", get(urls))
         .route("/state", get(all_state))
-        .route("/state/{api}", get(one_state))
+        .route("/state/{api}", get(api_state))
         .route("/preload", post(preload))
         .route("/reset", post(reset))
         .route("/faults", get(faults).post(add_fault).delete(clear_faults))
@@ -48,13 +48,13 @@ async fn all_state(State(state): State<SharedState>) -> Json<Value> {
     Json(state.lock().to_json())
 }
 
-async fn one_state(
+async fn api_state(
     State(state): State<SharedState>,
     Path(api): Path<String>,
 ) -> Result<Json<Value>, StatusCode> {
     let mut apis = state.lock().to_json();
-    let one = apis.get_mut(&api).map(Value::take);
-    one.map(Json).ok_or(StatusCode::NOT_FOUND)
+    let found = apis.get_mut(&api).map(Value::take);
+    found.map(Json).ok_or(StatusCode::NOT_FOUND)
 }
 
 async fn preload(State(state): State<SharedState>, Json(seed): Json<Seed>) -> StatusCode {

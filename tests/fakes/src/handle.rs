@@ -1,4 +1,4 @@
-//! The running fakes, as a test holds them.
+//! Starts the fakes and gives tests access to them.
 
 use std::{io, net::Ipv4Addr, thread::JoinHandle, time::Duration};
 
@@ -28,13 +28,13 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Without it the server listens on a free port.
+    /// By default the server listens on a free port.
     pub const fn port(mut self, port: u16) -> Self {
         self.port = port;
         self
     }
 
-    /// The reset of the control API restores this content.
+    /// The initial content, which the control API's reset restores.
     pub fn seed(mut self, seed: Seed) -> Self {
         self.seed = Some(seed);
         self
@@ -49,7 +49,7 @@ impl Builder {
         self.start_now()
     }
 
-    /// For callers that are not async; nothing in it waits.
+    /// Like [`Self::start`], for callers that are not async.
     pub fn start_now(self) -> io::Result<Fakes> {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, self.port))?;
         listener.set_nonblocking(true)?;
@@ -58,15 +58,15 @@ impl Builder {
         if let Some(seed) = self.seed.clone() {
             state.apply(seed);
         }
-        let urls = Urls::of(format!("http://{address}"));
+        let urls = Urls::new(format!("http://{address}"));
         let shared = SharedState::new(state, urls, self.seed);
         let (stop, stopped) = oneshot::channel();
-        // With a thread of its own the server goes on while a test blocks or
-        // pauses its clock.
+        // On a separate thread the server keeps running while a test blocks or pauses its
+        // clock.
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let serving = shared.clone();
+        let server_state = shared.clone();
         let thread = std::thread::Builder::new()
             .name(format!("fakes-{}", address.port()))
             .spawn(move || {
@@ -75,11 +75,11 @@ impl Builder {
                         return;
                     };
                     tokio::select! {
-                        _ = server::serve(listener, serving) => {}
+                        _ = server::serve(listener, server_state) => {}
                         _ = stopped => {}
                     }
                 });
-                // Dropping the runtime ends every open connection.
+                // Dropping the runtime closes every open connection.
             })?;
         Ok(Fakes {
             state: shared,
@@ -89,7 +89,7 @@ impl Builder {
     }
 }
 
-/// Dropping it stops the server.
+/// The running fakes. Dropping them stops the server.
 pub struct Fakes {
     state: SharedState,
     stop: Option<oneshot::Sender<()>>,
@@ -99,11 +99,11 @@ pub struct Fakes {
 impl Drop for Fakes {
     fn drop(&mut self) {
         if let Some(stop) = self.stop.take() {
-            // Fails only if the server has ended already.
+            // Fails only if the server has already ended.
             let _ = stop.send(());
         }
         if let Some(thread) = self.thread.take() {
-            // If the server panicked there is nothing left to stop.
+            // Fails only if the server panicked. Then there is nothing to stop.
             let _ = thread.join();
         }
     }
@@ -169,7 +169,7 @@ impl Fakes {
         self.state.lock().faults.seed(seed);
     }
 
-    /// Adds to the duration of every response.
+    /// Delays every response.
     pub fn set_latency(&self, latency: Duration) {
         self.state.lock().latency = latency;
     }
@@ -184,7 +184,7 @@ impl Fakes {
         requests
     }
 
-    /// Counts requests that are no longer kept too.
+    /// The number of all requests, including those no longer kept.
     pub fn request_count(&self) -> u64 {
         self.state.lock().requests.received()
     }
@@ -205,8 +205,8 @@ impl Fakes {
         self.state.lock().violations.clear();
     }
 
-    /// Empties everything but the accounts with their credentials, lists and
-    /// settings, so handles stay valid.
+    /// Deletes everything except the accounts with their credentials, lists and settings.
+    /// Handles stay valid.
     pub fn reset(&self) {
         self.state.lock().reset();
     }

@@ -1,10 +1,9 @@
 //! Strict fakes of Sesamy and the CRM APIs, for tests and the demo.
 //!
-//! One server on a loopback port answers for Sesamy's token endpoint and
-//! Management API, and for Rule, Mailmojo and Make.as. It rejects what the real
-//! APIs reject, keeps state that a test can inspect, records every request, and
-//! fails on demand. Where a real API would carry out something harmful, the
-//! fake records a [`Violation`].
+//! One server on a loopback port serves Sesamy's token endpoint and Management API, Rule,
+//! Mailmojo and Make.as. It rejects requests that the real APIs reject, keeps state that a
+//! test can inspect, records every request, and fails on demand. For a harmful request
+//! that a real API would carry out, the fake records a [`Violation`].
 //!
 //! ```no_run
 //! # async fn example() -> std::io::Result<()> {
@@ -30,19 +29,19 @@
 //!
 //! # The control API
 //!
-//! The program serves the same over HTTP, under `/control`:
+//! The server also offers the functions of the handles over HTTP, under `/control`:
 //!
 //! | method and path | does |
 //! | --- | --- |
 //! | `GET /` | the addresses of all APIs |
-//! | `GET /state`, `GET /state/{api}` | what the APIs hold (`sesamy`, `rule`, `mailmojo`, `make`) |
+//! | `GET /state`, `GET /state/{api}` | the data of all APIs or of one (`sesamy`, `rule`, `mailmojo`, `make`) |
 //! | `POST /preload` | adds a [`Seed`]: accounts, content, settings, faults |
-//! | `POST /reset` | empties everything but the accounts and applies the initial seed again |
+//! | `POST /reset` | deletes everything except the accounts, and applies the initial seed again |
 //! | `GET`, `POST`, `DELETE /faults` | lists, adds (a [`Fault`]; the response has its id), clears faults |
-//! | `DELETE /faults/{id}` | removes one |
+//! | `DELETE /faults/{id}` | removes a fault |
 //! | `POST /faults/seed` | `{"seed": 1}`: seeds the random numbers of faults with a probability |
 //! | `GET`, `DELETE /requests` | recorded requests; `?api=rule&account=acme` filters the list |
-//! | `GET`, `DELETE /violations` | violations, likewise |
+//! | `GET`, `DELETE /violations` | violations, with the same filters |
 //! | `POST /latency` | `{"ms": 50}`: added to the duration of every response |
 //! | `DELETE /sesamy/vendors/{id}/tokens` | revokes a vendor's tokens |
 //! | `DELETE /sesamy/vendors/{id}/users/{id}` | deletes a user |

@@ -28,10 +28,7 @@ impl Options {
 }
 
 #[tokio::main(flavor = "current_thread")]
-#[expect(
-    clippy::print_stderr,
-    reason = "a program tells its user what is wrong"
-)]
+#[expect(clippy::print_stderr, reason = "a command-line program")]
 async fn main() -> ExitCode {
     let Some(options) = Options::read(std::env::args().skip(1)) else {
         eprintln!("{USAGE}");
@@ -51,7 +48,7 @@ async fn main() -> ExitCode {
     reason = "the addresses are this program's output"
 )]
 async fn run(options: Options) -> io::Result<()> {
-    // Before the line that says "ready", so no later signal is missed.
+    // Before the addresses are printed, so that no signal after them is missed.
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut builder = Fakes::builder().port(options.port);

@@ -1,4 +1,4 @@
-//! Requests that a fake rejects, before they take the error format of its API.
+//! The reasons why a fake rejects a request, independent of its API's error format.
 
 use axum::http::StatusCode;
 
@@ -6,11 +6,11 @@ use crate::validation::FieldErrors;
 
 #[derive(Debug)]
 pub(crate) enum Rejection {
-    /// Answered with the body that the API sends with this status.
+    /// With the body that the API sends with this status.
     Status(StatusCode),
     Message {
         status: StatusCode,
-        /// Only some APIs have codes; the others send the message alone.
+        /// Unused by the APIs that have no error codes.
         code: &'static str,
         message: String,
     },

@@ -1,4 +1,4 @@
-//! A request to one of the APIs, parsed strictly.
+//! Strict parsing of requests.
 
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -17,7 +17,7 @@ pub(crate) struct ApiRequest<'a> {
     pub headers: &'a HeaderMap,
     pub body: &'a [u8],
     pub now: Timestamp,
-    /// Full URL of the base path of the API, for links in responses.
+    /// The full URL of the API's base path, for links in responses.
     pub base: &'a str,
 }
 
@@ -68,7 +68,7 @@ impl ApiRequest<'_> {
         }
     }
 
-    /// The decoded path segments. A trailing slash shows as an empty last one.
+    /// The decoded path segments. After a trailing slash, the last one is empty.
     pub fn segments(&self) -> Result<Vec<String>, String> {
         let path = self.path.strip_prefix('/').unwrap_or(self.path);
         path.split('/').map(decode_segment).collect()
@@ -79,9 +79,9 @@ impl ApiRequest<'_> {
     }
 }
 
-/// Rejects what a careful client percent-encodes. `@`, `+` and `:` are legal in
-/// a path, but each of the real APIs reads at least one of them differently, so
-/// a client that leaves them raw works only by luck.
+/// Rejects characters that a careful client percent-encodes. `@`, `+` and `:` are legal in
+/// a path, but each real API reads at least one of them differently, so a client that does
+/// not encode them works only by luck.
 fn decode_segment(raw: &str) -> Result<String, String> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     decode(raw, plain)
@@ -112,8 +112,8 @@ pub(crate) struct Query {
 }
 
 impl Query {
-    /// Raw brackets are allowed because one of the APIs is documented with
-    /// them; anything else outside RFC 3986 is rejected.
+    /// Accepts raw brackets, because one API is documented with them, and otherwise only
+    /// the characters that RFC 3986 allows.
     fn parse(raw: &str) -> Result<Self, String> {
         let plain =
             |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$'()*+,;:@/?[]".contains(&byte);

@@ -1,4 +1,4 @@
-//! The requests that were received, without their secrets.
+//! The received requests, without their secrets.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -11,10 +11,10 @@ use crate::{api::Api, request};
 
 pub(crate) const DEFAULT_KEPT: usize = 10_000;
 
-/// In characters, for bodies that are not JSON.
+/// In characters, for bodies that are neither JSON nor a form.
 const MAX_TEXT_KEPT: usize = 4_096;
 
-/// Names of secrets, in headers, queries and bodies alike.
+/// The names of secrets in queries and bodies.
 const SECRETS: [&str; 6] = [
     "client_secret",
     "apikey",
@@ -27,20 +27,20 @@ const SECRETS: [&str; 6] = [
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RecordedRequest {
-    /// From 1; it counts requests that are no longer kept too.
+    /// Counted from 1, including requests that are no longer kept.
     pub number: u64,
     pub at: Timestamp,
     pub api: Api,
     pub method: String,
     /// Raw path after the base path of the API.
     pub path: String,
-    /// Raw query, secrets masked.
+    /// Raw query with masked secrets.
     pub query: String,
-    /// By lower-case name, secrets masked.
+    /// By lower-case name, with masked secrets.
     pub headers: BTreeMap<String, String>,
     /// The account or vendor whose credential the request carries.
     pub account: Option<String>,
-    /// JSON as it is, a form as an object, other text as a string.
+    /// JSON unchanged, a form as an object, other text as a string, all with masked secrets.
     pub body: Option<Value>,
     /// `None` if the connection was reset.
     pub status: Option<u16>,
@@ -95,7 +95,7 @@ pub(crate) fn headers(headers: &HeaderMap) -> BTreeMap<String, String> {
         .map(|(name, value)| {
             let secret = name == header::AUTHORIZATION || name == header::COOKIE;
             let shown = if secret {
-                // A first word that is no scheme may be the secret itself.
+                // A first word that is not a scheme may be the secret itself.
                 let value = value.to_str().unwrap_or_default();
                 match value.split_once(' ') {
                     Some((scheme @ ("Basic" | "Bearer"), _)) => format!("{scheme} ***"),
@@ -128,7 +128,7 @@ pub(crate) fn body(media_type: &str, bytes: &[u8]) -> Option<Value> {
             name.bytes()
                 .all(|b| b.is_ascii_alphanumeric() || b"_-[].".contains(&b))
         };
-        // A body that only claims to be a form may have a secret in a "name".
+        // If the body is not really a form, a "name" may contain a secret.
         if !pairs.iter().all(|(name, _)| plain(name)) {
             return Some("***".into());
         }

@@ -71,7 +71,7 @@ impl ApiResponse {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
         }
         for (name, value) in &self.headers {
-            // Only a fault can name an invalid header; the rest of it still applies.
+            // Only a fault can have an invalid header. Its other headers still apply.
             if let (Ok(name), Ok(value)) = (
                 HeaderName::from_bytes(name.as_bytes()),
                 HeaderValue::from_str(value),

@@ -1,4 +1,4 @@
-//! The format of seed files, and of the preload of the control API.
+//! The format of seed files and of the control API's preload.
 
 use std::{io, path::Path};
 
@@ -9,8 +9,8 @@ use crate::{
     rule::RuleAccountSeed, sesamy::SesamySeed,
 };
 
-/// The initial content. Every part is optional. Applying a seed again only
-/// adds its faults again.
+/// The initial content. Every part is optional. Applying a seed twice adds its faults
+/// twice and changes nothing else.
 ///
 /// ```
 /// let seed = r#"{

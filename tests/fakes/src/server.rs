@@ -38,7 +38,7 @@ use crate::{
     state::{SharedState, error_body},
 };
 
-/// In bytes. A thousand subscribers fit many times over.
+/// In bytes. The largest calls, with a thousand subscribers, are far smaller.
 pub(crate) const MAX_BODY: usize = 64 * 1024 * 1024;
 
 pub(crate) async fn serve(listener: TcpListener, state: SharedState) -> io::Result<()> {
@@ -58,8 +58,8 @@ impl Listener for Acceptor {
 
     async fn accept(&mut self) -> (Connection, SocketAddr) {
         let (stream, address) = Listener::accept(&mut self.0).await;
-        // Otherwise small responses wait for the client's acknowledgement. A
-        // socket that refuses the option still works.
+        // Without this, small responses wait for the client's acknowledgement. A socket
+        // that refuses the option still works.
         let _ = stream.set_nodelay(true);
         let connection = Connection {
             stream,
@@ -93,8 +93,8 @@ impl Connected<IncomingStream<'_, Acceptor>> for ResetFlag {
     }
 }
 
-/// Once the flag is set the connection refuses writes, so the HTTP layer drops
-/// it, and dropping it sends a TCP reset.
+/// Once the flag is set, the connection refuses writes. The HTTP layer then drops it, and
+/// dropping it sends a TCP reset.
 struct Connection {
     stream: TcpStream,
     reset: ResetFlag,
@@ -103,8 +103,8 @@ struct Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         if self.reset.is_set() {
-            // If the option fails the client still sees the connection end
-            // without a response.
+            // If the option fails, the client still sees the connection close without a
+            // response.
             let _ = self.stream.set_zero_linger();
         }
     }
@@ -152,7 +152,7 @@ async fn handle(
 ) -> Response {
     let now = Timestamp::now();
     let (head, body) = request.into_parts();
-    let Some((api, path)) = Api::of_path(head.uri.path()) else {
+    let Some((api, path)) = Api::from_path(head.uri.path()) else {
         let text = "no fake lives under this path";
         return ApiResponse::text(StatusCode::NOT_FOUND, "text/plain", text).into_response();
     };
@@ -171,8 +171,8 @@ async fn handle(
         base: &base,
     };
     let (delivery, delay) = perform(&state, api, &request);
-    // The effect comes before the delay: like at a real server, a request has
-    // its effect even if the client stops waiting.
+    // The effect comes before the delay: like at a real server, a request has its effect
+    // even if the client stops waiting.
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
@@ -182,8 +182,8 @@ async fn handle(
             reset.set();
             StatusCode::NO_CONTENT.into_response()
         }
-        Delivery::Truncate(response) => half(response, HalfBody::Start),
-        Delivery::Silence(response) => half(response, HalfBody::StartOfSilence),
+        Delivery::Truncate(response) => half_response(response, HalfBody::SendThenClose),
+        Delivery::Silence(response) => half_response(response, HalfBody::SendThenStall),
     }
 }
 
@@ -228,13 +228,13 @@ fn perform(state: &SharedState, api: Api, request: &ApiRequest<'_>) -> (Delivery
     (delivery, delay)
 }
 
-/// Announces the whole length of the body and sends half of it.
-fn half(response: ApiResponse, begin: fn(Bytes) -> HalfBody) -> Response {
+/// Announces the full length of the body and sends half of it.
+fn half_response(response: ApiResponse, body: fn(Bytes) -> HalfBody) -> Response {
     let bytes = response.bytes();
-    let kept = Bytes::copy_from_slice(bytes.get(..bytes.len() / 2).unwrap_or_default());
+    let half = Bytes::copy_from_slice(bytes.get(..bytes.len() / 2).unwrap_or_default());
     // An empty body cannot be truncated, so at least one byte is announced.
     let announced = bytes.len().max(1);
-    let mut response = response.into_response_with(Body::new(begin(kept)));
+    let mut response = response.into_response_with(Body::new(body(half)));
     response
         .headers_mut()
         .insert(header::CONTENT_LENGTH, announced.into());
@@ -242,11 +242,11 @@ fn half(response: ApiResponse, begin: fn(Bytes) -> HalfBody) -> Response {
 }
 
 enum HalfBody {
-    Start(Bytes),
-    StartOfSilence(Bytes),
-    Silent,
-    /// Waits until the part has left before the connection ends.
-    Sent(Pin<Box<Sleep>>),
+    SendThenClose(Bytes),
+    SendThenStall(Bytes),
+    Stalled,
+    /// Waits until the half has been sent before the connection closes.
+    Closing(Pin<Box<Sleep>>),
 }
 
 impl HttpBody for HalfBody {
@@ -258,20 +258,20 @@ impl HttpBody for HalfBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         match &mut *self {
-            Self::Start(bytes) => {
+            Self::SendThenClose(bytes) => {
                 let frame = Frame::data(std::mem::take(bytes));
                 let wait = tokio::time::sleep(Duration::from_millis(10));
-                *self = Self::Sent(Box::pin(wait));
+                *self = Self::Closing(Box::pin(wait));
                 Poll::Ready(Some(Ok(frame)))
             }
-            Self::StartOfSilence(bytes) => {
+            Self::SendThenStall(bytes) => {
                 let frame = Frame::data(std::mem::take(bytes));
-                *self = Self::Silent;
+                *self = Self::Stalled;
                 Poll::Ready(Some(Ok(frame)))
             }
             // The client drops this when it stops waiting.
-            Self::Silent => Poll::Pending,
-            Self::Sent(wait) => wait
+            Self::Stalled => Poll::Pending,
+            Self::Closing(wait) => wait
                 .as_mut()
                 .poll(context)
                 .map(|()| Some(Err(io::ErrorKind::BrokenPipe.into()))),

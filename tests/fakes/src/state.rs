@@ -1,4 +1,4 @@
-//! Everything one server holds.
+//! The state of a server.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -47,7 +47,7 @@ impl FakesState {
         }
     }
 
-    /// Adds the content of a seed; content of the same name is overwritten.
+    /// Adds the content of a seed. Content with the same name is overwritten.
     pub fn apply(&mut self, seed: Seed) {
         self.sesamy.apply(seed.sesamy);
         self.rule.apply(seed.rule);
@@ -61,7 +61,7 @@ impl FakesState {
         }
     }
 
-    /// Empties everything but the accounts with their credentials, lists and settings.
+    /// Deletes everything except the accounts with their credentials, lists and settings.
     pub fn reset(&mut self) {
         self.sesamy.reset();
         self.rule.reset();
@@ -133,7 +133,7 @@ pub(crate) fn error_body(api: Api, status: StatusCode) -> ResponseBody {
 pub(crate) struct SharedState {
     state: Arc<Mutex<FakesState>>,
     pub urls: Arc<Urls>,
-    /// What the reset of the control API restores.
+    /// The content that the control API's reset restores.
     pub seed: Arc<Option<Seed>>,
 }
 
@@ -146,8 +146,8 @@ impl SharedState {
         }
     }
 
-    /// Ignores poisoning: a call checks everything before it writes, so a panic
-    /// leaves nothing half-changed.
+    /// Ignores poisoning: every call checks first and writes afterwards, so a panic leaves
+    /// nothing half-changed.
     pub fn lock(&self) -> MutexGuard<'_, FakesState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

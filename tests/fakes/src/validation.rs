@@ -1,27 +1,27 @@
-//! Checks of JSON bodies that every CRM needs.
+//! The checks of JSON bodies that all CRMs share.
 
 use serde_json::{Map, Value};
 
 use crate::rejection::Rejection;
 
-/// Tags with this prefix are the integration's, all others the publisher's.
+/// Tags with this prefix belong to the integration, all others to the publisher.
 const OWN_PREFIX: &str = "sesamy_";
 
-/// In characters. The limit is the one the tags were designed for; what each
-/// CRM takes is not documented.
+/// In characters. The integration's tags stay within this limit. The CRMs do not document
+/// theirs.
 pub(crate) const MAX_TAG_LENGTH: usize = 99;
 
-/// Whether a tag is the publisher's own.
+/// Whether a tag belongs to the publisher.
 pub(crate) fn is_foreign(tag: &str) -> bool {
     tag != "sesamy" && !tag.starts_with(OWN_PREFIX)
 }
 
-/// Whether two names are one tag; `fold` ignores letter case.
+/// Whether two names mean the same tag. `fold` ignores letter case.
 pub(crate) fn same_tag(a: &str, b: &str, fold: bool) -> bool {
     a == b || fold && a.to_lowercase() == b.to_lowercase()
 }
 
-/// Pairs of a field and what is wrong with it.
+/// Pairs of a field and a message.
 #[derive(Default, Debug)]
 pub(crate) struct FieldErrors(pub Vec<(String, String)>);
 
@@ -77,7 +77,7 @@ pub(crate) fn text<'a>(
     value.as_str()
 }
 
-/// A required string that is not blank; empty if there is an error.
+/// A required string that is not blank. Returns an empty string after an error.
 pub(crate) fn required_text<'a>(
     object: &'a Map<String, Value>,
     key: &str,
@@ -106,11 +106,11 @@ pub(crate) fn flag(
     value.as_bool()
 }
 
-/// The optional list `tags`. A long tag that is present already must survive
-/// a read and write.
+/// The optional list `tags`. A tag that the contact already has may be longer than the
+/// limit, so that clients can write back the tags that they read.
 pub(crate) fn tag_names(
     object: &Map<String, Value>,
-    present: &[String],
+    current: &[String],
     errors: &mut FieldErrors,
 ) -> Option<Vec<String>> {
     let Value::Array(list) = object.get("tags")? else {
@@ -126,7 +126,7 @@ pub(crate) fn tag_names(
         };
         if name.trim().is_empty() {
             errors.add(field, "is empty");
-        } else if name.chars().count() > MAX_TAG_LENGTH && !present.contains(name) {
+        } else if name.chars().count() > MAX_TAG_LENGTH && !current.contains(name) {
             errors.add(field, format!("is longer than {MAX_TAG_LENGTH} characters"));
         } else if !names.contains(name) {
             names.push(name.clone());
@@ -135,7 +135,7 @@ pub(crate) fn tag_names(
     Some(names)
 }
 
-/// Whether a text is an e-mail address, as far as a CRM checks it.
+/// Whether a CRM would accept a text as an e-mail address.
 pub(crate) fn is_email(text: &str) -> bool {
     let Some((local, domain)) = text.rsplit_once('@') else {
         return false;
@@ -151,7 +151,7 @@ pub(crate) fn is_email(text: &str) -> bool {
         && !domain.ends_with('.')
 }
 
-/// Whether a text is an existing day in the form `YYYY-MM-DD`.
+/// Whether a text is a valid date in the format `YYYY-MM-DD`.
 pub(crate) fn is_date(text: &str) -> bool {
     text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok()
 }

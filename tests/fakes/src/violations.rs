@@ -1,4 +1,4 @@
-//! Mistakes that a real API would carry out without an error.
+//! Harmful requests that a real API would carry out without an error.
 
 use std::collections::VecDeque;
 
@@ -12,24 +12,24 @@ const MAX_KEPT: usize = 1_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ViolationKind {
-    /// A subscription, opt-in or suppression status is changed.
+    /// A subscription, opt-in or suppression status changes.
     ConsentChanged,
-    /// A contact loses a tag of the publisher.
+    /// A contact loses one of the publisher's tags.
     ForeignTagDropped,
-    /// A value of the publisher is overwritten or cleared.
+    /// One of the publisher's values is overwritten or cleared.
     ForeignDataChanged,
-    /// Automations start although nothing is new.
+    /// Automations start although no tag is new.
     AutomationRestarted,
     Deleted,
-    /// The request matches a contact other than the one its e-mail names.
+    /// The request matches another contact than the one that its e-mail names.
     WrongContact,
     /// A credential is in the URL or the body, where logs keep it.
     SecretExposed,
-    /// A query parameter that the API does not know and ignores.
+    /// The API ignores a parameter because it does not know it.
     UnknownParameter,
     /// The effect is not documented and could be harmful.
     Undocumented,
-    /// Sesamy is only ever read.
+    /// A request other than a read. The integration must never write to Sesamy.
     SesamyWritten,
 }
 
@@ -93,8 +93,8 @@ impl Reporter<'_> {
         });
     }
 
-    /// Reports a request that the real API would carry out, and rejects it:
-    /// the test fails at once, not only when it looks at the violations.
+    /// Reports a request that the real API would carry out, and rejects it, so that the
+    /// test fails even if it does not check the violations.
     pub fn reject(
         &mut self,
         kind: ViolationKind,

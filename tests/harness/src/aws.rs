@@ -1,7 +1,7 @@
-//! Signed calls of the local AWS.
+//! A client that signs its calls to the local AWS.
 //!
-//! The tests use a dozen operations, nearly all in JSON. Signing them here takes
-//! less code to compile than AWS's clients.
+//! The tests use about a dozen operations, nearly all of them JSON. Signing them here
+//! compiles faster than AWS's own clients.
 
 use std::{path::Path, time::SystemTime};
 
@@ -16,12 +16,14 @@ use serde_json::Value;
 
 use crate::{Error, Result};
 
+type AnyError = Box<dyn std::error::Error + Send + Sync>;
+
 pub const REGION: &str = "eu-north-1";
 
-/// The access key and its secret, which the local AWS accepts as the account's root.
+/// The access key id and also its secret. The local AWS treats it as the account's root.
 pub const ACCESS_KEY: &str = "test";
 
-/// A service whose operation is named in a header.
+/// A service whose protocol names the operation in a header.
 #[derive(Clone, Copy, Debug)]
 pub enum Service {
     Secrets,
@@ -52,7 +54,7 @@ impl Service {
 
 #[derive(Debug)]
 pub(crate) struct ServiceError {
-    /// Such as `ResourceNotFoundException`; empty where the local AWS did not answer.
+    /// For example `ResourceNotFoundException`; empty if the local AWS did not answer.
     pub code: String,
     pub error: Error,
 }
@@ -81,18 +83,17 @@ pub struct Aws {
 impl Aws {
     /// A client that acts as the account's root and trusts only this authority.
     pub(crate) fn new(endpoint: String, authority: &Path) -> Result<Self> {
-        let client = || {
-            let pem = std::fs::read(authority).map_err(|error| error.to_string())?;
-            let authority =
-                reqwest::Certificate::from_pem(&pem).map_err(|error| error.to_string())?;
-            Client::builder()
+        let client = || -> std::result::Result<_, AnyError> {
+            let authority = reqwest::Certificate::from_pem(&std::fs::read(authority)?)?;
+            let builder = Client::builder()
                 .tls_certs_only([authority])
-                .timeout(std::time::Duration::from_secs(60))
-                .build()
-                .map_err(|error| error.to_string())
+                .timeout(std::time::Duration::from_secs(60));
+            Ok(builder.build()?)
         };
-        let http =
-            client().map_err(|error| Error::new(format!("no client of the local AWS: {error}")))?;
+        let http = client().map_err(|error| {
+            let message = format!("the client for the local AWS could not be built: {error}");
+            Error::new(message)
+        })?;
         Ok(Self {
             http,
             endpoint,
@@ -111,12 +112,13 @@ impl Aws {
         &self.endpoint
     }
 
-    /// The client without signatures.
+    /// The HTTP client, for unsigned calls.
     pub(crate) fn http(&self) -> &Client {
         &self.http
     }
 
-    /// Whether an operation is permitted, even if it fails otherwise.
+    /// Whether the caller may use an operation. A call that fails for another reason
+    /// counts as permitted.
     pub async fn permits(&self, service: Service, operation: &str, input: &Value) -> Result<bool> {
         match self.try_call(service, operation, input).await {
             Ok(_) => Ok(true),
@@ -157,13 +159,13 @@ impl Aws {
         Ok(self.send("iam", Method::POST, "/", &headers, form).await?)
     }
 
-    /// Calls the API of Lambda, which has paths instead of operations.
+    /// Calls Lambda's API, which is REST: the path names the operation.
     pub async fn lambda(&self, method: Method, path: &str, input: &Value) -> Result<Value> {
         Ok(self.try_lambda(method, path, input).await?)
     }
 
-    /// Invokes a function by its name, or by `name:alias`. An error of the
-    /// function is an answer. `None` where the invocation is not permitted.
+    /// Invokes a function by its name, or by `name:alias`. An error that the function
+    /// returns counts as an answer. `None` means that the caller may not invoke it.
     pub async fn invoke(&self, function: &str, event: &Value) -> Result<Option<Value>> {
         let path = format!("/functions/{function}/invocations");
         match self.try_lambda(Method::POST, &path, event).await {
@@ -208,7 +210,7 @@ impl Aws {
             request = request.header(*name, value);
         }
         let signed = self.signature(service, &method, &url, headers, &body);
-        for (name, value) in signed.map_err(&failed)? {
+        for (name, value) in signed.map_err(|error| failed(error.to_string()))? {
             request = request.header(name, value);
         }
         let answer = request.body(body).send().await;
@@ -224,7 +226,7 @@ impl Aws {
         let code = text(&value, "/__type").unwrap_or_default();
         Err(ServiceError {
             code: code.rsplit('#').next().unwrap_or_default().to_owned(),
-            error: failed(format!("{target} refused, {status}: {body}")),
+            error: failed(format!("{target} failed with {status}: {body}")),
         })
     }
 
@@ -235,7 +237,7 @@ impl Aws {
         url: &str,
         headers: &[(&str, String)],
         body: &str,
-    ) -> std::result::Result<Vec<(String, String)>, String> {
+    ) -> std::result::Result<Vec<(String, String)>, AnyError> {
         let identity = self.credentials.clone().into();
         let parameters = v4::SigningParams::builder()
             .identity(&identity)
@@ -243,8 +245,7 @@ impl Aws {
             .name(service)
             .time(SystemTime::now())
             .settings(SigningSettings::default())
-            .build()
-            .map_err(|error| error.to_string())?
+            .build()?
             .into();
         let headers = headers.iter().map(|(name, value)| (*name, value.as_str()));
         let request = SignableRequest::new(
@@ -252,11 +253,8 @@ impl Aws {
             url,
             headers,
             SignableBody::Bytes(body.as_bytes()),
-        )
-        .map_err(|error| error.to_string())?;
-        let (instructions, _) = sign(request, &parameters)
-            .map_err(|error| error.to_string())?
-            .into_parts();
+        )?;
+        let (instructions, _) = sign(request, &parameters)?.into_parts();
         let headers = instructions.headers();
         Ok(headers
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -264,7 +262,7 @@ impl Aws {
     }
 }
 
-/// Null where the body is not JSON: some operations answer with nothing.
+/// Null if the body is not JSON: some operations answer with an empty body.
 fn json(body: impl AsRef<str>) -> Value {
     serde_json::from_str(body.as_ref()).unwrap_or_default()
 }
@@ -274,7 +272,7 @@ pub(crate) fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
     value.pointer(pointer).and_then(Value::as_str)
 }
 
-/// The list at a JSON pointer, empty where there is none.
+/// The list at a JSON pointer; empty if it is missing.
 pub(crate) fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
     let list = value.pointer(pointer).and_then(Value::as_array);
     list.map_or(&[], Vec::as_slice)

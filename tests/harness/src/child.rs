@@ -1,11 +1,10 @@
 //! Programs that end with the process that started them.
 //!
-//! A test may fail, panic or be killed, and a user may press Ctrl-C. A local AWS
-//! and its functions must never stay behind, and a destructor does not run in a
-//! killed process. So every program runs under a small shell script that reads
-//! its standard input. The operating system closes that input when this process
-//! is gone, and the script then removes the program's folder and kills its whole
-//! process group.
+//! A test may fail, panic or be killed, and a user may press Ctrl-C. The local AWS and
+//! its functions must stop even then, and no destructor runs in a killed process. So
+//! every program runs under a small shell script that reads its standard input. The
+//! operating system closes that input when this process ends, and the script then
+//! removes the program's folder and kills its whole process group.
 
 use std::{
     collections::VecDeque,
@@ -24,15 +23,15 @@ use crate::{Error, Result};
 /// How many of a program's last lines an error shows.
 const MAX_LINES: usize = 40;
 
-/// How long to wait for the end of a killed process group.
+/// How long to wait until a killed process group has ended.
 const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The first argument is a folder to remove, or empty; the rest is the command.
 ///
-/// When the command ends by itself, the script ends what the command left
-/// running and returns its exit code. When standard input ends first, the script
-/// kills the process group, itself included: there is nothing to save, and a
-/// server may take half a minute to close its connections.
+/// When the command exits, the script terminates the processes that it left running
+/// and returns its exit code. When standard input closes first, the script kills the
+/// process group, itself included: there is nothing to save, and a graceful stop of a
+/// server may take half a minute.
 const SCRIPT: &str = r#"
 folder=$1; shift
 exec 3<&0 2>&1
@@ -94,22 +93,22 @@ impl Program {
         self
     }
 
-    /// A folder that is removed when the program ends.
+    /// Sets a folder that is removed when the program ends.
     #[must_use]
     pub fn own_folder(mut self, path: &Path) -> Self {
         self.folder = Some(path.to_owned());
         self
     }
 
-    /// Called with every line that the program prints.
+    /// Calls `on_line` with every line that the program prints.
     #[must_use]
     pub fn on_line(mut self, on_line: impl Fn(&str) + Send + 'static) -> Self {
         self.on_line = Some(Box::new(on_line));
         self
     }
 
-    /// Fails only without a shell. A missing program shows in the exit code and
-    /// the output.
+    /// Fails only if there is no shell. A missing program shows in the exit code and the
+    /// output.
     pub fn start(self) -> Result<Child> {
         let mut command = Command::new("sh");
         command
@@ -122,8 +121,8 @@ impl Program {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
-            // A group of its own, so that the script can kill all of it and
-            // Ctrl-C in the terminal reaches only this process.
+            // A separate group, so that the script can kill all of it and Ctrl-C in the
+            // terminal reaches only this process.
             .process_group(0);
         if let Some(path) = &self.current_dir {
             command.current_dir(path);
@@ -134,7 +133,7 @@ impl Program {
         let lines = Arc::new(Mutex::new(VecDeque::new()));
         let output = process.stdout.take().map(|output| {
             let lines = Arc::clone(&lines);
-            std::thread::spawn(move || read(output, &lines, self.on_line))
+            std::thread::spawn(move || read_lines(output, &lines, self.on_line))
         });
         Ok(Child {
             name: self.name,
@@ -145,7 +144,7 @@ impl Program {
         })
     }
 
-    /// Starts the program, waits for its end, and returns all lines it printed.
+    /// Runs the program to its end and returns all lines that it printed.
     /// An exit code other than 0 is an error.
     pub async fn run(self) -> Result<Vec<String>> {
         let name = self.name;
@@ -168,7 +167,7 @@ impl Program {
             tokio::time::sleep(Duration::from_millis(20)).await;
         };
         if let Some(output) = child.output.take() {
-            // The thread ends with the program. A panic in it has been printed.
+            // The thread ends with the program. If it panicked, that was already printed.
             let _ = output.join();
         }
         if !status.success() {
@@ -214,11 +213,11 @@ impl Drop for Child {
     }
 }
 
-fn read(output: impl Read, lines: &Mutex<VecDeque<String>>, on_line: Option<OnLine>) {
+fn read_lines(output: impl Read, lines: &Mutex<VecDeque<String>>, on_line: Option<OnLine>) {
     let mut output = BufReader::new(output);
     let mut bytes = Vec::new();
-    // Not every program prints only UTF-8, and a program blocks when its output
-    // is not read.
+    // Read everything, also what is not UTF-8: a program blocks once its output is no
+    // longer read.
     while output.read_until(b'\n', &mut bytes).is_ok_and(|n| n > 0) {
         let line = String::from_utf8_lossy(&bytes);
         let line = line.trim_end();
@@ -234,7 +233,7 @@ fn read(output: impl Read, lines: &Mutex<VecDeque<String>>, on_line: Option<OnLi
     }
 }
 
-/// A list of lines is never left half-changed, so poisoning does not matter.
+/// Ignores poisoning: a panic cannot leave a list of lines half-changed.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -251,7 +250,7 @@ mod tests {
     }
 
     /// Zombies do not count.
-    fn lives(pid: &str) -> bool {
+    fn is_running(pid: &str) -> bool {
         let state = Command::new("ps")
             .args(["-o", "stat=", "-p", pid])
             .output()
@@ -270,8 +269,8 @@ mod tests {
 
     fn assert_gone(pids: &[String]) {
         let limit = Instant::now() + Duration::from_secs(5);
-        while pids.iter().any(|pid| lives(pid)) {
-            assert!(Instant::now() < limit, "still there: {pids:?}");
+        while pids.iter().any(|pid| is_running(pid)) {
+            assert!(Instant::now() < limit, "still running: {pids:?}");
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -313,7 +312,7 @@ mod tests {
                 .start()
                 .unwrap();
         let pids = pids(&child, 2);
-        assert!(pids.iter().all(|pid| lives(pid)));
+        assert!(pids.iter().all(|pid| is_running(pid)));
         drop(child);
         assert_gone(&pids);
         assert!(!folder.exists());
@@ -325,8 +324,8 @@ mod tests {
         assert_gone(&pids);
     }
 
-    /// Marks a copy of this process that starts a program, prints its process id
-    /// and is killed.
+    /// Set in the copy of this process that starts a program, prints its process id and
+    /// is killed.
     const OWNER: &str = "LOCAL_AWS_TEST_OWNER";
 
     #[test]
@@ -347,7 +346,7 @@ mod tests {
             .lines()
             .find_map(|line| Some(line.unwrap().split_once("program ")?.1.to_owned()))
             .unwrap();
-        assert!(lives(&pid));
+        assert!(is_running(&pid));
         owner.kill().unwrap();
         owner.wait().unwrap();
         assert_gone(&[pid]);

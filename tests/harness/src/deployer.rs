@@ -1,4 +1,4 @@
-//! What tests and programs need before they can deploy a stack.
+//! The setup that tests and programs share before they deploy stacks.
 
 use std::{path::PathBuf, sync::LazyLock};
 
@@ -19,7 +19,7 @@ impl Deployer {
         let template = project.build(on_line).await?;
         let local = LocalAws::start(&project, AwsMode::Strict).await?;
         Ok(Self {
-            // Stacks borrow it, and Rust has no destructors of statics.
+            // Stacks borrow it, and Rust never drops statics anyway.
             local: Box::leak(Box::new(local)),
             template,
         })
@@ -30,8 +30,8 @@ impl Deployer {
     }
 }
 
-/// What the tests of a program share. The first test that runs sets it up, and
-/// it lasts until the process ends.
+/// A value that all tests of a program share. The first test to run sets it up, and it
+/// lasts until the process ends.
 pub struct SharedSetup<T> {
     runtime: LazyLock<Runtime>,
     value: OnceCell<std::result::Result<T, String>>,
@@ -41,7 +41,7 @@ pub struct SharedSetup<T> {
     clippy::new_without_default,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "it exists for tests, which fail by panics"
+    reason = "only tests use it, and a test fails by a panic"
 )]
 impl<T> SharedSetup<T> {
     pub const fn new() -> Self {
@@ -58,7 +58,7 @@ impl<T> SharedSetup<T> {
         test: impl AsyncFnOnce(&'static T) -> Result<()>,
     ) {
         let result = self.runtime.block_on(async {
-            // A failure is kept too, so that every other test fails at once.
+            // A failure is stored too, so that every other test fails immediately.
             let value = self
                 .value
                 .get_or_init(async || set_up().await.map_err(|error| error.to_string()))

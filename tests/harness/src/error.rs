@@ -2,8 +2,8 @@ use std::fmt;
 
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What went wrong and where, what to do about it, and the last lines that the
-/// program concerned printed.
+/// What went wrong and where, advice, and the last lines that the failed program
+/// printed.
 pub struct Error {
     what: String,
     advice: Option<&'static str>,

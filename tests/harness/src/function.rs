@@ -14,7 +14,7 @@ pub enum Connector {
 impl Connector {
     pub const ALL: [Self; 3] = [Self::Rule, Self::Mailmojo, Self::Make];
 
-    /// The name in its secrets, its log group and the paths of its samples.
+    /// Used in the names of its secrets, its log group and its samples.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Rule => "rule",

@@ -1,12 +1,12 @@
 //! Deploys `template.yaml` into a local AWS on this machine.
 //!
 //! [`Project::build`] runs `sam build`, [`LocalAws::start`] starts a local AWS
-//! on free loopback ports, and [`LocalAws::deploy`] runs `sam deploy` against it
-//! and returns a [`Stack`]. The functions run as processes of this machine, so
-//! they reach fakes on 127.0.0.1.
+//! on a free loopback port, and [`LocalAws::deploy`] runs `sam deploy` against it and
+//! returns a [`Stack`]. The functions run as processes on this machine, so they reach
+//! fakes on 127.0.0.1.
 //!
-//! The local AWS enforces signatures, roles and queue policies over TLS, as the
-//! real one does: a permission missing in the template fails the tests.
+//! Like AWS, the local AWS uses TLS and enforces signatures, roles and queue policies: a
+//! permission that is missing in the template fails the tests.
 //!
 //! Nothing outlives the process that started it: see [`child`].
 

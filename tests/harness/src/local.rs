@@ -1,4 +1,4 @@
-//! A local AWS on free ports of the loopback address.
+//! A local AWS on a port of the loopback address.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -19,10 +19,10 @@ use crate::{
     tls::Certificate,
 };
 
-/// It takes about a second.
-const START_LIMIT: Duration = Duration::from_secs(60);
+/// Starting takes about a second.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Another program may take a port that was free, so starting is tried again.
+/// Another program may take the free port first, so the start is retried.
 const MAX_START_ATTEMPTS: u32 = 3;
 
 #[derive(Clone, Debug)]
@@ -55,8 +55,8 @@ impl Deployment {
         self
     }
 
-    /// As [`Deployment::new`], with everything that is off by default except
-    /// `WebhookRateLimit`: the local AWS cannot associate a firewall.
+    /// Turns on everything that is off by default, except `WebhookRateLimit`: the local
+    /// AWS cannot associate a firewall.
     pub fn with_every_option(name: &str) -> Self {
         let options = [
             "AccessLogs=on-and-set-account-role",
@@ -75,10 +75,10 @@ impl Deployment {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AwsMode {
-    /// As the real AWS: TLS, and it enforces signatures, roles and queue policies.
+    /// Like AWS: uses TLS and enforces signatures, roles and queue policies.
     Strict,
-    /// Plain HTTP, and everything is allowed: for functions that are run by hand
-    /// and have neither its certificate nor a role.
+    /// Plain HTTP without access control, for functions that are run by hand and have
+    /// neither its certificate nor a role.
     Open { port: u16 },
 }
 
@@ -89,7 +89,7 @@ pub struct LocalAws {
     authority: PathBuf,
     port: u16,
     folder: PathBuf,
-    /// Set once a deployment has created the bucket that all of them upload to.
+    /// Set once a deployment has created the bucket that all deployments upload to.
     bucket: OnceCell<()>,
     server: Mutex<Child>,
 }
@@ -116,7 +116,7 @@ impl LocalAws {
         let endpoint = format!("{scheme}://127.0.0.1:{port}");
         let aws = Aws::new(endpoint.clone(), &certificate.authority)?;
         let mut program = Program::new("the local AWS", python)
-            // Its own command also binds port 443 where TLS is on.
+            // Hypercorn directly: MiniStack's own command also binds port 443 with TLS.
             .args(["-m", "hypercorn", "ministack.app:app"])
             .args(["--keep-alive", "75"])
             .args(["--bind", &format!("127.0.0.1:{port}")])
@@ -128,7 +128,7 @@ impl LocalAws {
             .env([
                 ("MINISTACK_REGION", REGION),
                 ("GATEWAY_PORT", &port.to_string()),
-                // These would bind fixed ports or find containers of other programs.
+                // Without these it binds fixed ports and finds other programs' containers.
                 ("IOT_MTLS_ENABLED", "0"),
                 ("SFTP_ENABLED", "0"),
                 ("DOCKER_HOST", "unix:///nonexistent"),
@@ -149,7 +149,7 @@ impl LocalAws {
         }
         let mut server = program.start()?;
         wait_until_ready(&aws, &mut server).await?;
-        // Keeps the defaults of the project's `samconfig.toml` out of deployments here.
+        // Keeps the project's `samconfig.toml` from setting parameters of deployments here.
         write(&folder.join("samconfig.toml"), "version = 0.1\n")?;
         Ok(Self {
             project: project.clone(),
@@ -170,12 +170,12 @@ impl LocalAws {
         self.port
     }
 
-    /// The folder of its files, which every process it starts has in its environment.
+    /// The folder of its files, which is in the environment of every process it starts.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// The last lines it printed, which include every call of a function.
+    /// The last lines it printed, which include every invocation of a function.
     pub fn last_lines(&self) -> Vec<String> {
         let server = self.server.lock();
         server.unwrap_or_else(PoisonError::into_inner).last_lines()
@@ -210,25 +210,25 @@ impl LocalAws {
         deleted.await.map(drop)
     }
 
-    /// Records every allowed call of AWS from now on.
+    /// Records every allowed AWS call from now on.
     pub async fn record_calls(&self) -> Result<()> {
         let url = format!("{}/_ministack/config", self.aws.endpoint());
         let setting = json!({"cloudtrail._recording_enabled": true}).to_string();
         let set = self.aws.http().post(url).body(setting).send().await;
         set.and_then(reqwest::Response::error_for_status)
-            .map_err(|error| Error::new(format!("calls cannot be recorded: {error}")))?;
+            .map_err(|error| Error::new(format!("recording calls failed: {error}")))?;
         Ok(())
     }
 
-    /// Creates a FIFO queue outside of any stack.
+    /// Creates a FIFO queue outside any stack.
     pub async fn create_fifo_queue(&self, name: &str) -> Result<()> {
         let input = json!({"QueueName": name, "Attributes": {"FifoQueue": "true"}});
         let created = self.aws.call(Service::Sqs, "CreateQueue", &input);
         created.await.map(drop)
     }
 
-    /// Creates a state machine for resyncs outside of any stack. Its executions only
-    /// wait: nothing here can invoke a function that `sam local invoke` runs.
+    /// Creates a state machine for resyncs outside any stack. Its executions only wait:
+    /// the local AWS cannot invoke a function that `sam local invoke` runs.
     pub async fn create_state_machine(&self, name: &str) -> Result<()> {
         let wait = json!({"Type": "Wait", "Seconds": 86_400, "End": true});
         let definition = json!({"StartAt": "Wait", "States": {"Wait": wait}});
@@ -245,7 +245,7 @@ impl LocalAws {
 
     /// Deploys the built template with `sam deploy`.
     pub async fn deploy(&self, template: &Path, deployment: &Deployment) -> Result<Stack<'_>> {
-        // Two first deployments at once would both try to create the bucket.
+        // The first deployment creates the bucket, so all others wait for it.
         let mut deployed = false;
         let first = async || {
             deployed = true;
@@ -294,7 +294,7 @@ impl LocalAws {
     }
 }
 
-/// What a client needs in its environment to reach the local AWS and nothing else.
+/// The environment that makes a client use the local AWS and nothing else.
 fn client_environment(
     endpoint: &str,
     authority: &Path,
@@ -332,8 +332,11 @@ async fn wait_until_ready(aws: &Aws, server: &mut Child) -> Result<()> {
         {
             return Ok(());
         }
-        if start.elapsed() > START_LIMIT {
-            return Err(server.error(&format!("was not ready after {} s", START_LIMIT.as_secs())));
+        if start.elapsed() > START_TIMEOUT {
+            return Err(server.error(&format!(
+                "was not ready after {} s",
+                START_TIMEOUT.as_secs()
+            )));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

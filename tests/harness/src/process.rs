@@ -1,4 +1,4 @@
-//! The processes in which the local AWS runs the functions.
+//! The processes that the local AWS runs the functions in.
 
 use std::{path::Path, process::Command};
 
@@ -11,9 +11,9 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// The processes of a function of the local AWS that keeps its files in `folder`.
+    /// The processes of a function. `folder` identifies the local AWS that runs them.
     pub fn of_function(folder: &Path, function: &str) -> Result<Vec<Self>> {
-        // `e` shows the environment behind the command, `ww` does not cut lines.
+        // `e` adds the environment after the command, `ww` avoids truncated lines.
         let mut ps = Command::new("ps");
         let listed = ps.args(["axeww", "-o", "pid=,command="]).output();
         let listed = listed.map_err(|error| Error::new(format!("ps could not be run: {error}")))?;
@@ -44,8 +44,8 @@ impl Process {
         if processes.is_empty() {
             return Ok(());
         }
-        // The `kill` of the shell, since not every machine has a program of that
-        // name. Its failure does not matter: the process ended by itself.
+        // The shell's builtin, since not every machine has a `kill` program. It fails
+        // only for a process that has already ended.
         Command::new("sh")
             .args(["-c", "kill -KILL \"$@\" 2>/dev/null", "sh"])
             .args(processes.iter().map(|process| &process.pid))

@@ -20,7 +20,7 @@ impl Project {
     pub fn here() -> Result<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let root = root.canonicalize().map_err(|error| {
-            Error::new(format!("{} has gone: {error}", root.display()))
+            Error::new(format!("{} does not exist: {error}", root.display()))
                 .advice("Was the project moved? `cargo clean` and try again.")
         })?;
         Ok(Self { root })
@@ -32,16 +32,16 @@ impl Project {
 
     /// Builds the functions as they are deployed and returns the built template.
     ///
-    /// `FUNCTIONS_BUILT` in the environment says that this was just done: two
-    /// builds at once would spoil each other.
+    /// If `FUNCTIONS_BUILT` is set, the functions are already built: concurrent builds
+    /// would interfere with each other.
     pub async fn build(&self, on_line: impl Fn(&str) + Clone + Send + 'static) -> Result<PathBuf> {
         let template = self.root.join(".aws-sam/build/template.yaml");
         if env::var_os("FUNCTIONS_BUILT").is_some() {
             return Ok(template);
         }
         let cargo_lambda = self.tool(".venv/sam/bin/cargo-lambda")?;
-        // `sam build` links one function after the other. This links all at once
-        // on all processors, and `sam build` only copies them.
+        // `sam build` links one function after another. This links them in parallel, and
+        // `sam build` then only copies them.
         let compile = Program::new("cargo lambda", cargo_lambda)
             .args(["lambda", "build", "--locked", "--release"])
             .current_dir(&self.root);
@@ -51,7 +51,7 @@ impl Project {
                 .on_line(on_line.clone())
                 .run()
                 .await
-                .map_err(|error| error.advice("`make build` shows all of it."))?;
+                .map_err(|error| error.advice("`make build` shows the full output."))?;
         }
         Ok(template)
     }
@@ -65,7 +65,7 @@ impl Project {
             .current_dir(&self.root))
     }
 
-    /// The Python that the local AWS is installed in.
+    /// The Python of the virtual environment that has the local AWS.
     pub(crate) fn local_aws_python(&self) -> Result<PathBuf> {
         self.tool(".venv/ministack/bin/python")
     }
@@ -85,33 +85,37 @@ impl Project {
         std::env::join_paths(std::iter::once(own).chain(std::env::split_paths(&outer))).map_err(
             |_| {
                 Error::new(format!(
-                    "the path {} cannot be on PATH",
+                    "the folder {} cannot be put on PATH",
                     self.root.display()
                 ))
             },
         )
     }
 
-    /// A new, empty folder for one run. It is inside the project, since a
-    /// temporary one may be on a file system that does not allow programs to run.
+    /// A new, empty folder for one run. It is inside the project, because the file system
+    /// of temporary folders may forbid running programs.
     pub(crate) fn new_folder(&self) -> Result<PathBuf> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let folder = self.root.join(format!(".local/{}-{number}", process::id()));
-        let made = std::fs::remove_dir_all(&folder)
+        let created = std::fs::remove_dir_all(&folder)
             .or_else(|error| match error.kind() {
                 std::io::ErrorKind::NotFound => Ok(()),
                 _ => Err(error),
             })
             .and_then(|()| std::fs::create_dir_all(&folder));
-        made.map_err(|error| {
-            Error::new(format!("{} could not be made: {error}", folder.display()))
+        created.map_err(|error| {
+            Error::new(format!(
+                "{} could not be created: {error}",
+                folder.display()
+            ))
         })?;
         Ok(folder)
     }
 }
 
-/// This process's environment without what would change a build or reach a real AWS.
+/// This process's environment without variables that would change a build or reach a
+/// real AWS account.
 ///
 /// `cargo run` and `cargo test` add variables that would make cargo rebuild what
 /// a build from the command line has just built.

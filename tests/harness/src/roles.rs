@@ -1,4 +1,4 @@
-//! What the functions' roles allow, and which calls the functions made.
+//! The permissions of the functions' roles, and the calls that the functions made.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -11,13 +11,13 @@ use crate::{
     aws::{Aws, Service, list, text},
 };
 
-/// How many calls CloudTrail returns at once at most.
+/// The page size of CloudTrail's `LookupEvents`.
 const MAX_EVENTS: usize = 50;
 
-/// An action that a role allows. Both fields may contain `*` and `?`.
+/// An allowed action on a resource. Both fields may contain `*` and `?`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Grant {
-    /// Such as `sqs:SendMessage`.
+    /// For example `sqs:SendMessage`.
     pub action: String,
     /// The ARN.
     pub resource: String,
@@ -25,7 +25,7 @@ pub struct Grant {
 
 impl Grant {
     pub fn covers(&self, call: &AwsCall) -> bool {
-        // The rest of the ARN is the service, the region and the account.
+        // The rest of the ARN names the service, the region and the account.
         let name = self.resource.rsplit(':').next().unwrap_or_default();
         matches(self.action.as_bytes(), call.action.as_bytes())
             && matches(name.as_bytes(), call.resource.as_bytes())
@@ -38,11 +38,11 @@ impl fmt::Display for Grant {
     }
 }
 
-/// An allowed call of a function.
+/// A call that a function made and its role allowed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AwsCall {
     pub action: String,
-    /// The last part of the ARN: the name of a queue, a secret or a state machine.
+    /// The last part of the ARN: the name of a queue, secret, state machine or execution.
     pub resource: String,
 }
 
@@ -60,38 +60,44 @@ impl LocalAws {
             let (id, secret) = (part("AccessKeyId")?, part("SecretAccessKey")?);
             Some(Credentials::from_keys(id, secret, None))
         };
-        let credentials = credentials().ok_or_else(|| Error::new(format!("no key: {key}")))?;
+        let credentials =
+            credentials().ok_or_else(|| Error::new(format!("no access key in {key}")))?;
         Ok(self.aws().with_credentials(credentials))
     }
 }
 
 impl Stack<'_> {
-    /// What the role of a function allows.
+    /// The permissions of a function's role.
     pub async fn grants(&self, function: Function) -> Result<Vec<Grant>> {
-        let details = self.function(function).await?;
+        let details = self.function_details(function).await?;
         let role = text(&details, "/Role").and_then(|arn| arn.rsplit('/').next());
         let role = role.ok_or_else(|| Error::new(format!("{function} has no role")))?;
         let aws = self.local().aws();
         let policies = aws.iam("ListRolePolicies", &[("RoleName", role)]).await?;
         let mut grants = Vec::new();
         for name in elements(&policies, "member") {
-            let of_role = [("RoleName", role), ("PolicyName", name)];
-            let answer = aws.iam("GetRolePolicy", &of_role).await?;
+            let policy = [("RoleName", role), ("PolicyName", name)];
+            let answer = aws.iam("GetRolePolicy", &policy).await?;
             for document in elements(&answer, "PolicyDocument") {
                 let document = percent_decode_str(document).decode_utf8_lossy();
-                let document: Value = serde_json::from_str(&document)
-                    .map_err(|error| Error::new(format!("the policy {name}: {error}")))?;
-                grants.extend(list(&document, "/Statement").iter().flat_map(allowed));
+                let document: Value = serde_json::from_str(&document).map_err(|error| {
+                    Error::new(format!("the policy {name} is not JSON: {error}"))
+                })?;
+                grants.extend(
+                    list(&document, "/Statement")
+                        .iter()
+                        .flat_map(allowed_grants),
+                );
             }
         }
         Ok(grants)
     }
 
-    /// The calls that the present processes of a function have made since
+    /// The calls that the current processes of a function have made since
     /// [`LocalAws::record_calls`].
     ///
-    /// AWS adds six characters to the ARN of a secret that exists, so
-    /// `secret_exists` decides which resource a call is about.
+    /// The ARN of a secret that exists ends in six random characters, so a call's
+    /// resource depends on `secret_exists`.
     pub async fn recorded_calls(
         &self,
         function: Function,
@@ -102,7 +108,7 @@ impl Stack<'_> {
             let Some(key) = process.variable("AWS_ACCESS_KEY_ID") else {
                 continue;
             };
-            // The newest events come first, so older ones are asked for next.
+            // The newest events come first, so each page ends where the last one began.
             let mut until = Value::Null;
             loop {
                 let attribute = json!({"AttributeKey": "AccessKeyId", "AttributeValue": key});
@@ -116,27 +122,25 @@ impl Stack<'_> {
                 calls.extend(
                     events
                         .iter()
-                        .filter_map(|event| call(event, &secret_exists)),
+                        .filter_map(|event| parse_call(event, &secret_exists)),
                 );
-                let oldest = events.last().and_then(|event| event.get("EventTime"));
-                match oldest {
-                    Some(oldest) if events.len() >= MAX_EVENTS && *oldest != until => {
-                        until = oldest.clone();
-                    }
-                    Some(_) if events.len() >= MAX_EVENTS => {
-                        return Err(Error::new(format!(
-                            "{function} made too many calls at once to list"
-                        )));
-                    }
-                    _ => break,
+                if events.len() < MAX_EVENTS {
+                    break;
                 }
+                let oldest = events.last().and_then(|event| event.get("EventTime"));
+                let older = oldest.filter(|time| **time != until).cloned();
+                until = older.ok_or_else(|| {
+                    Error::new(format!(
+                        "{function} made too many calls in one second to list them"
+                    ))
+                })?;
             }
         }
         Ok(calls)
     }
 }
 
-fn allowed(statement: &Value) -> Vec<Grant> {
+fn allowed_grants(statement: &Value) -> Vec<Grant> {
     let strings = |key| -> Vec<String> {
         let value = statement.get(key).cloned().unwrap_or_default();
         match value {
@@ -161,33 +165,30 @@ fn allowed(statement: &Value) -> Vec<Grant> {
     pairs.collect()
 }
 
-fn call(event: &Value, secret_exists: impl Fn(&str) -> bool) -> Option<AwsCall> {
+fn parse_call(event: &Value, secret_exists: impl Fn(&str) -> bool) -> Option<AwsCall> {
     let (service, _) = text(event, "/EventSource")?.split_once('.')?;
     let name = text(event, "/EventName")?;
     let details: Value = serde_json::from_str(text(event, "/CloudTrailEvent")?).ok()?;
-    let secret = text(&details, "/requestParameters/SecretId").map(|name| {
-        let suffix = if secret_exists(name) { "-AbCdEf" } else { "" };
-        format!("{name}{suffix}")
-    });
-    let queue = text(&details, "/requestParameters/QueueUrl");
-    let queue = queue.and_then(|url| url.rsplit('/').next());
-    // Of an execution's ARN, a role names the state machine alone.
-    let arns = ["stateMachineArn", "executionArn"];
-    let states = arns.iter().find_map(|key| {
-        let arn = text(&details, &format!("/requestParameters/{key}"))?;
-        arn.rsplit(':').next()
-    });
-    let every_secret = (name == "ListSecrets").then(|| "*".to_owned());
-    let resource = secret
-        .or_else(|| queue.map(str::to_owned))
-        .or_else(|| states.map(str::to_owned));
+    let parameter = |key: &str| text(&details, &format!("/requestParameters/{key}"));
+    let resource = if let Some(secret) = parameter("SecretId") {
+        let suffix = if secret_exists(secret) { "-AbCdEf" } else { "" };
+        format!("{secret}{suffix}")
+    } else if let Some(url) = parameter("QueueUrl") {
+        url.rsplit('/').next()?.to_owned()
+    } else if let Some(arn) = parameter("stateMachineArn").or_else(|| parameter("executionArn")) {
+        arn.rsplit(':').next()?.to_owned()
+    } else if name == "ListSecrets" {
+        "*".to_owned()
+    } else {
+        return None;
+    };
     Some(AwsCall {
         action: format!("{service}:{name}"),
-        resource: resource.or(every_secret)?,
+        resource,
     })
 }
 
-/// The contents of the XML elements of this name.
+/// The contents of the XML elements with this name.
 fn elements<'a>(xml: &'a str, name: &str) -> Vec<&'a str> {
     let (begin, end) = (format!("<{name}>"), format!("</{name}>"));
     let parts = xml.split(begin.as_str()).skip(1);
@@ -264,9 +265,12 @@ mod tests {
     fn statement_allows_each_action_on_each_resource() {
         let statement =
             json!({"Effect": "Allow", "Action": ["a:b", "a:c"], "Resource": ["x", "y"]});
-        let grants: Vec<_> = allowed(&statement).iter().map(Grant::to_string).collect();
+        let grants: Vec<_> = allowed_grants(&statement)
+            .iter()
+            .map(Grant::to_string)
+            .collect();
         assert_eq!(grants, ["a:b on x", "a:b on y", "a:c on x", "a:c on y"]);
         let denying = json!({"Effect": "Deny", "Action": "a:b", "Resource": "x"});
-        assert_eq!(allowed(&denying), []);
+        assert_eq!(allowed_grants(&denying), []);
     }
 }

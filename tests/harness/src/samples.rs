@@ -7,10 +7,10 @@ use crate::{Error, Project, Result, secrets};
 
 pub const VENDOR: &str = "nordposten";
 
-/// The token of its webhooks.
+/// The token that the sample webhooks carry.
 pub const TOKEN: &str = "sample-token-of-webhooks";
 
-/// What Sesamy and the CRMs hold at the start, from `events/fakes.json`.
+/// The initial data of Sesamy and the CRMs, from `events/fakes.json`.
 pub fn seed(project: &Project) -> Result<Seed> {
     let path = project.root().join("events/fakes.json");
     Seed::read(&path)
@@ -20,7 +20,7 @@ pub fn seed(project: &Project) -> Result<Seed> {
 /// The sample publisher's secrets, by name without the prefix.
 pub fn secrets(urls: &Urls) -> Vec<(String, Value)> {
     let make = secrets::make(urls, "sample-user", "sample-key", 77);
-    let of_vendor = [
+    let vendor_secrets = [
         (
             "sesamy",
             secrets::sesamy(urls, "sample-client", "sample-secret"),
@@ -30,21 +30,22 @@ pub fn secrets(urls: &Urls) -> Vec<(String, Value)> {
         ("make", json!([make])),
     ];
     let webhook = secrets::webhook([(VENDOR, vec![TOKEN.to_owned()])]);
-    let of_vendor = of_vendor.map(|(name, content)| (format!("{VENDOR}/{name}"), content));
+    let vendor_secrets =
+        vendor_secrets.map(|(name, content)| (format!("{VENDOR}/{name}"), content));
     [("webhook".to_owned(), webhook)]
         .into_iter()
-        .chain(of_vendor)
+        .chain(vendor_secrets)
         .collect()
 }
 
-/// The present second, as Sesamy writes the time of an event. A webhook older
-/// than a week is queued without its event.
-pub fn just_now() -> String {
+/// The current time in Sesamy's format. It must be recent: a webhook older than a week is
+/// queued without its event.
+pub fn now_text() -> String {
     let now = jiff::Timestamp::now();
     now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// A webhook's body, with further ids such as that of a contract.
+/// A webhook's body with additional ids, for example of a contract.
 pub fn webhook(event_type: &str, user_id: &str, occurred_at: &str, ids: &[(&str, &str)]) -> Value {
     let mut body = crate::webhook(event_type, VENDOR, user_id, occurred_at);
     if let Some(body) = body.as_object_mut() {

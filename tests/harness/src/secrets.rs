@@ -1,4 +1,4 @@
-//! The contents of the secrets of a stack whose APIs are fakes.
+//! The contents of secrets whose API URLs point to the fakes.
 
 use fakes::Urls;
 use serde_json::{Map, Value, json};
@@ -27,7 +27,7 @@ pub fn mailmojo(urls: &Urls, api_token: &str, list_id: u64) -> Value {
     json!({"apiToken": api_token, "listId": list_id.to_string(), "apiUrl": urls.mailmojo})
 }
 
-/// One set of credentials, which a secret may hold alone or in a list.
+/// One set of credentials. A secret contains one set or a list of them.
 pub fn make(urls: &Urls, user_id: &str, api_key: &str, list_id: u64) -> Value {
     json!({
         "userId": user_id,

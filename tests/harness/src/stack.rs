@@ -13,10 +13,10 @@ use crate::{
     process::Process,
 };
 
-/// How many messages one call to SQS sends or receives at most.
+/// SQS's limit of messages per call.
 const MAX_MESSAGES: usize = 10;
 
-/// How many lines the local AWS returns at once. It has no further pages.
+/// How many log lines the local AWS returns per call. It has no pagination.
 const MAX_LINES: usize = 10_000;
 
 /// The stack's outputs by name.
@@ -35,7 +35,7 @@ impl Outputs {
             });
             Self(pairs.collect())
         });
-        outputs.ok_or_else(|| Error::new(format!("no list of outputs: {json}")))
+        outputs.ok_or_else(|| Error::new(format!("not a list of outputs: {json}")))
     }
 
     fn get(&self, name: &str) -> Result<&str> {
@@ -44,12 +44,12 @@ impl Outputs {
     }
 }
 
-/// An answer of the deployed API.
+/// An answer from the deployed API.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WebhookReply {
     pub status: u16,
     pub retry_after: Option<String>,
-    /// Null where it is not JSON.
+    /// Null if it is not JSON.
     pub body: Value,
 }
 
@@ -77,7 +77,7 @@ pub struct FifoMessage {
 /// A message received from a dead-letter queue.
 #[derive(Clone, Debug)]
 pub struct DeadLetterMessage {
-    /// A string where the body is not JSON.
+    /// A string if the body is not JSON.
     pub body: Value,
     pub attributes: BTreeMap<String, String>,
 }
@@ -97,7 +97,7 @@ impl DeadLetterMessage {
         }
     }
 
-    /// A string of the body, empty where it is missing.
+    /// A string in the body; empty if it is missing.
     pub fn field(&self, key: &str) -> &str {
         let value = self.body.get(key).and_then(Value::as_str);
         value.unwrap_or_default()
@@ -108,7 +108,7 @@ impl DeadLetterMessage {
     }
 }
 
-/// What a connector's function logged of one sync.
+/// One sync, as a connector's function logged it.
 #[derive(Clone, Debug)]
 pub struct LoggedSync {
     pub vendor: String,
@@ -160,18 +160,18 @@ impl<'a> Stack<'a> {
         aws.call(Service::Sqs, operation, input).await
     }
 
-    /// Output `WebhookUrl`, as the real AWS would give it.
+    /// The output `WebhookUrl`, which has the host name that AWS would use.
     pub fn webhook_url(&self) -> Result<&str> {
         self.outputs.get("WebhookUrl")
     }
 
-    /// The address at which this machine reaches the same API.
+    /// The address of the same API on this machine.
     pub fn local_webhook_url(&self) -> Result<String> {
         let (host, path) = self.webhook_address()?;
         Ok(format!("https://{host}{path}"))
     }
 
-    /// The API's host in the local AWS, and the path.
+    /// The API's host name in the local AWS, and the webhook's path.
     fn webhook_address(&self) -> Result<(String, String)> {
         let url = self.webhook_url()?;
         let parts = || {
@@ -183,7 +183,7 @@ impl<'a> Stack<'a> {
                 format!("/{path}"),
             ))
         };
-        parts().ok_or_else(|| Error::new(format!("WebhookUrl is no address of an API: {url}")))
+        parts().ok_or_else(|| Error::new(format!("WebhookUrl is not the address of an API: {url}")))
     }
 
     /// Posts a body to the webhook.
@@ -193,8 +193,8 @@ impl<'a> Stack<'a> {
         body: impl Into<reqwest::Body>,
     ) -> Result<WebhookReply> {
         let (host, path) = self.webhook_address()?;
-        // Not every machine resolves names under localhost, so only the header
-        // has the name.
+        // Not every machine resolves names under localhost, so only the header has the
+        // host name.
         let url = format!("{}{path}", self.local.aws().endpoint());
         let mut request = self.local.aws().http().post(url);
         request = request
@@ -277,10 +277,10 @@ impl<'a> Stack<'a> {
                 delayed: count("ApproximateNumberOfMessagesDelayed")?,
             })
         };
-        depth().ok_or_else(|| Error::new(format!("no depth of {queue}: {output}")))
+        depth().ok_or_else(|| Error::new(format!("{queue} has no depth in {output}")))
     }
 
-    /// At most ten dead-letter messages, which stay in the queue.
+    /// Returns up to ten dead-letter messages and leaves them in the queue.
     pub async fn peek_dead_letters(&self, connector: Connector) -> Result<Vec<DeadLetterMessage>> {
         let input = json!({
             "QueueUrl": self.dead_letter_queue_url(connector)?,
@@ -293,7 +293,7 @@ impl<'a> Stack<'a> {
         Ok(messages.map(DeadLetterMessage::parse).collect())
     }
 
-    /// All dead-letter messages, which are deleted.
+    /// Returns all dead-letter messages and deletes them.
     pub async fn take_dead_letters(&self, connector: Connector) -> Result<Vec<DeadLetterMessage>> {
         let queue = self.dead_letter_queue_url(connector)?;
         let receive = json!({
@@ -317,7 +317,7 @@ impl<'a> Stack<'a> {
         }
     }
 
-    /// Puts messages of any form into a connector's queue.
+    /// Sends messages, valid or not, to a connector's queue.
     pub async fn enqueue(&self, connector: Connector, messages: &[FifoMessage]) -> Result<()> {
         let queue = self.queue_url(connector)?;
         for chunk in messages.chunks(MAX_MESSAGES) {
@@ -367,7 +367,7 @@ impl<'a> Stack<'a> {
         aws.lambda(Method::PUT, &path, &enabled).await.map(drop)
     }
 
-    /// Invokes a function. An error of the function is an answer.
+    /// Invokes a function. An error that the function returns counts as an answer.
     pub async fn invoke(&self, function: Function, event: &Value) -> Result<Value> {
         let name = self.function_name(function).await?;
         let answer = self.local.aws().invoke(&name, event).await?;
@@ -388,7 +388,7 @@ impl<'a> Stack<'a> {
         self.filtered_logs(function, "").await
     }
 
-    /// What a connector's function logged of its syncs, oldest first.
+    /// All syncs that a connector's function logged, oldest first.
     pub async fn syncs(&self, connector: Connector) -> Result<Vec<LoggedSync>> {
         let lines = self
             .filtered_logs(connector.function(), "\"A sync ended\"")
@@ -414,7 +414,7 @@ impl<'a> Stack<'a> {
             let time = |event: &Value| event.get("timestamp").and_then(Value::as_u64);
             let last = events.last().and_then(time).unwrap_or_default();
             let complete = events.len() < MAX_LINES || last <= start;
-            // There may be more of the last millisecond, so it is read again.
+            // The last millisecond may have more lines, so the next call reads it again.
             let events = events
                 .iter()
                 .filter(|event| complete || time(event) < Some(last));
@@ -427,15 +427,14 @@ impl<'a> Stack<'a> {
         }
     }
 
-    /// Kills the processes of a function as a crash would, and returns how many
-    /// there were.
+    /// Kills the processes of a function as a crash would, and returns their number.
     pub async fn kill_function(&self, function: Function) -> Result<usize> {
         let processes = self.processes(function).await?;
         Process::kill_all(&processes)?;
         Ok(processes.len())
     }
 
-    /// A client with the role of a function that has been invoked before.
+    /// A client with a function's role. The function must have been invoked before.
     pub async fn with_role_of(&self, function: Function) -> Result<Aws> {
         let processes = self.processes(function).await?;
         let process = processes.first();
@@ -447,8 +446,8 @@ impl<'a> Stack<'a> {
                 Some(process.variable("AWS_SESSION_TOKEN")?.to_owned()),
             ))
         };
-        let credentials = credentials()
-            .ok_or_else(|| Error::new(format!("{function} has no credentials of its own")))?;
+        let credentials =
+            credentials().ok_or_else(|| Error::new(format!("{function} has no credentials")))?;
         Ok(self.local.aws().with_credentials(credentials))
     }
 
@@ -459,22 +458,22 @@ impl<'a> Stack<'a> {
 
     /// A function's physical name.
     pub async fn function_name(&self, function: Function) -> Result<String> {
-        let details = self.function(function).await?;
+        let details = self.function_details(function).await?;
         let name = text(&details, "/FunctionName");
         Ok(name.unwrap_or_default().to_owned())
     }
 
-    pub(crate) async fn function(&self, function: Function) -> Result<Value> {
+    pub(crate) async fn function_details(&self, function: Function) -> Result<Value> {
         let aws = self.local.aws();
         let output = aws.lambda(Method::GET, "/functions", &Value::Null).await?;
         let functions = list(&output, "/Functions");
         // CloudFormation adds the stack's name before the logical id and random characters after it.
         let prefix = format!("{}-{function}-", self.name);
-        let found = functions.iter().find(|details| {
+        let details = functions.iter().find(|details| {
             let name = text(details, "/FunctionName");
             name.is_some_and(|name| name.starts_with(&prefix))
         });
-        found
+        details
             .cloned()
             .ok_or_else(|| Error::new(format!("no function {function} in stack {}", self.name)))
     }

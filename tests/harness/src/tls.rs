@@ -1,8 +1,8 @@
 //! A certificate for one run of the local AWS.
 //!
-//! The template's queue policies refuse calls without TLS, so the local AWS
-//! needs a certificate. Each run has its own authority, so a client that trusts
-//! only that one cannot talk to another local AWS by mistake.
+//! The template's queue policies deny calls without TLS, so the local AWS needs a
+//! certificate. Each run has its own authority, and its clients trust no other, so they
+//! cannot talk to another local AWS by mistake.
 
 use std::{
     io::Write as _,
@@ -25,10 +25,10 @@ pub(crate) struct Certificate {
 }
 
 impl Certificate {
-    /// Writes a certificate of 127.0.0.1 and localhost into a folder.
+    /// Writes a certificate for 127.0.0.1 and localhost into a folder.
     pub fn create(folder: &Path) -> Result<Self> {
         let (authority, certificate, key) = generate()
-            .map_err(|error| Error::new(format!("no certificate could be made: {error}")))?;
+            .map_err(|error| Error::new(format!("creating a certificate failed: {error}")))?;
         Ok(Self {
             authority: write(folder.join("authority.pem"), &authority)?,
             certificate: write(folder.join("certificate.pem"), &certificate)?,
@@ -49,7 +49,7 @@ fn generate() -> std::result::Result<(String, String, String), rcgen::Error> {
     let mut server = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])?;
     server.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    // Newer releases of Python refuse a certificate without it.
+    // Newer Python releases reject a certificate without it.
     server.use_authority_key_identifier_extension = true;
     server
         .distinguished_name

@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use crate::{Error, Result};
 
-/// Calls `look` every 100 ms until it returns something, for at most `limit`.
+/// Calls `look` every 100 ms until it returns a value. Fails after `limit`.
 pub async fn eventually<T>(
     what: &str,
     limit: Duration,
@@ -10,12 +10,12 @@ pub async fn eventually<T>(
 ) -> Result<T> {
     let start = Instant::now();
     loop {
-        if let Some(found) = look().await? {
-            return Ok(found);
+        if let Some(value) = look().await? {
+            return Ok(value);
         }
         if start.elapsed() >= limit {
             return Err(Error::new(format!(
-                "waited {} s in vain for {what}",
+                "timed out after {} s waiting for {what}",
                 limit.as_secs()
             )));
         }

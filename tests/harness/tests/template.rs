@@ -57,7 +57,7 @@ struct Alarm {
 }
 
 impl Alarm {
-    fn of(template: &str, name: &str) -> Self {
+    fn parse(template: &str, name: &str) -> Self {
         let lines = resource(template, name);
         let given = |key: &str| {
             let key = format!("{key}: ");
@@ -75,12 +75,12 @@ impl Alarm {
         }
     }
 
-    /// Whether so many can raise it, however they fall into its periods.
+    /// Whether `count` events can raise it, no matter in which periods they occur.
     fn can_be_raised_by(&self, count: u32) -> bool {
         count / (self.threshold + 1) >= self.needed
     }
 
-    /// Whether one every so many seconds raises it in the end.
+    /// Whether one event every `seconds` raises it eventually.
     fn is_raised_by_one_every(&self, seconds: u32) -> bool {
         self.period * self.periods <= 86_400 && self.period / seconds > self.threshold
     }
@@ -90,18 +90,16 @@ impl Alarm {
 fn sustained_rejections_raise_an_alarm_and_three_stray_posts_do_not() {
     const HOUR: u32 = 3_600;
     let template = template();
-    let cases = [
-        ("WebhookUnauthenticatedAlarm", "Webhooks", HOUR),
-        ("WebhookInvalidAlarm", "Webhooks", HOUR),
-        ("WebhookTooLargeAlarm", "Webhooks", HOUR),
-        ("WebhookClientErrorAlarm", "4XXError", HOUR / 2),
-    ];
-    for (name, metric, low_traffic) in cases {
-        let alarm = Alarm::of(&template, name);
+    let check = |name: &str, metric: &str, interval: u32| {
+        let alarm = Alarm::parse(&template, name);
         assert_eq!(alarm.metric, metric, "{name}");
         assert!(!alarm.can_be_raised_by(3), "{name}");
-        assert!(alarm.is_raised_by_one_every(low_traffic), "{name}");
-    }
+        assert!(alarm.is_raised_by_one_every(interval), "{name}");
+    };
+    check("WebhookUnauthenticatedAlarm", "Webhooks", HOUR);
+    check("WebhookInvalidAlarm", "Webhooks", HOUR);
+    check("WebhookTooLargeAlarm", "Webhooks", HOUR);
+    check("WebhookClientErrorAlarm", "4XXError", HOUR / 2);
 }
 
 #[test]
@@ -112,54 +110,71 @@ fn long_queue_raises_an_alarm_before_sqs_stops_searching_it() {
             ("Waiting", "ApproximateNumberOfMessagesVisible"),
             ("InFlight", "ApproximateNumberOfMessagesNotVisible"),
         ];
-        let silent: u32 = alarms
+        let max_without_alarm: u32 = alarms
             .iter()
             .map(|(kind, metric)| {
-                let alarm = Alarm::of(&template, &format!("{name}{kind}Alarm"));
+                let alarm = Alarm::parse(&template, &format!("{name}{kind}Alarm"));
                 assert_eq!(alarm.metric, *metric);
                 alarm.threshold
             })
             .sum();
-        assert!(silent <= 100_000, "{name}: {silent}");
+        assert!(max_without_alarm <= 100_000, "{name}: {max_without_alarm}");
     }
 }
 
-/// No one reads the answer of a scheduled invocation or of a step of a resync.
+/// Nothing else shows these failures: no one reads the answer of a scheduled invocation
+/// or of a resync's step.
 #[test]
 fn failed_schedule_or_resync_raises_an_alarm() {
     let template = template();
-    for (name, metric) in [
-        ("OperatorErrorAlarm", "Errors"),
-        ("ResyncFailedAlarm", "Resyncs"),
-    ] {
-        let alarm = Alarm::of(&template, name);
-        assert_eq!(alarm.metric, metric);
+    struct Case {
+        alarm: &'static str,
+        metric: &'static str,
+        dimension: &'static str,
+    }
+    let cases = [
+        Case {
+            alarm: "OperatorErrorAlarm",
+            metric: "Errors",
+            dimension: "- {Name: FunctionName, Value: !Ref OperatorFunction}",
+        },
+        Case {
+            alarm: "ResyncFailedAlarm",
+            metric: "ExecutionsFailed",
+            dimension: "- {Name: StateMachineArn, Value: !Ref ResyncStateMachine}",
+        },
+    ];
+    for case in cases {
+        let name = case.alarm;
+        let alarm = Alarm::parse(&template, name);
+        assert_eq!(alarm.metric, case.metric);
         assert!(alarm.can_be_raised_by(1), "{name}");
         let lines = resource(&template, name);
-        assert!(lines.contains(&"- {Name: FunctionName, Value: !Ref OperatorFunction}"));
+        assert!(lines.contains(&case.dimension), "{name}");
         assert!(lines.contains(&"AlarmActions: [!Ref AlarmTopic]"));
     }
 }
 
-/// SQS's age of the oldest message may leave out messages received more than
-/// three times, which in an outage are all of them.
+/// SQS's age of the oldest message may ignore messages received more than three times,
+/// which in an outage is every message.
 #[test]
-fn retries_for_a_quarter_of_an_hour_raise_an_alarm_that_stays() {
-    /// Seconds between two tries of a message, unless an API asks for more.
+fn retries_for_fifteen_minutes_raise_a_lasting_alarm() {
+    /// The longest wait between two tries of a message, in seconds, unless an API asks for
+    /// more.
     const MAX_WAIT: u32 = 900;
     let template = template();
     for name in connectors(&template) {
-        let of = format!("{name}RetriedAlarm");
-        let alarm = Alarm::of(&template, &of);
+        let id = format!("{name}RetriedAlarm");
+        let alarm = Alarm::parse(&template, &id);
         assert_eq!(alarm.metric, "RetriedAge", "{name}");
         assert_eq!(alarm.threshold, 900, "{name}");
-        // A single message is counted only now and then.
+        // A single message adds a data point only when it is retried.
         assert_eq!(alarm.needed, 1, "{name}");
         assert!(
             alarm.period * alarm.periods > MAX_WAIT + alarm.period,
             "{name}"
         );
-        let lines = resource(&template, &of);
+        let lines = resource(&template, &id);
         for line in ["Statistic: Maximum", "TreatMissingData: notBreaching"] {
             assert!(lines.contains(&line), "{name}: {line}");
         }
@@ -169,9 +184,9 @@ fn retries_for_a_quarter_of_an_hour_raise_an_alarm_that_stays() {
     }
 }
 
-/// The guide deletes retained queues by their URLs, which it takes from the outputs.
+/// The guide reads the URLs of the retained queues from the outputs to delete them.
 #[test]
-fn exactly_the_retained_queues_are_outputs() {
+fn outputs_list_exactly_the_retained_queues() {
     let template = template();
     let (resources, outputs) = template.split_once("\nOutputs:\n").unwrap();
     let ids = resources.lines().filter_map(|line| {
@@ -182,17 +197,17 @@ fn exactly_the_retained_queues_are_outputs() {
     for id in ids {
         let queue = resource(resources, id);
         assert_eq!(queue.first(), Some(&"Type: AWS::SQS::Queue"), "{id}");
-        let goes = queue.contains(&"DeletionPolicy: Delete");
-        let stays = queue.contains(&"DeletionPolicy: RetainExceptOnCreate");
-        assert_ne!(goes, stays, "{id}");
+        let is_deleted = queue.contains(&"DeletionPolicy: Delete");
+        let is_retained = queue.contains(&"DeletionPolicy: RetainExceptOnCreate");
+        assert_ne!(is_deleted, is_retained, "{id}");
         let output = format!("  {id}Url:\n");
-        assert_eq!(outputs.contains(&output), stays, "{id}");
+        assert_eq!(outputs.contains(&output), is_retained, "{id}");
         queues += 1;
     }
-    assert!(queues >= 8, "{queues} queues found");
+    assert!(queues >= 6, "{queues} queues found");
 }
 
-/// An alias lets a policy allow one kind of request only.
+/// Aliases let a policy allow only one kind of request.
 #[test]
 fn each_connector_has_one_alias_per_kind_of_request() {
     let template = template();
@@ -203,7 +218,7 @@ fn each_connector_has_one_alias_per_kind_of_request() {
             let expected = [
                 "Type: AWS::Lambda::Alias".to_owned(),
                 format!("FunctionName: !Ref {name}Function"),
-                // The code that also handles the queue: nothing publishes versions.
+                // Nothing publishes versions, so the alias points to the deployed code.
                 "FunctionVersion: $LATEST".to_owned(),
                 format!("Name: {alias}"),
             ];
@@ -222,16 +237,16 @@ fn firewall_asks_refused_senders_to_retry() {
     assert!(firewall.contains("Name: Retry-After"), "{firewall}");
 }
 
-/// What alarms and dashboard read of this system's own metrics: names of metrics
+/// The parts of this system's own metrics that alarms and dashboard use: names of metrics
 /// and dimensions, and values of dimensions.
-fn watched(template: &str) -> BTreeSet<String> {
+fn watched_words(template: &str) -> BTreeSet<String> {
     let mut words = BTreeSet::new();
     let mut ours = false;
     for line in template.lines().map(str::trim) {
         if let Some(namespace) = line.strip_prefix("Namespace: ") {
             ours = namespace == "SesamyCrmSync";
         }
-        let plain = if ours && line.starts_with("MetricName: ") {
+        let terms = if ours && line.starts_with("MetricName: ") {
             line.trim_start_matches("MetricName: ").to_owned()
         } else if ours && line.starts_with("- {Name: ") {
             line.replace("- {Name: ", "")
@@ -249,9 +264,9 @@ fn watched(template: &str) -> BTreeSet<String> {
         } else {
             continue;
         };
-        words.extend(plain.split(',').map(str::to_owned));
+        words.extend(terms.split(',').map(str::to_owned));
     }
-    // References are names of functions.
+    // The references are function names.
     words.retain(|word| !word.is_empty() && !word.starts_with("!Ref ") && !word.contains('$'));
     words
 }
@@ -279,14 +294,12 @@ fn sources() -> String {
 
 #[test]
 fn alarms_and_dashboard_use_metrics_that_the_code_counts() {
-    let (watched, sources) = (watched(&template()), sources());
+    let (watched, sources) = (watched_words(&template()), sources());
     // Proves that the template was parsed.
     let known = [
         "Webhooks",
         "Syncs",
         "RetriedAge",
-        "Resyncs",
-        "failed",
         "ApiCalls",
         "Outcome",
         "refused",
@@ -304,12 +317,12 @@ fn alarms_and_dashboard_use_metrics_that_the_code_counts() {
     }
 }
 
-/// Lambda stops a loop of Lambda → SQS → the same Lambda after about 16 turns. The
-/// local AWS does not.
+/// AWS stops a function that invokes itself through SQS after about 16 rounds. The local
+/// AWS does not.
 #[test]
 fn no_function_can_invoke_itself_through_a_queue() {
     let template = template();
-    let functions = of_type(&template, "AWS::Serverless::Function");
+    let functions = resources_of_type(&template, "AWS::Serverless::Function");
     assert!(functions.len() >= 5, "{functions:?}");
     for id in functions {
         let function = resource(&template, id);
@@ -328,7 +341,7 @@ fn no_function_can_invoke_itself_through_a_queue() {
     assert!(!template.contains("RecursiveLoop"));
 }
 
-fn of_type<'a>(template: &'a str, kind: &str) -> Vec<&'a str> {
+fn resources_of_type<'a>(template: &'a str, kind: &str) -> Vec<&'a str> {
     let ids = template
         .lines()
         .filter_map(|line| line.strip_prefix("  ")?.strip_suffix(':'))
@@ -338,7 +351,7 @@ fn of_type<'a>(template: &'a str, kind: &str) -> Vec<&'a str> {
         .collect()
 }
 
-/// What a role allows only under a condition.
+/// The statements that a role has only under a condition of the template.
 fn allowed_if(role: &[&str], condition: &str) -> String {
     let head = format!("- {condition}");
     let lines = role.iter().skip_while(|line| **line != head).skip(1);
@@ -353,7 +366,7 @@ fn allowed_if(role: &[&str], condition: &str) -> String {
 fn customer_key_decrypts_only_through_secrets_manager() {
     let template = template();
     let mut roles_with_secrets = 0;
-    for id in of_type(&template, "AWS::IAM::Role") {
+    for id in resources_of_type(&template, "AWS::IAM::Role") {
         let role = resource(&template, id);
         let reads = role
             .iter()
@@ -394,20 +407,20 @@ fn tracing_is_off_by_default() {
             ["!If [HasTracing, true, false]"]
         ]
     );
-    let functions = of_type(&template, "AWS::Serverless::Function").len();
+    let functions = resources_of_type(&template, "AWS::Serverless::Function").len();
     let mut writers = 0;
-    for id in of_type(&template, "AWS::IAM::Role") {
+    for id in resources_of_type(&template, "AWS::IAM::Role") {
         let role = resource(&template, id);
         let all = role.iter().filter(|line| line.contains("xray:")).count();
-        let asked = allowed_if(&role, "HasTracing");
-        assert_eq!(all, asked.matches("Action: [xray:").count(), "{id}");
+        let conditional = allowed_if(&role, "HasTracing");
+        assert_eq!(all, conditional.matches("Action: [xray:").count(), "{id}");
         writers += all;
     }
     assert_eq!(writers, functions);
 }
 
-/// Documented: API Gateway refuses the settings of an account that has never had
-/// an API. The local AWS accepts them.
+/// Documented: API Gateway rejects the account's settings before the account's first API
+/// exists. The local AWS accepts them.
 #[test]
 fn role_for_access_logs_is_set_after_the_api_exists() {
     let template = template();

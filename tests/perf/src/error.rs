@@ -5,11 +5,10 @@ use thiserror::Error;
 
 #[derive(Debug, Error)]
 pub enum Error {
-    #[error("{0} is not there; `make bench` builds it")]
+    #[error("{0} does not exist; `make bench` builds it")]
     NotBuilt(PathBuf),
     #[error("{what}: {source}")]
     Io { what: String, source: io::Error },
-    /// A function did not do what it was asked to.
     #[error("{function} {what}; its output is in {}", .log.display())]
     Function {
         function: &'static str,

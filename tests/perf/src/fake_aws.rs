@@ -1,8 +1,8 @@
-//! The operations of Secrets Manager and SQS that the functions use.
+//! A fake of Secrets Manager and SQS with the operations that the functions use.
 //!
-//! Both services speak AWS's JSON protocol: a header names the operation, input
-//! and output are JSON (documented). Signatures are not checked. SQS's MD5 of
-//! the body is missing, because the SDK does not check it.
+//! Both services use AWS's JSON protocol: a header names the operation, and input and
+//! output are JSON (documented). The fake does not check signatures, and it leaves out
+//! SQS's MD5 of the body, which the SDK does not check.
 
 use std::collections::HashMap;
 use std::io;
@@ -50,12 +50,15 @@ async fn call(
     headers: HeaderMap,
     body: Bytes,
 ) -> impl IntoResponse {
-    let operation = headers.get("x-amz-target").and_then(|it| it.to_str().ok());
+    let operation = headers
+        .get("x-amz-target")
+        .and_then(|value| value.to_str().ok());
     let operation = operation.unwrap_or_default();
     let input: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let protocol = match operation.starts_with("secretsmanager.") {
-        true => "application/x-amz-json-1.1",
-        false => "application/x-amz-json-1.0",
+    let content_type = if operation.starts_with("secretsmanager.") {
+        "application/x-amz-json-1.1"
+    } else {
+        "application/x-amz-json-1.0"
     };
     let (status, output) = match output(operation, &input, &secrets) {
         Ok(output) => (StatusCode::OK, output),
@@ -63,7 +66,7 @@ async fn call(
     };
     (
         status,
-        [(header::CONTENT_TYPE, protocol)],
+        [(header::CONTENT_TYPE, content_type)],
         output.to_string(),
     )
 }
@@ -93,7 +96,8 @@ fn output(operation: &str, input: &Value, secrets: &Secrets) -> Result<Value, &'
             let entries = input.get("Entries").and_then(Value::as_array);
             let entries = entries.into_iter().flatten();
             // Only sent messages have a message id; the SDK ignores it for the others.
-            let successful = entries.map(|it| json!({ "Id": it.get("Id"), "MessageId": "1" }));
+            let successful =
+                entries.map(|entry| json!({ "Id": entry.get("Id"), "MessageId": "1" }));
             json!({ "Successful": successful.collect::<Vec<_>>(), "Failed": [] })
         }
         "AmazonSQS.GetQueueAttributes" => json!({ "Attributes": {

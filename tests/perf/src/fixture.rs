@@ -13,10 +13,10 @@ const SECRET_PREFIX: &str = "measured";
 
 const VENDOR: &str = "vendor";
 
-/// A webhook as API Gateway passes it, with a valid token.
+/// A webhook with a valid token, as API Gateway passes it on.
 const WEBHOOK: &str = include_str!("../../../events/webhook/valid.json");
 
-/// The fakes of AWS, Sesamy and the CRMs, with one vendor that uses all of them.
+/// The fakes of AWS, Sesamy and the CRMs. One vendor uses all three CRMs.
 pub struct Fixture {
     aws: FakeAws,
     fakes: Fakes,
@@ -31,11 +31,14 @@ pub struct ApiCalls {
 }
 
 impl ApiCalls {
-    /// Counts the calls since the last count.
+    /// Counts the calls since the last time, and resets the count.
     pub fn take(fakes: &Fakes) -> Self {
         let requests = fakes.requests();
         fakes.clear_requests();
-        let count = |of: fn(Api) -> bool| requests.iter().filter(|it| of(it.api)).count();
+        let count = |counts: fn(Api) -> bool| {
+            let counted = requests.iter().filter(|request| counts(request.api));
+            counted.count()
+        };
         Self {
             sesamy_tokens: count(|api| api == Api::SesamyToken),
             sesamy_reads: count(|api| api == Api::Sesamy),
@@ -142,8 +145,8 @@ impl Fixture {
         }
     }
 
-    /// An event that makes the function do its ordinary work. A connector's is
-    /// a batch with one message for each of the users.
+    /// An event that makes the function do its usual work. For a connector it is a batch
+    /// with one message per user.
     pub fn event(function: Function, number: usize, users: &[String]) -> Bytes {
         let event = match function {
             Function::HelloWorld => json!({}).to_string(),
@@ -158,8 +161,8 @@ impl Fixture {
         event.into()
     }
 
-    /// Fails unless the function did all its work and no call broke a rule of
-    /// the fakes.
+    /// Fails unless the response says that the work is done and the fakes recorded no
+    /// violation.
     pub fn check(&self, function: Function, instance: &Instance, response: &Bytes) -> Result<()> {
         let response: Value = serde_json::from_slice(response).unwrap_or_default();
         let is_done = match function {
@@ -173,11 +176,11 @@ impl Fixture {
         }
         match self.fakes.violations().first() {
             None => Ok(()),
-            Some(violation) => Err(instance.error(format!("did harm: {violation:?}"))),
+            Some(violation) => Err(instance.error(format!("caused a violation: {violation:?}"))),
         }
     }
 
-    /// [`Self::event`], the invocation and [`Self::check`] in one.
+    /// Invokes the function with [`Self::event`] and checks the response.
     pub fn invoke(
         &self,
         function: Function,
@@ -190,12 +193,12 @@ impl Fixture {
         Ok(cost)
     }
 
-    /// For every response of Sesamy and the CRMs.
+    /// Delays every response of Sesamy and the CRMs.
     pub fn set_latency(&self, latency: Duration) {
         self.fakes.set_latency(latency);
     }
 
-    /// Counts the calls of Sesamy and the CRMs since the last count.
+    /// See [`ApiCalls::take`].
     pub fn take_calls(&self) -> ApiCalls {
         ApiCalls::take(&self.fakes)
     }

@@ -1,5 +1,5 @@
-//! The worst responses that Sesamy and the CRMs can give, to ten users of one
-//! batch at once, and the peak memory of a real function that gets them.
+//! The peak memory of a function when Sesamy or a CRM gives the worst possible responses
+//! for all ten users of a batch.
 
 use std::path::Path;
 
@@ -9,17 +9,18 @@ use serde_json::json;
 use crate::measure::{MAX_BATCH, TYPICAL};
 use crate::{ConnectorKind, Fixture, Function, PaymentState, Result, user_ids};
 
-/// A connector's memory in the template, less a sixteenth for what Lambda runs
-/// beside the function, in bytes.
+/// In bytes: a connector's memory in the template, minus a sixteenth for Lambda's own
+/// processes.
 pub const MAX_MEMORY: u64 = 240 * 1024 * 1024;
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
-/// How a body starts, what it repeats (each `%` is a new number), and how it ends.
+/// The start of a body, the part that it repeats (each `%` becomes a new number), and its
+/// end.
 type Body = [&'static str; 3];
 
-/// A large body on each of some paths.
+/// A large body as the response to several paths.
 #[derive(Clone, Copy)]
 struct Flood {
     name: &'static str,
@@ -56,7 +57,7 @@ const CONTRACTS: &[&str] = &["/contracts"];
 const ENTITLEMENTS: &[&str] = &["/entitlements"];
 const USER: &[&str] = &["/users/*"];
 
-/// Responses of Sesamy with which no sync succeeds.
+/// Responses of Sesamy that make every sync fail.
 const UNUSABLE: [Flood; 9] = [
     flood("maps", MAPS, LISTS, 2 * MIB),
     flood("maps", MAPS, LISTS, 8 * MIB),
@@ -84,8 +85,8 @@ const UNUSABLE: [Flood; 9] = [
     ),
 ];
 
-/// Responses of Sesamy that are synced, or would be if they were a little
-/// smaller. Some fit for many users at once, others for a user alone.
+/// Responses of Sesamy that are synced, or that are just too large for it. Some fit into
+/// memory for many users together, others only for one user.
 const USABLE: [Flood; 6] = [
     flood(
         "ids",
@@ -114,8 +115,8 @@ const USABLE: [Flood; 6] = [
     ),
 ];
 
-/// A CRM's responses about a contact. Some fit for many users at once, some for
-/// a user alone, some are too large.
+/// A CRM's responses about a contact. Some fit into memory for many users together, some
+/// only for one user, and some are too large.
 fn contacts(connector: ConnectorKind) -> Vec<Flood> {
     const RULE_TAGS: Body = [r#"{"tags":["#, r#""%","#, "]}"];
     const RULE_TAG_OBJECTS: Body = [r#"{"tags":["#, r#"{"name":"%"},"#, "]}"];
@@ -149,8 +150,8 @@ fn contacts(connector: ConnectorKind) -> Vec<Flood> {
     }
 }
 
-/// Accepts every write without looking at it: the fakes check each tag, which
-/// takes longer than a call may.
+/// Accepts every write unchecked: checking each tag takes the fakes longer than a call's
+/// timeout.
 fn accept_writes(crm: Api) -> Vec<Fault> {
     let not_found = Fault::json(404, json!({})).on(crm).path("*/by_email");
     let written = json!({ "subscriber": { "id": 1 } });
@@ -187,7 +188,8 @@ fn cases(connector: ConnectorKind) -> Vec<Case> {
         add(crm, 200, flood);
     }
     let mut apis = vec![crm];
-    // Sesamy's unusable responses never reach a connector, so one suffices.
+    // Unusable responses of Sesamy never reach a connector's code, so one connector is
+    // enough.
     if connector == ConnectorKind::Mailmojo {
         apis.extend([Api::Sesamy, Api::SesamyToken]);
         for flood in UNUSABLE {
@@ -202,9 +204,8 @@ fn cases(connector: ConnectorKind) -> Vec<Case> {
     cases
 }
 
-/// Runs a new instance for every case, with a batch of ten users. Returns the
-/// name and the peak memory in bytes of each. Fails if the function ends or
-/// does not respond.
+/// Runs a new instance for every case, with a batch of ten users. Returns each case's
+/// name and peak memory in bytes. Fails if the function ends or does not respond.
 pub fn memory_peaks(connector: ConnectorKind, binary: &Path) -> Result<Vec<(String, u64)>> {
     let function = Function::Consumer(connector);
     let fixture = Fixture::start()?;

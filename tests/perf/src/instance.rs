@@ -7,12 +7,12 @@ use axum::body::Bytes;
 use crate::runtime_api::{Activity, RuntimeApi};
 use crate::{Error, Result};
 
-/// How long a function may do nothing.
+/// How long to wait for a function's next call of the Runtime API.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone, Copy)]
 pub struct Cost {
-    /// Measured outside the process.
+    /// Wall-clock time, measured outside the process.
     pub wall: Duration,
     /// Processor time of all threads, including time in the kernel.
     pub cpu: Duration,
@@ -65,16 +65,16 @@ impl Instance {
         Ok((instance, cost))
     }
 
-    /// Returns the response and the cost after the function's next poll. The
-    /// wall-clock time ends with the response, as Lambda's does.
+    /// Waits until the function polls again, and returns its response and cost. The
+    /// wall-clock time ends with the response, as Lambda's duration does.
     pub fn invoke(&mut self, event: Bytes) -> Result<(Bytes, Cost)> {
         let cpu_before = self.cpu()?;
         self.api.put(event);
         let Activity::ReceivedEvent(began) = self.next_activity()? else {
-            return Err(self.error("did something else than receive an event"));
+            return Err(self.error("did not receive the event"));
         };
         let Activity::Responded(ended, response) = self.next_activity()? else {
-            return Err(self.error("did something else than respond"));
+            return Err(self.error("did not respond to the event"));
         };
         self.wait_for_poll()?;
         let cost = Cost {
@@ -110,7 +110,7 @@ impl Instance {
     fn wait_for_poll(&mut self) -> Result<Instant> {
         match self.next_activity()? {
             Activity::Polled(at) => Ok(at),
-            other => Err(self.error(format!("did not ask for an event but {other:?}"))),
+            other => Err(self.error(format!("did not poll for an event but did this: {other:?}"))),
         }
     }
 
@@ -118,7 +118,9 @@ impl Instance {
         let end = Instant::now() + TIMEOUT;
         while Instant::now() < end {
             match self.api.next_activity(Duration::from_secs(1)) {
-                Ok(Activity::Failed(why)) => return Err(self.error(format!("reported {why}"))),
+                Ok(Activity::Failed(error)) => {
+                    return Err(self.error(format!("reported {error}")));
+                }
                 Ok(activity) => return Ok(activity),
                 Err(_) => {
                     if let Ok(Some(status)) = self.process.try_wait() {
@@ -130,14 +132,14 @@ impl Instance {
         Err(self.error(format!("did nothing for {} s", TIMEOUT.as_secs())))
     }
 
-    /// Of all threads so far. The scheduler's count is exact to the nanosecond
-    /// while they sleep.
+    /// The processor time of all threads so far. The scheduler's count is exact to the
+    /// nanosecond while they sleep.
     fn cpu(&self) -> Result<Duration> {
         let threads = format!("/proc/{}/task", self.process.id());
         let mut nanoseconds = 0;
         for thread in std::fs::read_dir(&threads).map_err(Error::io(&threads))? {
             let thread = thread.map_err(Error::io(&threads))?;
-            // A thread that has just ended has no file any more.
+            // A thread that has just ended no longer has a file.
             let stat = std::fs::read_to_string(thread.path().join("schedstat")).unwrap_or_default();
             let on_processor = stat.split(' ').next().unwrap_or_default();
             nanoseconds += on_processor.parse().unwrap_or(0_u64);
@@ -148,7 +150,7 @@ impl Instance {
 
 impl Drop for Instance {
     fn drop(&mut self) {
-        // Both fail only if the process has ended already.
+        // Both fail only if the process has already ended.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -1,9 +1,9 @@
-//! Measures what the functions cost, as they are deployed.
+//! Measures what the deployed functions cost.
 //!
-//! Each function is a release binary that runs against our own Lambda Runtime
-//! API, with fakes of AWS, Sesamy and the CRMs that respond at once over plain
-//! loopback HTTP ([`Fixture`]). The figures are wall-clock time outside the
-//! process, and processor time and peak memory from the kernel ([`Instance`]).
+//! Each function's release binary runs against our own Lambda Runtime API and fakes of
+//! AWS, Sesamy and the CRMs, which respond immediately over plain loopback HTTP
+//! ([`Fixture`]). The figures are wall-clock time measured outside the process, and
+//! processor time and peak memory from the kernel ([`Instance`]).
 
 #![expect(clippy::unwrap_used, reason = "only a bug poisons a lock")]
 

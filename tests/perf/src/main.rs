@@ -12,13 +12,13 @@ use perf::{ConnectorKind, Fixture, Function, Result};
 
 const DEFAULT_STARTS: usize = 30;
 
-/// Events that each instance handles after its first.
+/// How many events each instance handles after its first.
 const WARM: usize = 20;
 
-/// Contracts of the users whose syncs are compared.
+/// The numbers of contracts whose syncs are compared.
 const CONTRACTS: [usize; 9] = [1, 5, 31, 62, 125, 250, 500, 1_000, LARGEST];
 
-/// Users of the batches that are compared.
+/// The numbers of users whose batches are compared.
 const USERS: [usize; 5] = [1, 2, 4, 8, 10];
 
 fn main() -> ExitCode {
@@ -35,9 +35,7 @@ fn main() -> ExitCode {
 
 fn run(starts: usize) -> Result<()> {
     let fixture = Fixture::start()?;
-    println!(
-        "Each function started {starts} times, in turn; {WARM} more events for each instance."
-    );
+    println!("Each function started {starts} times, in turn; {WARM} more events per instance.");
     println!("A typical user has {TYPICAL} contracts, as many entitlements and as many bills.");
     let profiles = measure::profiles(&fixture, starts, WARM)?;
     print_invocations(&profiles);
@@ -60,30 +58,38 @@ fn print_limits(profiles: &[FunctionProfile], largest_user: f64) {
     let limits = [
         (
             "init, × hello-world, clock",
-            max(&|it| it.init.wall.min() / baseline.init.wall.min()),
+            max(&|profile| profile.init.wall.min() / baseline.init.wall.min()),
             2.0,
         ),
         (
             "init, × hello-world, processor",
-            max(&|it| it.init.cpu.median() / baseline.init.cpu.median()),
+            max(&|profile| profile.init.cpu.median() / baseline.init.cpu.median()),
             2.0,
         ),
         (
             "first webhook, ms",
-            max(&|it| match it.function {
-                Function::Webhook => it.first.wall.min(),
+            max(&|profile| match profile.function {
+                Function::Webhook => profile.first.wall.min(),
                 _ => 0.0,
             }),
             15.0,
         ),
-        ("memory, typical user, MB", max(&|it| it.memory.max()), 24.0),
+        (
+            "memory, typical user, MB",
+            max(&|profile| profile.memory.max()),
+            24.0,
+        ),
         ("memory, largest user, MB", largest_user, 64.0),
-        ("zipped, MB", max(&|it| megabytes(it.size.zipped)), 3.0),
+        (
+            "zipped, MB",
+            max(&|profile| megabytes(profile.size.zipped)),
+            3.0,
+        ),
     ];
-    print_header("Limits", "| of all functions | at most | limit | held |");
+    print_header("Limits", "| of all functions | max | limit | met |");
     for (name, figure, limit) in limits {
-        let held = if figure <= limit { "yes" } else { "no" };
-        println!("| {name} | {figure:.2} | {limit} | {held} |");
+        let met = if figure <= limit { "yes" } else { "no" };
+        println!("| {name} | {figure:.2} | {limit} | {met} |");
     }
 }
 
@@ -104,16 +110,16 @@ fn print_invocations(profiles: &[FunctionProfile]) {
     let phases: [(&str, Phase); 4] = [
         (
             "Init: from the start of the process to its first poll",
-            |it| &it.init,
+            |profile| &profile.init,
         ),
-        ("First invocation", |it| &it.first),
-        ("Init and first invocation", |it| &it.cold),
-        ("Warm invocation", |it| &it.warm),
+        ("First invocation", |profile| &profile.first),
+        ("Init and first invocation", |profile| &profile.cold),
+        ("Warm invocation", |profile| &profile.warm),
     ];
     for (title, phase) in phases {
         print_header(
             title,
-            "| function | median ms | p5…p95 | × hello-world | least | × hello-world | processor: median ms | × hello-world | least |",
+            "| function | median ms | p5…p95 | × hello-world | min | × hello-world | processor: median ms | × hello-world | min |",
         );
         let baseline = profiles.first().map(phase);
         for profile in profiles {
@@ -140,7 +146,7 @@ fn print_invocations(profiles: &[FunctionProfile]) {
 
 fn print_sizes(profiles: &[FunctionProfile]) {
     print_header(
-        "Size and peak of memory, typical user",
+        "Size and peak memory, typical user",
         "| function | binary MB | zipped MB | memory MB, median | p5…p95 |",
     );
     for profile in profiles {
@@ -158,8 +164,8 @@ fn print_sizes(profiles: &[FunctionProfile]) {
 
 fn print_rates(fixture: &Fixture) -> Result<()> {
     print_header(
-        "What one instance sustains",
-        "| function | what | others answer after ms | per second |",
+        "Throughput of one instance",
+        "| function | of | APIs answer after ms | per second |",
     );
     let rate = measure::events_per_second(fixture, Function::Webhook, Duration::ZERO, 2_000)?;
     println!("| webhook | events | 0 | {rate:.0} |");
@@ -180,7 +186,7 @@ fn print_rates(fixture: &Fixture) -> Result<()> {
 fn print_calls(fixture: &Fixture) -> Result<()> {
     print_header(
         "Calls of a sync",
-        "| connector | sync | tokens of Sesamy | reads of Sesamy | calls of the CRM |",
+        "| connector | sync | Sesamy tokens | Sesamy reads | CRM calls |",
     );
     for connector in ConnectorKind::ALL {
         for (sync, calls) in measure::calls(fixture, connector)? {
@@ -196,21 +202,24 @@ fn print_calls(fixture: &Fixture) -> Result<()> {
     Ok(())
 }
 
-/// Returns the largest peak of memory, in MB.
+/// Returns the highest peak memory, in MB.
 fn print_growth(fixture: &Fixture) -> Result<f64> {
     let mut largest: f64 = 0.0;
     print_header(
         "Growth with contracts, as many entitlements and bills",
-        "| connector | contracts | processor ms | least | × per doubling | wall ms | memory MB |",
+        "| connector | contracts | processor ms | min | × per doubling | wall ms | memory MB |",
     );
     for connector in ConnectorKind::ALL {
         let costs = measure::by_contracts(fixture, connector, &CONTRACTS, 6)?;
         print_rows(connector, &costs);
-        largest = costs.iter().map(|it| it.memory).fold(largest, f64::max);
+        largest = costs
+            .iter()
+            .map(|profile| profile.memory)
+            .fold(largest, f64::max);
     }
     print_header(
         "Growth with the users of a batch",
-        "| connector | users | processor ms | least | × per doubling | wall ms | memory MB |",
+        "| connector | users | processor ms | min | × per doubling | wall ms | memory MB |",
     );
     for connector in ConnectorKind::ALL {
         print_rows(

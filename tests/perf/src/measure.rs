@@ -1,4 +1,4 @@
-//! What is measured, and how often.
+//! The measurements.
 
 use std::time::{Duration, Instant};
 
@@ -7,13 +7,13 @@ use crate::{
     ApiCalls, BinarySize, ConnectorKind, Cost, Fixture, Function, Instance, Result, Samples,
 };
 
-/// Contracts of a typical user, who has as many entitlements and bills.
+/// The number of contracts of a typical user, who has as many entitlements and bills.
 pub const TYPICAL: usize = 5;
 
-/// Contracts of the largest user.
+/// The number of contracts of the largest user.
 pub const LARGEST: usize = 2_000;
 
-/// The most messages that SQS puts into a batch of a FIFO queue (documented).
+/// The largest batch that Lambda takes from a FIFO queue (documented).
 pub const MAX_BATCH: usize = 10;
 
 /// In milliseconds.
@@ -34,26 +34,26 @@ impl FromIterator<Cost> for CostSamples {
     }
 }
 
-/// One function over many starts.
+/// The measurements of one function over many starts.
 #[derive(Debug)]
 pub struct FunctionProfile {
     pub function: Function,
     /// From the start of the process to its first poll.
     pub init: CostSamples,
-    /// The first invocation.
+    /// The first invocation of an instance.
     pub first: CostSamples,
-    /// Every further invocation.
+    /// All later invocations.
     pub warm: CostSamples,
     /// Init and first invocation together.
     pub cold: CostSamples,
-    /// The peak, in MB.
+    /// Peak memory, in MB.
     pub memory: Samples,
     pub size: BinarySize,
 }
 
-/// Starts every function `starts` times. Each instance handles one event and
-/// then `warm` more. The functions take turns, so that other load on the
-/// machine affects all of them alike.
+/// Starts every function `starts` times. Each instance handles one event and then `warm`
+/// more. The functions take turns, so that other load on the machine affects them
+/// equally.
 pub fn profiles(fixture: &Fixture, starts: usize, warm: usize) -> Result<Vec<FunctionProfile>> {
     let mut runs = Function::ALL.map(|function| (function, Vec::new()));
     for start in 0..starts {
@@ -75,7 +75,7 @@ pub fn profiles(fixture: &Fixture, starts: usize, warm: usize) -> Result<Vec<Fun
                 .collect(),
             warm: runs.iter().flat_map(|run| run.warm.clone()).collect(),
             memory: runs.iter().map(|run| run.memory).collect(),
-            size: BinarySize::of(&function.binary())?,
+            size: BinarySize::measure(&function.binary())?,
         })
     };
     runs.into_iter().map(profile).collect()
@@ -85,7 +85,7 @@ struct InstanceRun {
     init: Cost,
     first: Cost,
     warm: Vec<Cost>,
-    /// The peak, in MB.
+    /// Peak memory, in MB.
     memory: f64,
 }
 
@@ -106,7 +106,7 @@ impl InstanceRun {
     }
 }
 
-/// Changes the state of all users, then has the instance handle an event of each.
+/// Changes the state of all users and then makes the instance handle an event of each.
 fn handle_change(
     fixture: &Fixture,
     function: Function,
@@ -115,13 +115,12 @@ fn handle_change(
     users: &[String],
     contracts: usize,
 ) -> Result<Cost> {
-    fixture.put_users(users, contracts, PaymentState::of_event(number));
+    fixture.put_users(users, contracts, PaymentState::for_event(number));
     fixture.invoke(function, instance, number, users)
 }
 
-/// How many events per second one instance handles. A connector's come in
-/// batches of ten users, and each user counts. `latency` is that of Sesamy and
-/// the CRMs.
+/// How many events per second one instance handles. A connector gets batches of ten
+/// users, and each user counts as an event. `latency` is that of Sesamy and the CRMs.
 pub fn events_per_second(
     fixture: &Fixture,
     function: Function,
@@ -132,13 +131,13 @@ pub fn events_per_second(
     let (mut instance, _) = fixture.start_instance(function)?;
     handle_change(fixture, function, &mut instance, 0, &users, TYPICAL)?;
     fixture.set_latency(latency);
-    let mut took = Duration::ZERO;
+    let mut total = Duration::ZERO;
     for number in 1..=invocations {
-        fixture.put_users(&users, TYPICAL, PaymentState::of_event(number));
+        fixture.put_users(&users, TYPICAL, PaymentState::for_event(number));
         let event = Fixture::event(function, number, &users);
         let began = Instant::now();
         let (response, _) = instance.invoke(event)?;
-        took += began.elapsed();
+        total += began.elapsed();
         fixture.check(function, &instance, &response)?;
     }
     fixture.set_latency(Duration::ZERO);
@@ -147,7 +146,7 @@ pub fn events_per_second(
         _ => invocations,
     };
     #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
-    Ok(events as f64 / took.as_secs_f64())
+    Ok(events as f64 / total.as_secs_f64())
 }
 
 /// Counts the calls of a sync in typical situations.
@@ -175,13 +174,13 @@ pub fn calls(fixture: &Fixture, connector: ConnectorKind) -> Result<[(&'static s
     ])
 }
 
-/// What an event costs at some size.
+/// The cost of an event of one size.
 #[derive(Debug)]
 pub struct SizeCost {
-    /// Contracts of the user, or users of the batch.
+    /// The number of the user's contracts, or of the batch's users.
     pub size: usize,
     pub cost: CostSamples,
-    /// The peak, in MB.
+    /// Peak memory, in MB.
     pub memory: f64,
 }
 

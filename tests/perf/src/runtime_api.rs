@@ -1,6 +1,4 @@
-//! The part of the Lambda Runtime API that a function needs.
-//!
-//! Source: AWS's description of the API, version 2018-06-01 (documented).
+//! A fake of the Lambda Runtime API, as AWS documents it (version 2018-06-01).
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -28,14 +26,14 @@ pub(crate) struct RuntimeApi {
     activities: Receiver<Activity>,
 }
 
-/// What the function did, and when.
+/// A function's call of the API, and its time.
 #[derive(Debug)]
 pub(crate) enum Activity {
-    /// It asked for the next event.
+    /// The function asked for the next event.
     Polled(Instant),
     ReceivedEvent(Instant),
     Responded(Instant, Bytes),
-    /// It reported an error, at its start or for an event.
+    /// The function reported an error, during its start or for an event.
     Failed(String),
 }
 
@@ -74,7 +72,7 @@ impl RuntimeApi {
 
     /// Queues an event for the function's next poll.
     pub(crate) fn put(&self, event: Bytes) {
-        // The server, which has the receiver, lives as long as `self`.
+        // Cannot fail: the server has the receiver and lives as long as `self`.
         let _ = self.events.send(event);
     }
 
@@ -85,7 +83,7 @@ impl RuntimeApi {
 
 impl ApiState {
     fn report(&self, activity: Activity) {
-        // The receiver is gone once the measurement has ended.
+        // Fails only after the measurement has ended, when nothing reads activities.
         let _ = self.activities.send(activity);
     }
 }

@@ -3,7 +3,7 @@
 pub struct Samples(Vec<f64>);
 
 impl Samples {
-    /// What the machine can do when nothing else runs on it.
+    /// The best approximation of a machine without other load.
     pub fn min(&self) -> f64 {
         self.quantile(0.0)
     }

@@ -10,13 +10,13 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, Copy)]
 pub struct BinarySize {
     pub plain: usize,
-    /// Deflated at the level that `sam` and `cargo lambda` zip with. The zip
-    /// file's header adds about a hundred bytes.
+    /// Deflated at the level that `sam` and `cargo lambda` use. A zip file's headers add
+    /// about a hundred bytes.
     pub zipped: usize,
 }
 
 impl BinarySize {
-    pub fn of(binary: &Path) -> Result<Self> {
+    pub fn measure(binary: &Path) -> Result<Self> {
         let failed = || Error::io(format!("{} could not be read", binary.display()));
         let content = std::fs::read(binary).map_err(failed())?;
         let mut deflate = DeflateEncoder::new(Vec::new(), Compression::default());

@@ -1,6 +1,6 @@
 use fakes::sesamy::{Address, Bill, Contract, Entitlement, User};
 
-/// Each change of it gives a sync something to write.
+/// Every change of this state gives a sync something to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PaymentState {
     Paid,
@@ -9,8 +9,8 @@ pub enum PaymentState {
 }
 
 impl PaymentState {
-    /// Alternates, so that each event follows a change.
-    pub const fn of_event(number: usize) -> Self {
+    /// Alternates with the event's number, so that each event follows a change.
+    pub const fn for_event(number: usize) -> Self {
         if number.is_multiple_of(2) {
             Self::Paid
         } else {
@@ -23,9 +23,8 @@ pub fn user_ids(count: usize) -> Vec<String> {
     (0..count).map(|n| format!("email|user-{n}")).collect()
 }
 
-/// A user with this many contracts, entitlements and bills. Each contract has
-/// its own product, which is more than any real user has and the most work for
-/// every CRM.
+/// A user with this many contracts, entitlements and bills. Each contract has its own
+/// product, which causes the most work at every CRM and is more than real users have.
 pub fn user(id: &str, contracts: usize, payment: PaymentState) -> User {
     let mut user = User::new(id)
         .email(&format!("{}@example.se", id.replace('|', ".")))

@@ -1,5 +1,5 @@
-//! How many calls a sync makes. They count against Sesamy's and the CRMs' rate
-//! limits. The numbers are exact on every machine.
+//! The number of calls that a sync makes, which count against the rate limits of Sesamy
+//! and the CRMs.
 
 use conformance::{Bench, record};
 use mailmojo::Mailmojo;
@@ -53,8 +53,8 @@ async fn rule_gets_two_calls_and_one_per_stale_tag_and_two_per_repeated_event() 
     let bench = Bench::new(Rule::default()).await;
     bench.fakes.rule().add_account("account", "key");
     bench.put_connector_secret(&json!({ "apiKey": "key", "apiUrl": bench.fakes.urls().rule }));
-    // All events have one type, so each one first removes the tag of the one
-    // before. The burst also removes the tag of the overdue contract.
+    // All events have the same type, so each one first removes the tag of the previous
+    // one. The burst also removes the tag of the overdue contract.
     let expected = CallsOfSyncs {
         change: calls(4, 2 + 2),
         no_change: calls(4, 2 + 2),

@@ -1,7 +1,7 @@
-//! Models of the APIs: Sesamy's Management API with its rate limit, its token
+//! Models of the APIs: Sesamy's Management API with its rate limit, Sesamy's token
 //! endpoint, and a CRM that may fail.
 //!
-//! A request's host names the API, the first part of its path the vendor.
+//! A request's host identifies the API, and the first part of its path the vendor.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -12,23 +12,23 @@ use serde_json::{Value, json};
 use shared::http::{ApiErrorKind, RawResponse, Request, ResponseFuture, Transport, Url};
 use tokio::time::{Instant, sleep};
 
-use crate::scenario::Trouble;
+use crate::scenario::CrmFailure;
 
 /// Sesamy's rate limit per vendor (documented).
 pub const REQUESTS_PER_MINUTE: u32 = 100;
-/// Requests that Sesamy allows at once after a quiet time (documented).
+/// How many requests Sesamy allows in a burst after a quiet period (documented).
 pub const BURST: u32 = 200;
 
 /// In seconds, from the example in Sesamy's documentation.
 const RETRY_AFTER: u64 = 60;
 
-/// Each takes up to half as long again. Assumed.
+/// Assumed. Each call takes up to half of this longer, at random.
 const REQUEST_LATENCY: Duration = Duration::from_millis(20);
 const RESPONSE_LATENCY: Duration = Duration::from_millis(80);
 
 /// The vendor whose CRM may fail.
 pub const FIRST: &str = "first";
-/// The vendor that must not notice.
+/// The vendor that must not be affected.
 pub const OTHER: &str = "other";
 
 #[derive(Debug, Clone)]
@@ -38,8 +38,8 @@ pub struct Apis(Arc<Mutex<State>>);
 struct State {
     random: Rng,
     start: Instant,
-    trouble: Trouble,
-    trouble_for: Duration,
+    failure: CrmFailure,
+    fails_for: Duration,
     buckets: HashMap<String, Bucket>,
     counts: RequestCounts,
 }
@@ -48,14 +48,14 @@ struct State {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RequestCounts {
     pub sesamy_answered: u64,
-    /// By the rate limit.
+    /// Refused by the rate limit.
     pub sesamy_refused: u64,
-    /// To the CRM while it failed.
-    pub crm_in_trouble: u64,
+    /// Sent to the CRM while it failed.
+    pub crm_while_failing: u64,
 }
 
-/// A token bucket. Sesamy does not document how it counts. A bucket has both of
-/// its numbers, and a refused request costs nothing.
+/// Assumed: a token bucket with the two documented numbers, where a refused request costs
+/// nothing. Sesamy does not document how it counts.
 #[derive(Debug)]
 struct Bucket {
     level: f64,
@@ -76,18 +76,19 @@ impl Bucket {
 }
 
 enum Reaction {
+    /// After a delay.
     Answer(u16, Value, Duration),
-    Never,
-    Refused,
+    NoAnswer,
+    ConnectionRefused,
 }
 
 impl Apis {
-    pub fn new(seed: u64, trouble: Trouble, trouble_for: Duration) -> Self {
+    pub fn new(seed: u64, failure: CrmFailure, fails_for: Duration) -> Self {
         Self(Arc::new(Mutex::new(State {
             random: Rng::with_seed(seed),
             start: Instant::now(),
-            trouble,
-            trouble_for,
+            failure,
+            fails_for,
             buckets: HashMap::new(),
             counts: RequestCounts::default(),
         })))
@@ -97,8 +98,8 @@ impl Apis {
         self.0.lock().unwrap().counts
     }
 
-    pub fn secret(vendor: &str, of: &str) -> Option<Value> {
-        match of {
+    pub fn secret(vendor: &str, api: &str) -> Option<Value> {
+        match api {
             "sesamy" => Some(json!({
                 "clientId": vendor,
                 "clientSecret": "secret",
@@ -115,16 +116,16 @@ impl Transport for Apis {
     fn send(&self, request: Request) -> ResponseFuture {
         let apis = self.clone();
         Box::pin(async move {
-            let there = apis.0.lock().unwrap().random.f64();
-            sleep(REQUEST_LATENCY.mul_f64(1.0 + there / 2.0)).await;
+            let random = apis.0.lock().unwrap().random.f64();
+            sleep(REQUEST_LATENCY.mul_f64(1.0 + random / 2.0)).await;
             let reaction = apis.0.lock().unwrap().react(request.url());
             match reaction {
-                Reaction::Answer(status, body, after) => {
-                    sleep(after).await;
+                Reaction::Answer(status, body, delay) => {
+                    sleep(delay).await;
                     Ok(answer(status, &body))
                 }
-                Reaction::Never => std::future::pending().await,
-                Reaction::Refused => Err(ApiErrorKind::Connection),
+                Reaction::NoAnswer => std::future::pending().await,
+                Reaction::ConnectionRefused => Err(ApiErrorKind::Connection),
             }
         })
     }
@@ -134,12 +135,12 @@ impl State {
     fn react(&mut self, url: &Url) -> Reaction {
         let mut path = url.path().trim_start_matches('/').splitn(3, '/');
         let vendor = path.next().unwrap_or_default().to_owned();
-        let back = RESPONSE_LATENCY.mul_f64(1.0 + self.random.f64() / 2.0);
+        let latency = RESPONSE_LATENCY.mul_f64(1.0 + self.random.f64() / 2.0);
         let now = self.start.elapsed();
         match url.host_str() {
             Some("token.test") => {
                 let token = json!({ "access_token": vendor, "expires_in": 86_400 });
-                Reaction::Answer(200, token, back)
+                Reaction::Answer(200, token, latency)
             }
             Some("sesamy.test") => {
                 let full = || Bucket {
@@ -155,34 +156,34 @@ impl State {
                 if !passes {
                     let error =
                         json!({ "code": "rate_limit_exceeded", "retry_after": RETRY_AFTER });
-                    return Reaction::Answer(429, json!({ "error": error }), back);
+                    return Reaction::Answer(429, json!({ "error": error }), latency);
                 }
-                Reaction::Answer(200, sesamy_answer(path.next(), path.next()), back)
+                Reaction::Answer(200, sesamy_answer(path.next(), path.next()), latency)
             }
-            _ => self.crm(&vendor, now, back),
+            _ => self.crm(&vendor, now, latency),
         }
     }
 
-    fn crm(&mut self, vendor: &str, now: Duration, back: Duration) -> Reaction {
-        if vendor != FIRST || now >= self.trouble_for {
-            return Reaction::Answer(200, json!({}), back);
+    fn crm(&mut self, vendor: &str, now: Duration, latency: Duration) -> Reaction {
+        if vendor != FIRST || now >= self.fails_for {
+            return Reaction::Answer(200, json!({}), latency);
         }
-        self.counts.crm_in_trouble += 1;
-        match self.trouble {
-            Trouble::None => Reaction::Answer(200, json!({}), back),
-            Trouble::Hangs => Reaction::Never,
-            Trouble::RefusesConnections => Reaction::Refused,
-            Trouble::IsSlow(late) => Reaction::Answer(200, json!({}), late),
-            Trouble::Unavailable => Reaction::Answer(503, json!({}), back),
-            Trouble::AsksToWait(wait) => {
-                let asked = json!({ "retry_after": wait.as_secs() });
-                Reaction::Answer(429, asked, back)
+        self.counts.crm_while_failing += 1;
+        match self.failure {
+            CrmFailure::None => Reaction::Answer(200, json!({}), latency),
+            CrmFailure::Hangs => Reaction::NoAnswer,
+            CrmFailure::RefusesConnections => Reaction::ConnectionRefused,
+            CrmFailure::IsSlow(delay) => Reaction::Answer(200, json!({}), delay),
+            CrmFailure::Unavailable => Reaction::Answer(503, json!({}), latency),
+            CrmFailure::AsksToWait(wait) => {
+                let body = json!({ "retry_after": wait.as_secs() });
+                Reaction::Answer(429, body, latency)
             }
         }
     }
 }
 
-/// A user, or one of the user's lists.
+/// Sesamy's answer: a user's profile, or one of the user's lists.
 fn sesamy_answer(list: Option<&str>, user: Option<&str>) -> Value {
     match (list, user) {
         (Some("users"), Some(user)) => {

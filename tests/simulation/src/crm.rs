@@ -12,21 +12,21 @@ use shared::secrets::{FromSecret, Keys, SecretFault};
 use shared::sesamy::Reads;
 use tokio::time::Instant;
 
-/// As many as Rule's for a user that changed.
+/// As many calls as Rule's connector makes for a changed user.
 const CALLS: usize = 4;
 
-/// Of a vendor's account.
+/// The address of the API, as a vendor's secret gives it.
 #[derive(Debug)]
 pub struct Address(Url);
 
 impl FromSecret for Address {
     fn from_secret(json: &Value) -> Result<Self, SecretFault> {
-        let url = Keys::of(json)?.url("apiUrl", "https://crm.test")?;
+        let url = Keys::new(json)?.url("apiUrl", "https://crm.test")?;
         Ok(Self(url))
     }
 }
 
-/// When each user's first sync ended, since the start.
+/// When each user's first sync ended, as the time since the start.
 #[derive(Debug, Clone)]
 pub struct FirstSyncs {
     start: Instant,
@@ -39,7 +39,7 @@ impl FirstSyncs {
         Self { start, ends }
     }
 
-    pub fn of(&self, user: &str) -> Option<Duration> {
+    pub fn end_of(&self, user: &str) -> Option<Duration> {
         self.ends.lock().unwrap().get(user).copied()
     }
 }
@@ -71,8 +71,8 @@ impl Connector for Crm {
             job.events.mark_delivered();
         }
         let user = job.desired.user_id.to_string();
-        let mut done = self.0.ends.lock().unwrap();
-        done.entry(user).or_insert_with(|| self.0.start.elapsed());
+        let mut ends = self.0.ends.lock().unwrap();
+        ends.entry(user).or_insert_with(|| self.0.start.elapsed());
         Ok(Changes {
             writes: 1,
             ..Changes::default()

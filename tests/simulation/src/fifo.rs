@@ -1,18 +1,21 @@
-//! A model of an SQS FIFO queue. Pure: times are passed in, as durations since
-//! the start.
+//! A model of an SQS FIFO queue. It has no clock: the caller passes each time, as the
+//! duration since the start.
 //!
-//! Documented: a group is locked while a message of it is in flight; a receive
-//! takes as many messages of a group as it can; with 120,000 messages in flight
-//! a receive gets nothing and no error; SQS looks for groups only among the
-//! first 120,000 messages; a message received more often than the queue allows
-//! goes to the dead-letter queue. Assumed: the oldest available message comes
-//! first, and messages in flight count among the first 120,000.
+//! Documented:
+//! - A group is locked while one of its messages is in flight.
+//! - A receive takes as many messages of a group as it can.
+//! - With 120,000 messages in flight, a receive returns nothing and no error.
+//! - SQS looks for groups only among the first 120,000 messages.
+//! - A message received more often than the queue allows goes to the dead-letter queue.
+//!
+//! Assumed: the oldest available message comes first, and messages in flight count among
+//! the first 120,000.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
 use std::time::Duration;
 
-/// Of messages in flight, and of the messages among which SQS looks for groups.
+/// The limit of messages in flight, and of the messages that SQS searches for groups.
 pub const MAX_IN_FLIGHT: usize = 120_000;
 
 /// From the template.
@@ -25,16 +28,17 @@ pub struct Fifo {
     messages: Vec<Message>,
     groups: Vec<Group>,
     group_numbers: HashMap<String, usize>,
-    /// The first messages of groups that may be received.
+    /// The first message of each group that may be received.
     ready: BTreeSet<usize>,
-    /// When messages become visible: time, message, and the message's timer. A
-    /// timer that was replaced has no effect.
+    /// When messages become visible: the time, the message's number, and its timer. An
+    /// entry whose timer is no longer the message's has no effect.
     due: BinaryHeap<Reverse<(Duration, usize, u32)>>,
-    /// SQS looks for groups among the messages before this one…
+    /// SQS looks for groups only among the messages before this one.
     horizon: usize,
-    /// … of which so many are left.
-    left_before_horizon: usize,
-    left: usize,
+    /// How many messages before the horizon are not deleted.
+    remaining_before_horizon: usize,
+    /// How many messages are not deleted.
+    remaining: usize,
     in_flight: usize,
     counts: QueueCounts,
 }
@@ -42,10 +46,10 @@ pub struct Fifo {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct QueueCounts {
     pub receives: u64,
-    /// Of one message.
+    /// The highest receive count of a message.
     pub max_receives: u32,
     pub max_in_flight: usize,
-    /// Moved to the dead-letter queue by SQS or by the consumer.
+    /// Messages that SQS or the consumer moved to the dead-letter queue.
     pub dead_letters: usize,
 }
 
@@ -76,12 +80,12 @@ struct Group {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {
-    /// Also the receipt.
+    /// Also the receipt handle.
     pub number: usize,
     pub body: String,
     pub group: String,
     pub sent_at: Duration,
-    /// This time included.
+    /// Includes this receive.
     pub receives: u32,
 }
 
@@ -112,7 +116,7 @@ impl Fifo {
             state: State::Delayed,
         });
         self.due.push(Reverse((now + DELAY, number, 0)));
-        self.left += 1;
+        self.remaining += 1;
         self.advance_horizon();
     }
 
@@ -134,7 +138,7 @@ impl Fifo {
         batch
     }
 
-    /// Takes as many messages of the group as fit into the batch.
+    /// Adds as many messages of the group as fit into the batch.
     fn take(&mut self, group: usize, max: usize, now: Duration, batch: &mut Vec<Received>) {
         let queue = self.groups.get(group).map(|group| group.queue.clone());
         for number in queue.unwrap_or_default() {
@@ -203,7 +207,7 @@ impl Fifo {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.left == 0
+        self.remaining == 0
     }
 
     pub fn counts(&self) -> QueueCounts {
@@ -272,19 +276,19 @@ impl Fifo {
         if state == State::InFlight {
             self.end_flight(group);
         }
-        self.left -= 1;
+        self.remaining -= 1;
         if number < self.horizon {
-            self.left_before_horizon -= 1;
+            self.remaining_before_horizon -= 1;
         }
         self.advance_horizon();
     }
 
     fn advance_horizon(&mut self) {
-        while self.left_before_horizon < MAX_IN_FLIGHT
+        while self.remaining_before_horizon < MAX_IN_FLIGHT
             && let Some(message) = self.messages.get(self.horizon)
         {
             self.horizon += 1;
-            self.left_before_horizon += usize::from(message.state != State::Gone);
+            self.remaining_before_horizon += usize::from(message.state != State::Gone);
         }
     }
 }

@@ -1,5 +1,4 @@
-//! A model of Lambda's pollers. Each invokes its own instance, one batch after
-//! the other.
+//! A model of Lambda's pollers. Each one invokes its own instance, one batch at a time.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -85,7 +84,8 @@ impl SharedQueue {
             }
             let due = async {
                 match due {
-                    // Also at the limit of messages in flight, so as not to poll in a loop.
+                    // This wait also keeps a queue at the in-flight limit from being polled
+                    // in a busy loop.
                     Some(due) => sleep_until(self.0.start + due).await,
                     None => std::future::pending().await,
                 }
@@ -108,7 +108,7 @@ impl SharedQueue {
             let mut event = SqsEvent::default();
             event.records = batch.into_iter().map(record).collect();
             let answer = consumer.clone().handle(event, TIMEOUT).await;
-            // As the function does after every batch.
+            // The function writes its metrics after every batch, which resets them.
             drop(consumer.metrics());
             let failed = answer.batch_item_failures.into_iter();
             let failed: HashSet<_> = failed.map(|failure| failure.item_identifier).collect();

@@ -8,19 +8,19 @@ use crate::spread::Spread;
 #[derive(Debug, Clone, PartialEq)]
 pub struct SimulationReport {
     pub queue: QueueCounts,
-    /// Messages were left at the end.
+    /// Whether messages were left at the end.
     pub is_unfinished: bool,
-    /// The other vendor's times from webhook to end of sync.
+    /// How long the other vendor's events took, from the webhook to the end of the sync.
     pub other: Spread,
-    /// Of the first vendor's purchases.
+    /// How long the first vendor's purchases took.
     pub purchases: Spread,
-    /// Of the first vendor's events.
+    /// How long the first vendor's events took.
     pub events: Spread,
-    /// From the start to the end of the first vendor's last event.
+    /// When the last sync of the first vendor's events ended.
     pub all_done: Duration,
-    /// The share of Sesamy's rate limit that the first vendor's finished syncs
-    /// used while more than 500 of its events were left.
-    pub drain: f64,
+    /// The share of Sesamy's rate limit that the first vendor's syncs used until only 500
+    /// of its events were left.
+    pub limit_share: f64,
     pub requests: RequestCounts,
     pub invocations: u64,
 }

@@ -1,5 +1,6 @@
 //! Runs a scenario.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -21,10 +22,10 @@ use crate::spread::Spread;
 /// Requests to Sesamy per sync: profile, contracts, entitlements, bills.
 const READS: f64 = 4.0;
 
-/// The last events wait for their backoff rather than for Sesamy.
+/// The last events are not measured: they wait for their backoff instead of Sesamy.
 const TAIL: usize = 500;
 
-/// How often to look whether all is done.
+/// How often to check whether all events are done.
 const POLL_INTERVAL: Duration = Duration::from_secs(10);
 
 pub fn run(scenario: &Scenario) -> SimulationReport {
@@ -34,7 +35,7 @@ pub fn run(scenario: &Scenario) -> SimulationReport {
     runtime.block_on(simulate(scenario.clone()))
 }
 
-/// What a user's event belongs to.
+/// The group of events that a user's event belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Events,
@@ -46,8 +47,21 @@ enum Kind {
 struct World {
     start: Instant,
     queue: SharedQueue,
-    done: FirstSyncs,
-    sent: Arc<Mutex<Vec<(Kind, String, Duration)>>>,
+    first_syncs: FirstSyncs,
+    sent: Arc<Mutex<Vec<SentEvent>>>,
+}
+
+#[derive(Debug)]
+struct SentEvent {
+    kind: Kind,
+    user: String,
+    at: Duration,
+}
+
+/// When an event was sent, and when its sync ended.
+struct EventTimes {
+    sent: Duration,
+    done: Option<Duration>,
 }
 
 impl World {
@@ -80,30 +94,38 @@ impl World {
         };
         let group = message.user.message_group();
         self.queue.send(&group, message.to_json());
-        sent.push((kind, user_id, self.start.elapsed()));
+        sent.push(SentEvent {
+            kind,
+            user: user_id,
+            at: self.start.elapsed(),
+        });
     }
 
-    /// When each of these events was sent, and when its sync ended.
-    fn times(&self, kind: Kind) -> Vec<(Duration, Option<Duration>)> {
+    fn times(&self, kind: Kind) -> Vec<EventTimes> {
         let sent = self.sent.lock().unwrap();
-        let sent = sent.iter().filter(|(other, ..)| *other == kind);
-        sent.map(|(_, user, at)| (*at, self.done.of(user)))
-            .collect()
+        let events = sent.iter().filter(|event| event.kind == kind);
+        let times = events.map(|event| EventTimes {
+            sent: event.at,
+            done: self.first_syncs.end_of(&event.user),
+        });
+        times.collect()
     }
 
-    /// How long each took. An unfinished one has taken until now.
+    /// How long each event took. An unfinished one has taken until now.
     fn spread(&self, kind: Kind) -> Spread {
         let now = self.start.elapsed();
         let times = self.times(kind).into_iter();
-        times.map(|(at, done)| done.unwrap_or(now) - at).collect()
+        times
+            .map(|times| times.done.unwrap_or(now) - times.sent)
+            .collect()
     }
 
-    async fn keep_announcing(self, kind: Kind, every: Duration, end: impl Fn() -> bool) {
-        // Not in step with other timers.
-        sleep(every.mul_f64(fastrand::f64())).await;
-        while !end() {
+    async fn keep_announcing(self, kind: Kind, interval: Duration, is_done: impl Fn() -> bool) {
+        // A random start keeps this out of step with other timers.
+        sleep(interval.mul_f64(fastrand::f64())).await;
+        while !is_done() {
             self.announce(kind);
-            sleep(every).await;
+            sleep(interval).await;
         }
     }
 }
@@ -113,63 +135,66 @@ async fn simulate(scenario: Scenario) -> SimulationReport {
     let world = World {
         start,
         queue: SharedQueue::new(start),
-        done: FirstSyncs::new(start),
+        first_syncs: FirstSyncs::new(start),
         sent: Arc::default(),
     };
-    let apis = Apis::new(scenario.seed, scenario.trouble, scenario.trouble_for);
+    let apis = Apis::new(scenario.seed, scenario.failure, scenario.fails_for);
     for _ in 0..POLLERS {
         let http = Arc::new(Http::new().unwrap().with_transport(apis.clone()));
         let clock = world.queue.clone();
         let secrets = Secrets::new(VendorSecrets, "simulation");
-        let crm = Crm(world.done.clone());
+        let crm = Crm(world.first_syncs.clone());
         let queue = world.queue.clone();
         let clock = move || clock.time_of_day();
         let consumer = Consumer::with_clock(crm, http, secrets, queue, clock);
         tokio::spawn(world.queue.clone().poll(Arc::new(consumer)));
     }
-    let is_done = Arc::new(Mutex::new(false));
-    let enough = {
-        let is_done = is_done.clone();
-        move || *is_done.lock().unwrap()
+    let done = Arc::new(AtomicBool::new(false));
+    let is_done = {
+        let done = done.clone();
+        move || done.load(Ordering::Relaxed)
     };
-    let ends = start + scenario.at_most;
-    let others = world
-        .clone()
-        .keep_announcing(Kind::Other, scenario.other_every, enough.clone());
+    let ends = start + scenario.max_duration;
+    let others =
+        world
+            .clone()
+            .keep_announcing(Kind::Other, scenario.other_interval, is_done.clone());
     tokio::spawn(others);
-    if let Some(every) = scenario.purchase_every {
+    if let Some(interval) = scenario.purchase_interval {
         let purchases = world
             .clone()
-            .keep_announcing(Kind::Purchases, every, enough);
+            .keep_announcing(Kind::Purchases, interval, is_done);
         tokio::spawn(purchases);
     }
     for n in 0..scenario.events {
         let count = u32::try_from(scenario.events).unwrap();
-        let at = scenario.within / count * u32::try_from(n).unwrap();
+        let at = scenario.send_period / count * u32::try_from(n).unwrap();
         sleep_until(start + at).await;
         world.announce(Kind::Events);
     }
-    let mut last = 0;
-    // From the first event that was not done at the last look.
+    // All events before this one are done.
+    let mut first_left = 0;
     while Instant::now() < ends {
         sleep(POLL_INTERVAL).await;
-        let users = world.sent.lock().unwrap();
-        let is_left = |(kind, user, _): &(Kind, String, Duration)| {
-            *kind == Kind::Events && world.done.of(user).is_none()
+        let is_left = |event: &SentEvent| {
+            event.kind == Kind::Events && world.first_syncs.end_of(&event.user).is_none()
         };
-        let left = users.iter().skip(last).position(is_left);
-        last = left.map_or(users.len(), |left| last + left);
-        drop(users);
-        if left.is_none() && start.elapsed() >= scenario.at_least {
+        let all_done = {
+            let sent = world.sent.lock().unwrap();
+            let left = sent.iter().skip(first_left).position(is_left);
+            first_left = left.map_or(sent.len(), |left| first_left + left);
+            left.is_none()
+        };
+        if all_done && start.elapsed() >= scenario.min_duration {
             break;
         }
     }
-    *is_done.lock().unwrap() = true;
+    done.store(true, Ordering::Relaxed);
     while Instant::now() < ends && !world.queue.inspect(crate::fifo::Fifo::is_empty) {
         sleep(POLL_INTERVAL).await;
     }
     let events = world.times(Kind::Events);
-    let all_done = events.iter().filter_map(|(_, done)| *done).max();
+    let all_done = events.iter().filter_map(|times| times.done).max();
     SimulationReport {
         queue: world.queue.inspect(crate::fifo::Fifo::counts),
         is_unfinished: !world.queue.inspect(crate::fifo::Fifo::is_empty),
@@ -177,22 +202,19 @@ async fn simulate(scenario: Scenario) -> SimulationReport {
         purchases: world.spread(Kind::Purchases),
         events: world.spread(Kind::Events),
         all_done: all_done.unwrap_or_default(),
-        drain: drain(&events, &world.times(Kind::Purchases)),
+        limit_share: limit_share(&events, &world.times(Kind::Purchases)),
         requests: apis.counts(),
         invocations: world.queue.invocations(),
     }
 }
 
-/// See [`SimulationReport::drain`].
+/// See [`SimulationReport::limit_share`].
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
-fn drain(
-    events: &[(Duration, Option<Duration>)],
-    purchases: &[(Duration, Option<Duration>)],
-) -> f64 {
-    let ends: Spread = events.iter().filter_map(|(_, done)| *done).collect();
+fn limit_share(events: &[EventTimes], purchases: &[EventTimes]) -> f64 {
+    let ends: Spread = events.iter().filter_map(|times| times.done).collect();
     let end = ends.at(1.0 - (TAIL as f64 / events.len().max(1) as f64).min(1.0));
     let all = events.iter().chain(purchases);
-    let syncs = all.filter(|(_, done)| done.is_some_and(|at| at <= end));
+    let syncs = all.filter(|times| times.done.is_some_and(|done| done <= end));
     let minutes = end.as_secs_f64() / 60.0;
     let allowed = f64::from(BURST) + f64::from(REQUESTS_PER_MINUTE) * minutes;
     syncs.count() as f64 * READS / allowed
@@ -205,10 +227,10 @@ impl SecretStore for VendorSecrets {
     fn read<'a>(&'a self, name: &'a str) -> ReadResult<'a> {
         Box::pin(async move {
             let mut parts = name.rsplit('/');
-            let (of, vendor) = (parts.next(), parts.next());
-            let secret = of
+            let (api, vendor) = (parts.next(), parts.next());
+            let secret = api
                 .zip(vendor)
-                .and_then(|(of, vendor)| Apis::secret(vendor, of));
+                .and_then(|(api, vendor)| Apis::secret(vendor, api));
             Ok(secret.map(|secret| SecretString::from(secret.to_string())))
         })
     }

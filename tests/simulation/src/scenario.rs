@@ -2,12 +2,11 @@ use std::time::Duration;
 
 /// How the first vendor's CRM fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trouble {
+pub enum CrmFailure {
     None,
-    /// Never answers.
     Hangs,
     RefusesConnections,
-    /// Answers correctly, but so late.
+    /// Answers correctly after this time.
     IsSlow(Duration),
     /// Answers 503 without `Retry-After`.
     Unavailable,
@@ -15,26 +14,26 @@ pub enum Trouble {
     AsksToWait(Duration),
 }
 
-/// A vendor with many users or a failing CRM, and another that must not notice.
+/// One vendor has many users or a failing CRM, and must not affect the other vendor.
 #[derive(Debug, Clone)]
 pub struct Scenario {
-    /// Of all randomness.
+    /// Seeds everything random.
     pub seed: u64,
-    pub trouble: Trouble,
-    /// From the start.
-    pub trouble_for: Duration,
-    /// Of the first vendor, each of another user, evenly spread over
-    /// [`Self::within`].
+    pub failure: CrmFailure,
+    /// How long the CRM fails, from the start.
+    pub fails_for: Duration,
+    /// How many events the first vendor has, each of another user. They are spread evenly
+    /// over `send_period`.
     pub events: usize,
-    pub within: Duration,
-    /// How often another user of the first vendor buys something, until the
-    /// events are done.
-    pub purchase_every: Option<Duration>,
+    pub send_period: Duration,
+    /// How often another user of the first vendor buys something, until the events are
+    /// done.
+    pub purchase_interval: Option<Duration>,
     /// How often the other vendor has an event.
-    pub other_every: Duration,
-    pub at_least: Duration,
-    /// The end, even if messages are left.
-    pub at_most: Duration,
+    pub other_interval: Duration,
+    pub min_duration: Duration,
+    /// The scenario then ends even if messages are left.
+    pub max_duration: Duration,
 }
 
 /// The sustained rate of the template's API.
@@ -42,52 +41,50 @@ const WEBHOOKS_PER_SECOND: u32 = 50;
 
 impl Scenario {
     /// The first vendor's CRM fails for a day.
-    pub fn outage(trouble: Trouble, events: usize) -> Self {
+    pub fn outage(failure: CrmFailure, events: usize) -> Self {
         const DAY: Duration = Duration::from_secs(24 * 60 * 60);
         Self {
             seed: 1,
-            trouble,
-            trouble_for: DAY,
+            failure,
+            fails_for: DAY,
             events,
-            within: Duration::from_secs(60 * 60),
-            purchase_every: None,
-            other_every: Duration::from_secs(30),
-            at_least: DAY,
-            at_most: 2 * DAY,
+            send_period: Duration::from_secs(60 * 60),
+            purchase_interval: None,
+            other_interval: Duration::from_secs(30),
+            min_duration: DAY,
+            max_duration: 2 * DAY,
         }
     }
 
-    /// Many users of the first vendor change, as fast as the API takes their
-    /// webhooks.
+    /// Many users of the first vendor change, as fast as the API accepts their webhooks.
     pub fn bulk(events: usize) -> Self {
-        let within = min_time_for(events);
+        let send_period = min_time_for(events);
         Self {
             seed: 1,
-            trouble: Trouble::None,
-            trouble_for: Duration::ZERO,
+            failure: CrmFailure::None,
+            fails_for: Duration::ZERO,
             events,
-            within,
-            purchase_every: Some(Duration::from_secs(120)),
-            other_every: Duration::from_secs(30),
-            at_least: within,
-            at_most: Duration::from_secs(14 * 24 * 60 * 60),
+            send_period,
+            purchase_interval: Some(Duration::from_secs(120)),
+            other_interval: Duration::from_secs(30),
+            min_duration: send_period,
+            max_duration: Duration::from_secs(14 * 24 * 60 * 60),
         }
     }
 
-    /// The first vendor's CRM fails for two hours, while the other vendor has
-    /// many events.
-    pub fn noisy(trouble: Trouble, events: usize) -> Self {
+    /// The first vendor's CRM fails for two hours while the other vendor has many events.
+    pub fn noisy(failure: CrmFailure, events: usize) -> Self {
         const TWO_HOURS: Duration = Duration::from_secs(2 * 60 * 60);
         Self {
             seed: 1,
-            trouble,
-            trouble_for: TWO_HOURS,
+            failure,
+            fails_for: TWO_HOURS,
             events,
-            within: Duration::from_secs(10 * 60),
-            purchase_every: Some(Duration::from_secs(60)),
-            other_every: Duration::from_secs(3),
-            at_least: TWO_HOURS,
-            at_most: 2 * TWO_HOURS,
+            send_period: Duration::from_secs(10 * 60),
+            purchase_interval: Some(Duration::from_secs(60)),
+            other_interval: Duration::from_secs(3),
+            min_duration: TWO_HOURS,
+            max_duration: 2 * TWO_HOURS,
         }
     }
 
@@ -95,9 +92,9 @@ impl Scenario {
     pub fn flood(events: usize) -> Self {
         let bulk = Self::bulk(events);
         Self {
-            purchase_every: None,
-            other_every: Duration::from_secs(3),
-            at_most: 4 * bulk.within,
+            purchase_interval: None,
+            other_interval: Duration::from_secs(3),
+            max_duration: 4 * bulk.send_period,
             ..bulk
         }
     }

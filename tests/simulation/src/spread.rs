@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-/// Many times of the same thing, sorted.
+/// Measured durations of one kind, sorted.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Spread(Vec<Duration>);
 
@@ -9,12 +9,12 @@ impl Spread {
         self.0.len()
     }
 
-    /// The quantile, zero without any times.
+    /// The quantile at `share`; zero if there are no durations.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         clippy::cast_precision_loss,
-        reason = "an index of a list"
+        reason = "an index into a list"
     )]
     pub fn at(&self, share: f64) -> Duration {
         let last = self.0.len().saturating_sub(1);

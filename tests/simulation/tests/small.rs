@@ -1,13 +1,13 @@
-//! Small simulations, as fast as tests. `make simulate` runs the large ones.
+//! Simulations that are small enough for tests. `make simulate` runs the large ones.
 
 #![expect(clippy::print_stdout, reason = "details of a failed test")]
 
 use std::time::Duration;
 
-use simulation::{Scenario, SimulationReport, Trouble, run};
+use simulation::{CrmFailure, Scenario, SimulationReport, run};
 
-/// No message is lost or received more than a few hundred times, and the other
-/// vendor hardly notices.
+/// No message may be lost or received more than a few hundred times, and the other
+/// vendor's events must not be much delayed.
 fn assert_sound(name: &str, report: &SimulationReport) {
     let queue = report.queue;
     let summary = format!(
@@ -24,26 +24,26 @@ fn assert_sound(name: &str, report: &SimulationReport) {
 }
 
 #[test]
-fn day_of_outage_loses_no_message_whatever_wait_is_asked() {
+fn day_of_outage_loses_no_message_for_any_requested_wait() {
     let waits = [0, 1, 5, 30, 60, 600].map(Duration::from_secs);
-    let asked = waits.map(Trouble::AsksToWait);
-    for trouble in asked.into_iter().chain([Trouble::Unavailable]) {
+    let rate_limits = waits.map(CrmFailure::AsksToWait);
+    for failure in rate_limits.into_iter().chain([CrmFailure::Unavailable]) {
         let scenario = Scenario {
-            other_every: Duration::from_secs(1_200),
-            ..Scenario::outage(trouble, 12)
+            other_interval: Duration::from_secs(1_200),
+            ..Scenario::outage(failure, 12)
         };
         let report = run(&scenario);
-        assert_sound(&format!("{trouble:?}"), &report);
-        // A message retried in the last pause waits up to half as long again,
-        // or a quarter of an hour.
-        let late = report.all_done.saturating_sub(scenario.trouble_for);
-        assert!(late < Duration::from_secs(26 * 60), "{trouble:?}: {late:?}");
-        if trouble == Trouble::AsksToWait(Duration::from_secs(600)) {
-            // One call per instance and pause, and at most four of syncs that had
-            // begun before.
+        assert_sound(&format!("{failure:?}"), &report);
+        // A message deferred in the last pause waits up to half as long again, or a quarter
+        // of an hour.
+        let late = report.all_done.saturating_sub(scenario.fails_for);
+        assert!(late < Duration::from_secs(26 * 60), "{failure:?}: {late:?}");
+        if failure == CrmFailure::AsksToWait(Duration::from_secs(600)) {
+            // One call per instance and pause, plus at most four calls of syncs that had
+            // already begun.
             let pauses = 24 * 6;
             assert!(
-                report.requests.crm_in_trouble < 2 * 5 * pauses,
+                report.requests.crm_while_failing < 2 * 5 * pauses,
                 "{report:?}"
             );
         }
@@ -53,40 +53,40 @@ fn day_of_outage_loses_no_message_whatever_wait_is_asked() {
 #[test]
 fn bulk_change_drains_at_sesamys_limit() {
     let scenario = Scenario {
-        other_every: Duration::from_secs(120),
+        other_interval: Duration::from_secs(120),
         ..Scenario::bulk(2_000)
     };
     let report = run(&scenario);
     assert_sound("bulk", &report);
-    println!("drained {:.3} of what Sesamy allows", report.drain);
-    assert!(report.drain > 0.95, "{}", report.drain);
+    println!("used {:.3} of Sesamy's limit", report.limit_share);
+    assert!(report.limit_share > 0.95, "{}", report.limit_share);
 }
 
 #[test]
-fn noisy_vendor_delays_no_other() {
-    let slow = |seconds| Trouble::IsSlow(Duration::from_secs(seconds));
-    let at_once = Trouble::AsksToWait(Duration::ZERO);
-    for trouble in [
-        Trouble::Hangs,
-        Trouble::RefusesConnections,
+fn noisy_vendor_does_not_delay_another() {
+    let slow = |seconds| CrmFailure::IsSlow(Duration::from_secs(seconds));
+    let rate_limit_without_wait = CrmFailure::AsksToWait(Duration::ZERO);
+    for failure in [
+        CrmFailure::Hangs,
+        CrmFailure::RefusesConnections,
         slow(9),
         slow(5),
-        at_once,
+        rate_limit_without_wait,
     ] {
         let scenario = Scenario {
-            within: Duration::from_secs(60),
-            other_every: Duration::from_secs(30),
-            ..Scenario::noisy(trouble, 160)
+            send_period: Duration::from_secs(60),
+            other_interval: Duration::from_secs(30),
+            ..Scenario::noisy(failure, 160)
         };
         let report = run(&scenario);
-        assert_sound(&format!("{trouble:?}"), &report);
+        assert_sound(&format!("{failure:?}"), &report);
     }
 }
 
 #[test]
 fn one_seed_gives_one_report() {
     let scenario = Scenario {
-        at_most: Duration::from_secs(20 * 60),
+        max_duration: Duration::from_secs(20 * 60),
         ..Scenario::bulk(100)
     };
     let [first, again, other] = [1, 1, 2].map(|seed| {

@@ -11,8 +11,8 @@ use crate::{Publisher, webhook_secret};
 
 /// Makes an eighth of all calls fail, in ways that are always retried.
 ///
-/// 401 and 403 are not among them: their messages wait for minutes until someone
-/// acts. Rate limits are short, since each concerns all users of a publisher.
+/// 401 and 403 are left out: the messages would wait for minutes until an operator acts.
+/// Rate limits are short, because each one pauses all users of a publisher.
 pub fn inject(fakes: &Fakes) -> Vec<u64> {
     let mut ids = Vec::new();
     for api in Api::ALL {
@@ -37,37 +37,37 @@ pub fn inject(fakes: &Fakes) -> Vec<u64> {
     ids
 }
 
-/// How often faults struck, which is lost when they are removed.
+/// How often the faults struck. Removing a fault also removes its count.
 pub fn count_struck(fakes: &Fakes, ids: &[u64]) -> u64 {
     let faults = fakes.faults();
     let ours = faults.iter().filter(|fault| ids.contains(&fault.id));
     ours.map(|fault| u64::from(fault.struck)).sum()
 }
 
-/// How long the webhook may refuse a token that was added to the secret: an unknown
-/// token makes it read the secret again, but at most every ten seconds.
+/// How long the webhook may refuse a token after it was added to the secret: an unknown
+/// token makes the webhook read the secret again, but at most every ten seconds.
 const TOKEN_DELAY: Duration = Duration::from_secs(11);
 
-/// What happens to the system itself.
+/// A change to the system itself, as opposed to a failing call.
 #[derive(Clone, Copy, Debug)]
 enum Disruption {
     Kill(Function),
-    /// The webhook accepts the old and the new token of every publisher.
+    /// The webhook accepts both the old and the new token of every publisher.
     AddNewTokens,
-    /// Sesamy sends the new tokens.
+    /// From now on Sesamy sends the new tokens.
     SwitchTokens,
     RemoveOldTokens,
-    /// All credentials of the publisher of this index are replaced.
+    /// All credentials of the publisher with this index are replaced.
     RotateCredentials(usize),
-    /// The access tokens that Sesamy gave the publisher of this index stop working.
+    /// Sesamy's access tokens for the publisher with this index stop working.
     RevokeAccessTokens(usize),
 }
 
-/// The disruptions and their times.
+/// Disruptions, each with its time since the start.
 pub struct Schedule(Vec<(Duration, Disruption)>);
 
 impl Schedule {
-    /// Kills at random times, and one rotation of all credentials.
+    /// Plans kills at random times, and one rotation of all tokens and credentials.
     pub fn new(random: &mut Rng, time: Duration, kills: usize, publishers: usize) -> Self {
         let mut at = |from: f64, to: f64| time.mul_f64(from + (to - from) * random.f64());
         let functions = Connector::ALL.map(Connector::function);
@@ -88,7 +88,7 @@ impl Schedule {
         Self(disruptions)
     }
 
-    /// Returns how many processes were killed.
+    /// Returns the number of killed processes.
     pub async fn run(
         self,
         stack: &Stack<'_>,
@@ -127,8 +127,8 @@ impl Schedule {
     }
 }
 
-/// Replaces each secret first and then what the API accepts, while the functions
-/// still cache the old credentials.
+/// Replaces each secret, and then makes the API reject the old credentials, which the
+/// functions still cache.
 async fn rotate_credentials(stack: &Stack<'_>, fakes: &Fakes, publisher: &Publisher) -> Result<()> {
     let apis = ["sesamy"]
         .into_iter()

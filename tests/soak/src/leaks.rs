@@ -1,7 +1,7 @@
-//! Markers in all personal data and credentials, which no log or answer may contain.
+//! Markers in all personal data and credentials. No log or answer may contain one.
 //!
-//! They are in addresses, names, numbers, receipts, tokens, keys, and in what an
-//! API quotes of them in its errors.
+//! They are part of addresses, names, phone numbers, receipts, tokens and keys, and of
+//! API errors that quote them.
 
 /// Part of every e-mail address, name, street, receipt, token and key.
 pub const MARKER: &str = "q7mark";
@@ -9,16 +9,16 @@ pub const MARKER: &str = "q7mark";
 /// A phone number cannot contain the marker.
 pub const PHONE: &str = "+46709977553";
 
-/// In lower case.
+/// All markers, in lower case.
 const MARKERS: [&str; 3] = [
     MARKER,
     // Part of the phone number in any notation.
     "9977553",
-    // The prefix of the tokens of the fake of Sesamy.
+    // The prefix of the access tokens that the fake of Sesamy grants.
     "fake-token",
 ];
 
-/// The first marker in a text, with its surroundings.
+/// The first marker in a text, with the text around it.
 pub fn find(text: &str) -> Option<String> {
     let text = text.to_lowercase();
     let at = MARKERS

@@ -1,13 +1,11 @@
-//! Proves that no event is lost.
+//! Tests that no event is lost.
 //!
-//! A soak sends the events of many users of two publishers to the deployed stack
-//! while everything around it fails: API calls fail at random, functions are
-//! killed while they work, credentials change. In the end each CRM must hold
-//! exactly what is derived from the users' last states at Sesamy, and the
-//! dead-letter queues exactly the events of users that a CRM never accepts.
+//! A soak sends events of many users of two publishers to the deployed stack. Meanwhile
+//! API calls fail at random, functions are killed, and credentials change. At the end
+//! each CRM must have exactly the contacts derived from the users' last states at Sesamy,
+//! and the dead-letter queues exactly the events of users that a CRM never accepts.
 //!
-//! [`soak`] runs one. The tests of this crate run a short one beside a table of
-//! faults.
+//! [`soak()`] runs one. The tests of this crate run a short soak and a table of faults.
 
 mod chaos;
 pub mod leaks;

@@ -1,4 +1,5 @@
-//! A long soak: `SOAK_SEED` repeats one, `SOAK_SIZE` is `short` or `long`.
+//! Runs a soak. `SOAK_SEED` repeats an earlier one; `SOAK_SIZE` is `short` or `long` (the
+//! default).
 
 #![expect(clippy::print_stdout, reason = "a command-line program")]
 
@@ -40,9 +41,9 @@ async fn run() -> Result<SoakReport> {
     let deployment = Deployment::new("soak").log_level("info");
     let stack = deployer.deploy(&deployment).await?;
     let (chaos, drain) = (size.chaos.as_secs(), size.drain.as_secs());
-    println!("Soaking: {chaos} s, and {drain} s at most until all is done …");
+    println!("Soaking for {chaos} s, then draining for at most {drain} s …");
     let start = Instant::now();
     let report = soak(&stack, seed, size).await?;
-    println!("\n{report}\n({} s in all)", start.elapsed().as_secs());
+    println!("\n{report}\n({} s in total)", start.elapsed().as_secs());
     Ok(report)
 }

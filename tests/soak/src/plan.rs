@@ -11,20 +11,20 @@ use crate::users::{SoakUser, States};
 
 #[derive(Clone, Copy, Debug)]
 pub struct SoakSize {
-    /// Users of all publishers together.
+    /// The users of all publishers together.
     pub users: usize,
-    /// Events of all users together.
+    /// The events of all users together.
     pub events: usize,
-    /// How long events arrive and everything fails.
+    /// How long events arrive while calls fail.
     pub chaos: Duration,
     /// How often a function is killed.
     pub kills: usize,
-    /// How long it may then take until the queues are empty.
+    /// How long the queues may take to empty afterwards.
     pub drain: Duration,
 }
 
 impl SoakSize {
-    /// A minute and a half on a quiet machine, including the deployment. The drain
+    /// Takes a minute and a half on a quiet machine, including the deployment. The drain
     /// allows for a busy machine and for the last retries, which wait half a minute.
     pub const SHORT: Self = Self {
         users: 150,
@@ -34,7 +34,7 @@ impl SoakSize {
         drain: Duration::from_secs(240),
     };
 
-    /// About ten minutes: a message waits as long as it is old.
+    /// Takes about ten minutes, because a failed message waits about as long as its age.
     pub const LONG: Self = Self {
         users: 500,
         events: 6_000,
@@ -46,10 +46,10 @@ impl SoakSize {
 
 #[derive(Clone, Debug)]
 pub enum StateChange {
-    /// The event has no new information.
+    /// The events arrive without a change.
     None,
     BeforeEvents(User),
-    /// During a sync, right after this resource is read once more.
+    /// During a sync, right after the next read of this resource.
     AfterRead(Resource, User),
 }
 
@@ -65,7 +65,7 @@ pub struct PlannedStep {
 
 pub struct Plan {
     pub users: Vec<SoakUser>,
-    /// The first states in the order of `users`.
+    /// The initial states, in the order of `users`.
     pub first_states: Vec<User>,
     pub steps: Vec<PlannedStep>,
 }

@@ -4,12 +4,12 @@ use fakes::{
 use harness::{Error, Result, Stack, secrets, webhook};
 use serde_json::Value;
 
-/// The list of Mailmojo's contacts.
+/// The list at Mailmojo that contacts join.
 pub const LIST: u64 = 42;
 
 /// A publisher with accounts in all three CRMs.
 pub struct Publisher {
-    /// Its id at Sesamy, and the name of its accounts.
+    /// The vendor id at Sesamy and the name of the accounts.
     pub id: &'static str,
     pub sesamy: Vendor,
     pub rule: RuleAccount,
@@ -23,7 +23,7 @@ impl Publisher {
         let secret = |api| secret(id, api, 1);
         let client = format!("client-{id}");
         let sesamy = fakes.sesamy().add_vendor(id, &client, &secret("sesamy"));
-        // Sesamy's limit is per minute, and a soak takes only a few.
+        // A soak lasts minutes, and Sesamy's limit would stretch it to hours.
         sesamy.set_rate_limit(None);
         let mailmojo = fakes.mailmojo().add_account(id, &secret("mailmojo"));
         mailmojo.add_list(LIST, "Users");
@@ -43,8 +43,8 @@ impl Publisher {
         }
     }
 
-    /// The names and contents of the publisher's secrets in a version: of Sesamy,
-    /// Rule, Mailmojo and Make.as.
+    /// The names and contents of the publisher's secrets for Sesamy, Rule, Mailmojo and
+    /// Make.as, with the credentials of this version.
     pub fn secrets(&self, fakes: &Fakes, version: u32) -> [(String, Value); 4] {
         let (id, urls) = (self.id, fakes.urls());
         let secret = |api| secret(id, api, version);
@@ -65,7 +65,7 @@ impl Publisher {
         .map(|(api, content)| (format!("{id}/{api}"), content))
     }
 
-    /// From now on an API accepts only the credentials of this version.
+    /// Makes an API accept only the credentials of this version.
     pub fn accept(&self, api: &str, version: u32) {
         let secret = secret(self.id, api, version);
         match api {
@@ -79,7 +79,7 @@ impl Publisher {
         }
     }
 
-    /// The token of its webhooks in a version.
+    /// The webhook token of this version.
     pub fn token(&self, version: u32) -> String {
         secret(self.id, "webhook", version)
     }
@@ -100,7 +100,7 @@ impl Publisher {
     }
 }
 
-/// The webhook's secret, with each publisher's tokens of these versions.
+/// The webhook's secret, with the tokens of these versions for each publisher.
 pub fn webhook_secret<'a>(
     publishers: impl IntoIterator<Item = &'a Publisher>,
     versions: &[u32],

@@ -1,12 +1,12 @@
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-/// What happened in a soak.
+/// The results of a soak.
 #[derive(Clone, Debug, Default)]
 pub struct SoakReport {
     pub seed: u64,
-    /// Of all publishers together.
+    /// The users of all publishers.
     pub users: usize,
-    /// Distinct events, each for three CRMs.
+    /// Distinct events, each of which goes to three CRMs.
     pub events: usize,
     /// Webhooks that were sent twice.
     pub repeated: usize,
@@ -15,16 +15,16 @@ pub struct SoakReport {
     /// States that changed during a sync.
     pub changed_in_sync: usize,
     pub api_calls: u64,
-    /// The calls while faults were injected.
+    /// The API calls while faults were injected.
     pub api_calls_in_chaos: u64,
-    /// The calls that an injected fault failed.
+    /// The API calls that an injected fault made fail.
     pub faults: u64,
     pub killed_processes: usize,
     pub syncs_by_outcome: BTreeMap<String, usize>,
     /// Syncs of messages that had been received before.
     pub retries: usize,
     pub max_receives: u64,
-    /// Event tags that Rule got beyond one per event.
+    /// How often Rule got an event's tag again.
     pub repeated_tags: usize,
     pub dead_letters: usize,
     pub chaos: Duration,
@@ -47,7 +47,7 @@ impl fmt::Display for SoakReport {
         writeln!(f, "API calls       {}", self.api_calls)?;
         writeln!(
             f,
-            "faults          {} ({share} % of the calls until they ended)",
+            "faults          {} ({share} % of the calls meanwhile)",
             self.faults
         )?;
         writeln!(f, "kills           {}", self.killed_processes)?;
@@ -70,7 +70,7 @@ impl fmt::Display for SoakReport {
         let (chaos, drain) = (self.chaos.as_secs(), self.drain.as_secs());
         writeln!(
             f,
-            "duration        {chaos} s, and {drain} s until all was done"
+            "duration        {chaos} s, and {drain} s until the queues were empty"
         )?;
         for failure in &self.failures {
             writeln!(f, "WRONG           {failure}")?;

@@ -1,4 +1,4 @@
-//! Runs a soak from its first event to its last check.
+//! Runs a soak: sends the planned events, injects failures, and checks the results.
 
 use std::{
     cell::{Cell, RefCell},
@@ -27,17 +27,16 @@ use crate::{
 
 const PARALLEL_STEPS: usize = 6;
 
-/// How often a webhook is sent before the soak fails. Sesamy tries longer.
+/// How often to send a webhook before the soak fails. Sesamy retries for longer.
 const MAX_ATTEMPTS: usize = 12;
 
-/// When the messages of a killed function become visible again, for which the
-/// template's six minutes are too long. The longest batch of a soak takes less.
+/// How soon the messages of a killed function become visible again. The template's six
+/// minutes would be too long here, and every batch of a soak takes less than this.
 const VISIBILITY_TIMEOUT: &str = "12";
 
 /// Runs a soak on a deployed stack that nothing else uses.
 ///
-/// The report contains what was lost. An error means that the stack does not work
-/// at all.
+/// The report lists what was lost. An error means that the stack does not work at all.
 pub async fn soak(stack: &Stack<'_>, seed: u64, size: SoakSize) -> Result<SoakReport> {
     let fakes = start_fakes(Fakes::builder().requests_kept(0)).await?;
     fakes.seed_faults(seed);
@@ -92,8 +91,8 @@ pub async fn soak(stack: &Stack<'_>, seed: u64, size: SoakSize) -> Result<SoakRe
     Ok(report)
 }
 
-/// The time of the first event. A webhook older than a week is queued without its
-/// event.
+/// The time of the first event. It must be recent: a webhook older than a week is queued
+/// without its event.
 static FIRST_EVENT: LazyLock<Timestamp> = LazyLock::new(Timestamp::now);
 
 #[derive(Clone, Copy, Default)]
@@ -101,11 +100,11 @@ struct Counts {
     repeated: usize,
     resent: usize,
     changed_in_sync: usize,
-    /// Gives every event its own time.
+    /// Added to the time of the first event, so that each event has its own time.
     milliseconds: i64,
 }
 
-/// A state that is to change during a sync.
+/// A planned change of a user's state that happens during a sync.
 struct PendingChange {
     /// The user's index.
     user: usize,
@@ -148,14 +147,14 @@ impl Soak<'_> {
     }
 
     fn publisher(&self, index: usize) -> Result<&Publisher> {
-        let found = self.publishers.get(index);
-        found.ok_or_else(|| Error::new(format!("no publisher {index}")))
+        let publisher = self.publishers.get(index);
+        publisher.ok_or_else(|| Error::new(format!("no publisher {index}")))
     }
 
-    /// Takes the plan's steps, spread evenly over a time.
+    /// Takes the plan's steps, spread evenly over `time`.
     async fn take_steps(&self, start: Instant, time: Duration) -> Result<()> {
         let count = u32::try_from(self.plan.steps.len().max(1)).unwrap_or(u32::MAX);
-        // The last ones must arrive before the time is up.
+        // The last events must arrive before the time is up.
         let interval = time.mul_f64(0.95) / count;
         let taken = stream::iter(&self.plan.steps)
             .scan(start, |next, step| {
@@ -179,7 +178,7 @@ impl Soak<'_> {
             return Ok(());
         };
         let publisher = self.publisher(user.publisher)?;
-        // Another change while one waits for a read would hide that the first happened.
+        // While a change waits for a read, another one would replace it unnoticed.
         let pending = |change: &PendingChange| change.user == step.user;
         let is_pending = self.pending.borrow().iter().any(pending);
         match &step.change {
@@ -207,9 +206,7 @@ impl Soak<'_> {
     async fn announce_changes_in_sync(&self, until: Instant) -> Result<()> {
         while self.has_steps.get() || !self.pending.borrow().is_empty() {
             if Instant::now() > until {
-                return Err(Error::new(
-                    "a state that was to change during a sync never did",
-                ));
+                return Err(Error::new("a planned change during a sync never happened"));
             }
             let has_happened = |change: &PendingChange| {
                 let user = self.plan.users.get(change.user)?;
@@ -270,7 +267,7 @@ impl Soak<'_> {
                     return Ok(id.to_owned());
                 }
                 if reply.status < 500 && reply.status != 429 {
-                    // Sesamy does not send such a webhook again.
+                    // Sesamy does not retry after this status.
                     return Err(Error::new(format!("a webhook was refused: {reply:?}")));
                 }
             }
@@ -289,11 +286,13 @@ impl Soak<'_> {
         Ok(total)
     }
 
-    /// Waits until all is announced and the queues are empty. `false` after a timeout.
+    /// Waits until every event is sent and the queues are empty. Returns `false` after a
+    /// timeout.
     async fn drain(&self, until: Instant) -> Result<bool> {
         loop {
             let queued = self.queued_messages().await?;
-            // After the queues, since a change during a sync is announced after the sync.
+            // Check this after the queues: a change during a sync is announced after the
+            // sync.
             let is_announced = !self.has_steps.get() && self.pending.borrow().is_empty();
             if queued == 0 && is_announced {
                 // The last announcement may be on its way to the queue.
@@ -325,7 +324,8 @@ impl Soak<'_> {
             Ok(UserHistory {
                 user,
                 publisher,
-                state: state.ok_or_else(|| Error::new(format!("{} has gone", user.id)))?,
+                state: state
+                    .ok_or_else(|| Error::new(format!("{} is missing at Sesamy", user.id)))?,
                 past_states: first.into_iter().chain(later).collect(),
                 events_by_id: sent.get(index).cloned().unwrap_or_default(),
             })

@@ -15,11 +15,11 @@ use crate::publisher::{LIST, Publisher};
 pub enum UserKind {
     /// No CRM knows the user yet.
     New,
-    /// The CRMs have the user with foreign data and stale tags of ours.
+    /// The CRMs have the user, with foreign data and stale tags from us.
     Known,
-    /// As [`UserKind::Known`], without consent to newsletters.
+    /// Like [`UserKind::Known`], without consent to newsletters.
     Unsubscribed,
-    /// A guest of a checkout, who must not reach a CRM.
+    /// Bought something as a guest, so must not reach a CRM.
     Guest,
     /// This CRM always answers 422.
     RefusedBy(Connector),
@@ -29,7 +29,7 @@ pub enum UserKind {
 }
 
 impl UserKind {
-    const fn of(number: usize) -> Self {
+    const fn for_number(number: usize) -> Self {
         match number % 25 {
             7 => Self::RefusedBy(Connector::Rule),
             13 => Self::RefusedBy(Connector::Mailmojo),
@@ -62,9 +62,9 @@ pub struct SoakUser {
 }
 
 impl SoakUser {
-    /// Users belong to the publishers in turn.
+    /// Distributes the users evenly among the publishers.
     pub fn new(number: usize, publishers: usize) -> Self {
-        let kind = UserKind::of(number);
+        let kind = UserKind::for_number(number);
         let email = match kind {
             UserKind::InvalidAddress => format!("user-{number}"),
             UserKind::RefusedBy(connector) => {
@@ -74,7 +74,7 @@ impl SoakUser {
         };
         Self {
             publisher: number % publishers,
-            // Leaked, since the program needs them until its end.
+            // Leaked: the program needs them until it ends.
             id: format!("email|{number}").leak(),
             email: email.leak(),
             kind,
@@ -117,9 +117,9 @@ impl SoakUser {
         }
     }
 
-    /// Makes a CRM refuse the user if it has to.
+    /// Makes the CRM refuse a user of kind [`UserKind::RefusedBy`].
     pub fn add_refusal(&self, fakes: &Fakes) {
-        // As the address appears in a path.
+        // Percent-encoded, as in a path.
         let email = self.email.replace('@', "%40");
         let (api, path) = match self.kind {
             UserKind::RefusedBy(Connector::Rule) => {
@@ -134,11 +134,10 @@ impl SoakUser {
     }
 }
 
-/// Foreign tags, of which one looks like ours.
+/// Tags of the publisher. One of them looks like ours.
 pub const FOREIGN: [&str; 2] = ["vip", "SESAMY_x"];
 
-/// The field of the profile that holds a state's number. The system ignores unknown
-/// fields.
+/// The profile field with the number of a state. The system ignores unknown fields.
 const REVISION: &str = "soakRevision";
 
 /// Generates random states, the same for the same seed.
@@ -162,7 +161,8 @@ impl States {
 
     pub fn next(&mut self, user: &SoakUser) -> Result<User> {
         let tree = any_state(user.id, user.email).new_tree(&mut self.runner);
-        let tree = tree.map_err(|error| Error::new(format!("no state: {error}")))?;
+        let tree =
+            tree.map_err(|error| Error::new(format!("generating a state failed: {error}")))?;
         let mut state = tree.current();
         for list in [
             &mut state.contracts,

@@ -1,4 +1,4 @@
-//! What must hold at the end of a soak.
+//! Checks the results of a soak.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -25,18 +25,18 @@ pub struct UserHistory<'a> {
     pub publisher: &'a Publisher,
     /// The last state at Sesamy.
     pub state: User,
-    /// Every state that the user may have had.
+    /// Every state that was planned for the user.
     pub past_states: Vec<&'a User>,
     pub events_by_id: BTreeMap<String, EventType>,
 }
 
-/// How often Rule got each tag, by address and tag.
+/// How often Rule started the flows of each tag, by address and tag.
 pub type TagCounts = BTreeMap<(String, String), usize>;
 
 #[derive(Default)]
 pub struct Verification {
     pub failures: Vec<String>,
-    /// Event tags that Rule got beyond one per event.
+    /// How often Rule got an event's tag again.
     pub repeated_tags: usize,
 }
 
@@ -53,7 +53,7 @@ impl Verification {
         } = history;
         if user.kind == UserKind::Guest {
             self.check(publisher.rule.subscriber(user.email).is_none(), || {
-                format!("{} is a guest and is in Rule", user.id)
+                format!("{} is a guest but is in Rule", user.id)
             });
             return;
         }
@@ -90,10 +90,10 @@ impl Verification {
         self.check_tags(history, Connector::Rule, &tags, desired, &["sesamy"]);
         for field in rule::mapping::fields(desired) {
             let value = Some(&field.value).filter(|value| **value != "");
-            let present = actual.fields.get(field.key);
-            self.check(present == value, || {
+            let stored = actual.fields.get(field.key);
+            self.check(stored == value, || {
                 format!(
-                    "{id} has {present:?} in {} of Rule, not {value:?}",
+                    "{id} has {stored:?} in {} of Rule, not {value:?}",
                     field.key
                 )
             });
@@ -105,7 +105,7 @@ impl Verification {
         let unsubscribed = history.user.kind == UserKind::Unsubscribed;
         if unsubscribed {
             self.check(event_tags.is_empty(), || {
-                format!("{id} is unsubscribed and has {event_tags:?} in Rule")
+                format!("{id} is unsubscribed but has {event_tags:?} in Rule")
             });
             counts.clear();
         }
@@ -117,7 +117,7 @@ impl Verification {
                 got >= count && event_tags.iter().any(|actual| actual == tag),
                 || {
                     format!(
-                        "{id} had {count} events {}, and Rule got {got}",
+                        "{id} had {count} events {}, but Rule got {got}",
                         event.name()
                     )
                 },
@@ -137,10 +137,10 @@ impl Verification {
         };
         self.check_tags(history, Connector::Mailmojo, &actual.tags, desired, &[]);
         for field in mailmojo::mapping::fields(desired) {
-            let present = actual.custom.get(field.name).unwrap_or(&Value::Null);
-            self.check(*present == field.value, || {
+            let stored = actual.custom.get(field.name).unwrap_or(&Value::Null);
+            self.check(*stored == field.value, || {
                 format!(
-                    "{id} has {present} in \"{}\" of Mailmojo, not {}",
+                    "{id} has {stored} in \"{}\" of Mailmojo, not {}",
                     field.name, field.value
                 )
             });
@@ -178,16 +178,16 @@ impl Verification {
             let subscriptions = account.subscriptions_of(email);
             for mapped in make::mapping::subscriptions(desired) {
                 let text = |key: &str| mapped.get(key).and_then(Value::as_str);
-                let found = subscriptions
+                let stored = subscriptions
                     .iter()
                     .find(|s| Some(s.external_id.as_str()) == text("external_id"));
-                let agrees = found.is_some_and(|found| {
-                    Some(found.status.as_str()) == text("status")
-                        && Some(found.product_external_id.as_str()) == text("product_external_id")
-                        && found.end_date.as_deref() == text("end_date")
+                let agrees = stored.is_some_and(|stored| {
+                    Some(stored.status.as_str()) == text("status")
+                        && Some(stored.product_external_id.as_str()) == text("product_external_id")
+                        && stored.end_date.as_deref() == text("end_date")
                 });
                 self.check(agrees, || {
-                    format!("{id} has {found:?} at Make.as, not {mapped}")
+                    format!("{id} has {stored:?} at Make.as, not {mapped}")
                 });
             }
             let products = account.products();
@@ -195,14 +195,14 @@ impl Verification {
                 let id = mapped.get("external_id").and_then(Value::as_str);
                 self.check(
                     products.iter().any(|p| Some(p.external_id.as_str()) == id),
-                    || format!("{mapped} is no product of Make.as"),
+                    || format!("Make.as does not have the product {mapped}"),
                 );
             }
         }
     }
 
-    /// Our tags are the desired ones, and the permanent one if a past state had it.
-    /// No foreign tag is missing.
+    /// Our tags must be the desired ones, plus the permanent one if a past state had it.
+    /// No foreign tag may be missing.
     fn check_tags(
         &mut self,
         history: &UserHistory<'_>,
@@ -217,10 +217,10 @@ impl Verification {
             tags.map(|tag| tag.as_str().to_owned()).collect()
         };
         let desired = tags(desired);
-        let had = |state: &&User| tags(&derived(state)).contains(PERMANENT);
+        let had_permanent = |state: &&User| tags(&derived(state)).contains(PERMANENT);
         if ours.contains(PERMANENT)
             && !desired.contains(PERMANENT)
-            && history.past_states.iter().any(had)
+            && history.past_states.iter().any(had_permanent)
         {
             ours.remove(PERMANENT);
         }
@@ -236,7 +236,7 @@ impl Verification {
         });
     }
 
-    /// The dead-letter messages are exactly the events of users that a CRM never
+    /// The dead-letter messages must be exactly the events of users that a CRM never
     /// accepts. Returns their number.
     pub async fn check_dead_letters(
         &mut self,
@@ -268,9 +268,9 @@ impl Verification {
             self.check(missing == 0, || {
                 format!("{connector}: {missing} dead-letter messages are missing")
             });
-            let other = actual.difference(&expected).count();
-            self.check(other == 0, || {
-                format!("{connector}: {other} unexpected dead-letter messages")
+            let unexpected = actual.difference(&expected).count();
+            self.check(unexpected == 0, || {
+                format!("{connector}: {unexpected} unexpected dead-letter messages")
             });
         }
         Ok(count)

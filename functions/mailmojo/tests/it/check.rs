@@ -9,7 +9,7 @@ use shared::check::CheckCode;
 
 use crate::crm::{LIST, MailmojoCrm, start};
 
-const USERS: &str = "Mailmojo: list 42";
+const LIST_CHECK: &str = "Mailmojo: list 42";
 const CONTACTS: &str = "Mailmojo: look up a contact";
 const FIELDS: &str = "assumption: Mailmojo defines account fields at /v1/fields/";
 const FORM: &str = "assumption: a contact has a list of tags and an object of account fields";
@@ -23,7 +23,7 @@ const CASES: &[CheckCase<MailmojoCrm>] = &[
     CheckCase {
         name: "the token is unknown",
         break_it: |_, account| account.set_token("other"),
-        problems: &[(USERS, CheckCode::CredentialsRefused)],
+        problems: &[(LIST_CHECK, CheckCode::CredentialsRefused)],
     },
     CheckCase {
         name: "there is no such list",
@@ -37,7 +37,7 @@ const CASES: &[CheckCase<MailmojoCrm>] = &[
     CheckCase {
         name: "the token may not read lists",
         break_it: |_, account| account.set_scopes(&["contacts", "subscribe", "account_settings"]),
-        problems: &[(USERS, CheckCode::PermissionMissing)],
+        problems: &[(LIST_CHECK, CheckCode::PermissionMissing)],
     },
     CheckCase {
         name: "the token may not read contacts",
@@ -100,7 +100,7 @@ async fn each_problem_is_found_by_reading() {
 }
 
 #[tokio::test]
-async fn the_form_of_contacts_is_checked_if_the_list_has_one() {
+async fn the_form_of_contacts_is_checked_if_the_list_has_any() {
     let (bench, account) = start().await;
     assert_eq!(bench.check_code(FORM).await, Some(CheckCode::CannotBeTold));
     account.put_contact(Contact::new(EMAIL).on_list(LIST, Status::Active));

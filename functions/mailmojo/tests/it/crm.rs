@@ -1,4 +1,4 @@
-//! Mailmojo as the laws see it.
+//! Mailmojo, as the laws test it.
 
 use std::collections::BTreeMap;
 

@@ -54,7 +54,7 @@ async fn missing_fields_are_defined_once() {
 }
 
 #[tokio::test]
-async fn a_field_that_another_instance_has_defined_is_no_error() {
+async fn a_field_defined_by_another_instance_is_not_an_error() {
     let (bench, account) = start().await;
     bench.sesamy.put_user(daily_subscriber());
     // Another instance defines the field just before this one does.
@@ -70,7 +70,7 @@ async fn a_field_that_another_instance_has_defined_is_no_error() {
 }
 
 #[tokio::test]
-async fn an_account_whose_fields_cannot_be_listed_is_synced_all_the_same() {
+async fn an_account_whose_fields_cannot_be_listed_is_still_synced() {
     for status in [403, 404, 405] {
         let (bench, account) = start().await;
         account.set_settings(MailmojoSettings {
@@ -85,13 +85,13 @@ async fn an_account_whose_fields_cannot_be_listed_is_synced_all_the_same() {
         assert_eq!(contact.tags, ["sesamy_active_subscriber"], "{status}");
         assert_eq!(contact.custom["Active Subscriptions"], 1, "{status}");
         let calls = bench.calls(Api::Mailmojo);
-        let asked = calls.iter().filter(|call| call.contains("/v1/fields/"));
-        assert_eq!(asked.count(), 1, "{status}: asked once an instance");
+        let listings = calls.iter().filter(|call| call.contains("/v1/fields/"));
+        assert_eq!(listings.count(), 1, "{status}: once per instance");
     }
 }
 
 #[tokio::test]
-async fn an_account_whose_fields_cannot_be_defined_is_synced_all_the_same() {
+async fn an_account_whose_fields_cannot_be_defined_is_still_synced() {
     for status in [403, 404, 405] {
         let (bench, account) = start().await;
         account.set_settings(MailmojoSettings {
@@ -149,7 +149,7 @@ async fn data_that_the_publisher_entered_stays() {
     assert_eq!(
         contact.last_name.as_deref(),
         Some("Ask"),
-        "an empty name is none"
+        "an empty name counts as missing"
     );
     assert_eq!(contact.phone.as_deref(), Some("12345678"));
     assert_eq!(
@@ -270,18 +270,18 @@ async fn name_and_phone_are_written_once_and_only_if_the_contact_has_none() {
             }
             let requests = bench.fakes.requests_to(Api::Mailmojo);
             let written = |method: &str, path: &str| {
-                let found = requests
+                let request = requests
                     .iter()
                     .find(|request| request.method == method && request.path.starts_with(path));
-                let body = found.and_then(|request| request.body.clone());
+                let body = request.and_then(|request| request.body.clone());
                 let keys = ["first_name", "last_name", "phone"];
                 let has = |key: &&str| body.as_ref().is_some_and(|body| body.get(key).is_some());
                 let written: Vec<_> = keys.into_iter().filter(has).collect();
-                (found.is_some(), written)
+                (request.is_some(), written)
             };
             let patched = written("PATCH", "/v1/contacts/");
             assert_eq!(patched, (true, case.written.to_vec()), "{name}");
-            // The update before has written them.
+            // The update has already written them.
             let joined = written("POST", "/v1/lists/");
             assert_eq!(joined, (!on_list, vec![]), "{name}");
             assert_eq!(
@@ -292,7 +292,7 @@ async fn name_and_phone_are_written_once_and_only_if_the_contact_has_none() {
     }
 }
 
-/// The status of a contact on the list and as a whole, and whether it joins.
+/// A contact's status on the list and overall, and whether it joins the list.
 struct StatusCase {
     on_list: Option<Status>,
     overall: Status,

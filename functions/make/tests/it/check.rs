@@ -9,7 +9,7 @@ use shared::check::CheckCode;
 
 use crate::crm::{LIST, MakeCrm, set, start};
 
-const USERS: &str = "Make.as: list 77";
+const LIST_CHECK: &str = "Make.as: list 77";
 const LOOK_UP: &str = "Make.as: list 77, look up a subscriber";
 const FORM: &str = "assumption: a contact names its tags (Make.as: list 77)";
 
@@ -22,7 +22,7 @@ const CASES: &[CheckCase<MakeCrm>] = &[
     CheckCase {
         name: "the key is unknown",
         break_it: |_, account| account.set_api_key("other"),
-        problems: &[(USERS, CheckCode::CredentialsRefused)],
+        problems: &[(LIST_CHECK, CheckCode::CredentialsRefused)],
     },
     CheckCase {
         name: "one of two lists is unknown",
@@ -44,7 +44,7 @@ const CASES: &[CheckCase<MakeCrm>] = &[
     CheckCase {
         name: "the key may not read lists",
         break_it: |bench, _| fault(bench, Fault::status(403), "/subscriberlists"),
-        problems: &[(USERS, CheckCode::PermissionMissing)],
+        problems: &[(LIST_CHECK, CheckCode::PermissionMissing)],
     },
     CheckCase {
         name: "the key may not read subscribers",
@@ -54,7 +54,7 @@ const CASES: &[CheckCase<MakeCrm>] = &[
     CheckCase {
         name: "Make.as breaks connections",
         break_it: |bench, _| fault(bench, Fault::reset(), "/subscriberlists"),
-        problems: &[(USERS, CheckCode::ApiUnreachable)],
+        problems: &[(LIST_CHECK, CheckCode::ApiUnreachable)],
     },
     CheckCase {
         name: "Make.as fails",
@@ -68,7 +68,7 @@ const CASES: &[CheckCase<MakeCrm>] = &[
             fault(bench, wait, "/subscriberlists");
         },
         problems: &[
-            (USERS, CheckCode::ApiAsksToWait),
+            (LIST_CHECK, CheckCode::ApiAsksToWait),
             (LOOK_UP, CheckCode::ApiAsksToWait),
         ],
     },
@@ -100,7 +100,7 @@ async fn each_problem_is_found_by_reading() {
 }
 
 #[tokio::test]
-async fn the_form_of_contacts_is_checked_if_the_list_has_one() {
+async fn the_form_of_contacts_is_checked_if_the_list_has_any() {
     let (bench, account) = start().await;
     assert_eq!(bench.check_code(FORM).await, Some(CheckCode::CannotBeTold));
     account.put_subscriber(Subscriber::new(EMAIL).on_list(LIST).tags(&["vip"]));

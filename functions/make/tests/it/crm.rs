@@ -1,4 +1,4 @@
-//! Make.as as the laws see it.
+//! Make.as, as the laws test it.
 
 use std::collections::BTreeMap;
 
@@ -149,13 +149,13 @@ impl TestedCrm for MakeCrm {
 
     /// Every contract has its subscription.
     fn check_records(account: &MakeAccount, desired: &DesiredContact) {
-        let held = account.subscriptions_of(EMAIL);
+        let subscriptions = account.subscriptions_of(EMAIL);
         for subscription in mapping::subscriptions(desired) {
             let id = subscription["external_id"].as_str();
-            let held = held
+            let synced = subscriptions
                 .iter()
-                .find(|held| Some(held.external_id.as_str()) == id);
-            assert_eq!(subscription["status"], held.unwrap().status.as_str());
+                .find(|synced| Some(synced.external_id.as_str()) == id);
+            assert_eq!(subscription["status"], synced.unwrap().status.as_str());
         }
     }
 
@@ -171,14 +171,14 @@ impl TestedCrm for MakeCrm {
                 before,
             }
         };
-        let bulk_insert = "/subscribers/subscriptions/bulkinsert";
+        let subscriptions = "/subscribers/subscriptions/bulkinsert";
         let products = "/subscribers/subscriptions/products/bulkinsert";
         vec![
             call("POST", "/subscribers/by_email", true),
             call("POST", "/subscribers", false),
             call("PATCH", "/subscribers/*", true),
             call("POST", products, true),
-            call("POST", bulk_insert, true),
+            call("POST", subscriptions, true),
         ]
     }
 

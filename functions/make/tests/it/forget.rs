@@ -1,4 +1,4 @@
-//! What only Make.as's `forget` does: several lists, and data that stays.
+//! What is specific to Make.as: several lists, and data that stays.
 
 use conformance::{Bench, EMAIL, USER, anna};
 use fakes::make::{MakeAccount, Subscriber};
@@ -42,16 +42,16 @@ async fn each_list_is_reported_with_the_data_that_stays() {
 }
 
 #[tokio::test]
-async fn the_id_of_another_system_is_the_publishers() {
+async fn an_external_id_of_another_system_stays() {
     let (bench, account) = start().await;
     let mut contact = Subscriber::new(EMAIL).tags(&["sesamy_x"]);
     contact.external_id = Some("customer 17".to_owned());
     account.put_subscriber(contact);
     bench.sesamy.put_user(anna());
     assert_eq!(bench.forget(USER, None).await.outcome, "forgotten");
-    let left = account.subscriber(EMAIL).unwrap();
-    assert_eq!(left.external_id.as_deref(), Some("customer 17"));
-    assert_eq!(left.tags, [""; 0]);
+    let contact = account.subscriber(EMAIL).unwrap();
+    assert_eq!(contact.external_id.as_deref(), Some("customer 17"));
+    assert_eq!(contact.tags, [""; 0]);
 }
 
 #[tokio::test]
@@ -89,7 +89,7 @@ async fn a_malformed_set_is_reported_and_does_not_stop_the_others() {
 }
 
 #[tokio::test]
-async fn foreign_tags_are_sent_along_even_without_a_tag_of_ours() {
+async fn foreign_tags_are_sent_back_even_without_our_tags() {
     let (bench, account) = start().await;
     let mut contact = Subscriber::new(EMAIL).tags(&["vip"]);
     contact.external_id = Some(USER.to_owned());

@@ -54,7 +54,7 @@ async fn a_preview_shows_changes_with_reasons_and_calls() {
 }
 
 #[tokio::test]
-async fn each_list_is_previewed_by_itself() {
+async fn each_list_has_its_own_preview() {
     let (bench, [first, _]) = start_with_two_lists().await;
     let contact = Subscriber::new(EMAIL).on_list(LIST);
     first.put_subscriber(contact.tags(&["sesamy_tag_vip", "vip"]));

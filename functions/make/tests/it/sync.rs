@@ -65,7 +65,7 @@ async fn a_typical_sync_makes_four_calls_and_three_if_the_contact_is_unchanged()
 }
 
 #[tokio::test]
-async fn overdue_and_ended_contracts_are_cancelled_and_only_ended_ones_have_an_end() {
+async fn overdue_and_ended_contracts_are_cancelled_and_only_ended_ones_have_an_end_date() {
     let (bench, account) = start().await;
     bench.sesamy.put_user(
         anna()
@@ -75,9 +75,9 @@ async fn overdue_and_ended_contracts_are_cancelled_and_only_ended_ones_have_an_e
     bench.synced(USER, "a").await;
     for (id, end) in [("gone", Some("2025-06-15")), ("late", None)] {
         let subscriptions = account.subscriptions_of(EMAIL);
-        let found = subscriptions.iter().find(|s| s.external_id == id).unwrap();
-        assert_eq!(found.status, "cancelled", "{id}");
-        assert_eq!(found.end_date.as_deref(), end, "{id}");
+        let subscription = subscriptions.iter().find(|s| s.external_id == id).unwrap();
+        assert_eq!(subscription.status, "cancelled", "{id}");
+        assert_eq!(subscription.end_date.as_deref(), end, "{id}");
     }
     assert_eq!(account.subscriptions_of(EMAIL).len(), 2);
 }
@@ -216,7 +216,7 @@ const CONSENT_CASES: [ConsentCase; 9] = [
     case(false, "unsubscribed", false),
     case(false, "bounce", false),
     case(false, "Unsubscribed", false),
-    // An unknown status is no consent.
+    // An unknown status is not consent.
     case(false, "complained", false),
 ];
 
@@ -293,7 +293,7 @@ async fn a_malformed_contact_stops_the_sync_before_any_write() {
 }
 
 #[tokio::test]
-async fn a_contract_that_is_active_again_loses_its_end() {
+async fn a_contract_that_is_active_again_loses_its_end_date() {
     let (bench, account) = start().await;
     let item = |contract: Contract| contract.item("sid:Daily", "The Daily", "po1", "Monthly");
     let states = [
@@ -304,8 +304,8 @@ async fn a_contract_that_is_active_again_loses_its_end() {
     for (n, (contract, end)) in states.into_iter().enumerate() {
         bench.sesamy.put_user(anna().contract(contract));
         bench.synced(USER, &n.to_string()).await;
-        let held = account.subscriptions_of(EMAIL).remove(0);
-        assert_eq!(held.end_date.as_deref(), end, "{n}");
+        let subscription = account.subscriptions_of(EMAIL).remove(0);
+        assert_eq!(subscription.end_date.as_deref(), end, "{n}");
     }
 }
 
@@ -356,7 +356,7 @@ async fn a_malformed_set_is_refused_and_the_others_are_synced() {
         assert!(message.contains(&expected), "{message}");
         assert!(!message.contains("s3cret"), "{message}");
 
-        // A corrected secret counts at once, although the old one is cached.
+        // A corrected secret takes effect immediately, although the old one is cached.
         bench.put_connector_secret(&set(&bench, "account", LIST));
         assert_eq!(bench.handle([record("1", USER, "a")]).await, [""; 0]);
     }

@@ -124,7 +124,7 @@ mod tests {
             let ids = self.users.iter().skip(skip).take(take);
             let ids = ids.map(|id| UserId::try_from(id.as_str()).ok());
             let total = self.states_total.then_some(self.users.len());
-            UsersPage::of(ids.collect(), total)
+            UsersPage::from_ids(ids.collect(), total)
         }
     }
 

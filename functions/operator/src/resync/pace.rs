@@ -25,7 +25,7 @@ const MAX_QUEUED_SECONDS: f64 = 6.0;
 /// Users that may wait at any rate. Decided.
 const MIN_QUEUED_USERS: f64 = 5.0;
 
-/// Seconds between two steps, unless more can be sent at once: as long as few users
+/// Seconds between two steps, unless more can be sent at once: the time that a few users
 /// take, because each step has its price. Decided.
 const MIN_INTERVAL: f64 = 3.0;
 const MAX_INTERVAL: f64 = 15.0;

@@ -3,16 +3,15 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use shared::identity::{EventId, UserId, VendorId};
-use tracing::{info, warn};
+use shared::message::Message;
+use shared::request::ErrorAnswer;
+use shared::sqs::SqsError;
 
-use super::RunChange;
+use super::NOT_CONFIGURED;
 use super::executions::{Execution, ExecutionState, Progress};
 use super::pace::Pace;
 use super::run::Run;
-use crate::dead_letters::Unavailable;
-use shared::request::ErrorAnswer;
 
-/// How a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunState {
@@ -25,7 +24,20 @@ pub enum RunState {
     Failed,
 }
 
-pub(super) const NOT_CONFIGURED: &str = "not_configured";
+/// What a command did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum RunChange {
+    #[serde(rename = "started")]
+    Started,
+    #[serde(rename = "goes_on")]
+    AlreadyRunning,
+    #[serde(rename = "resumed")]
+    Resumed,
+    #[serde(rename = "stopped")]
+    Stopped,
+    #[serde(rename = "nothing")]
+    Unchanged,
+}
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -110,104 +122,23 @@ impl RunState {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum ResyncAnswer {
+    Run(ResyncReport),
+    User(UserResync),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ResyncReport {
-    action: &'static str,
-    vendor_id: VendorId,
+    pub(super) action: &'static str,
+    pub(super) vendor_id: VendorId,
     #[serde(rename = "do")]
-    asked: &'static str,
-    pub did: &'static str,
+    pub(super) operation: &'static str,
+    pub(super) did: RunChange,
+    /// The vendor's latest run.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub run: Option<RunProgress>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    advice: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<ErrorAnswer>,
-}
-
-impl ResyncReport {
-    pub(super) fn new(
-        vendor_id: VendorId,
-        asked: &'static str,
-        did: RunChange,
-        run: Option<RunProgress>,
-    ) -> Self {
-        let advice = match (did, run.as_ref().map(|run| run.state)) {
-            (RunChange::Restarted, _) => {
-                "It began from the start of the list. The one before had not been finished; next time \"do\": \"resume\" goes on where it was."
-            }
-            (RunChange::AlreadyRunning, _) => {
-                "A run is under way, and goes on. Stop it first to begin another one."
-            }
-            (RunChange::Started | RunChange::Resumed, _) | (_, Some(RunState::Running)) => {
-                "It goes on by itself. Ask with \"do\": \"show\" how far it is, with \"do\": \"stop\" to stop it."
-            }
-            (_, Some(RunState::Stopped)) => {
-                "Ask with \"do\": \"resume\" to go on. What is in the queues already is still synced."
-            }
-            (_, Some(RunState::Failed)) => {
-                "Fix what the reason names, then ask with \"do\": \"resume\" to go on."
-            }
-            (_, Some(RunState::Finished)) => {
-                "Every user was queued; those that wait in the queues are synced within a minute or so."
-            }
-            (_, None) => "There has been no run of this vendor. Without \"do\" one is started.",
-        };
-        Self {
-            action: "resync",
-            vendor_id,
-            asked,
-            did: did.name(),
-            run,
-            advice: Some(advice),
-            error: None,
-        }
-    }
-
-    pub(super) fn refused(vendor_id: VendorId, asked: &'static str, error: ErrorAnswer) -> Self {
-        Self {
-            action: "resync",
-            vendor_id,
-            asked,
-            did: RunChange::Unchanged.name(),
-            run: None,
-            advice: None,
-            error: Some(error),
-        }
-    }
-
-    pub(super) fn log(&self) {
-        let vendor_id = self.vendor_id.as_str();
-        let visited = self.run.as_ref().map(|run| run.visited);
-        match &self.error {
-            None => info!(
-                vendor_id,
-                asked = self.asked,
-                did = self.did,
-                visited,
-                "Answered about a resync."
-            ),
-            Some(error) => warn!(
-                vendor_id,
-                asked = self.asked,
-                code = error.code,
-                reason = error.message,
-                "Nothing came of a resync."
-            ),
-        }
-    }
-}
-
-impl RunChange {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Started | Self::Restarted => "started",
-            Self::AlreadyRunning => "goes_on",
-            Self::Resumed => "resumed",
-            Self::Stopped => "stopped",
-            Self::Unchanged => "nothing",
-        }
-    }
+    pub(super) run: Option<RunProgress>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -217,8 +148,7 @@ pub struct UserResync {
     vendor_id: VendorId,
     user_id: UserId,
     /// The connectors' logs use it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    event_id: Option<EventId>,
+    event_id: EventId,
     queued: Vec<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     failed: BTreeMap<String, String>,
@@ -227,96 +157,64 @@ pub struct UserResync {
 }
 
 impl UserResync {
-    pub(super) fn queued(
-        vendor_id: VendorId,
-        user_id: UserId,
-        event_id: EventId,
-        sent: Vec<(String, Option<String>)>,
-    ) -> Self {
-        let (queued, failed): (Vec<_>, Vec<_>) =
-            sent.into_iter().partition(|(_, failed)| failed.is_none());
-        let error = (!failed.is_empty()).then(|| ErrorAnswer {
-            code: "queue_unavailable",
-            message: "not every queue took it; ask again, which does no harm to the others"
-                .to_owned(),
-            details: Vec::new(),
-        });
-        Self {
-            action: "resync",
-            vendor_id,
-            user_id,
-            event_id: Some(event_id),
-            queued: queued.into_iter().map(|(name, _)| name).collect(),
-            failed: failed
-                .into_iter()
-                .filter_map(|(name, reason)| Some((name, reason?)))
-                .collect(),
-            error,
+    /// `sent` has each connector's name and what its queue said.
+    pub(super) fn new(message: Message, sent: Vec<(String, Result<(), SqsError>)>) -> Self {
+        let (mut queued, mut failed) = (Vec::new(), BTreeMap::new());
+        for (name, result) in sent {
+            match result {
+                Ok(()) => queued.push(name),
+                Err(error) => drop(failed.insert(name, error.to_string())),
+            }
         }
-    }
-
-    pub(super) fn refused(vendor_id: VendorId, user_id: UserId, error: ErrorAnswer) -> Self {
+        let reason = "not every queue took it; ask again, which does no harm to the others";
+        let error =
+            (!failed.is_empty()).then(|| ErrorAnswer::new("queue_unavailable", reason.to_owned()));
         Self {
             action: "resync",
-            vendor_id,
-            user_id,
-            event_id: None,
-            queued: Vec::new(),
-            failed: BTreeMap::new(),
-            error: Some(error),
+            vendor_id: message.user.vendor_id,
+            user_id: message.user.user_id,
+            event_id: message.event_id,
+            queued,
+            failed,
+            error,
         }
     }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Reconciliation {
-    action: &'static str,
-    vendors: Vec<ResyncReport>,
+    pub(super) action: &'static str,
+    pub(super) vendors: Vec<VendorReconciliation>,
     /// Vendors without time left for them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    left: Vec<VendorId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<ErrorAnswer>,
+    pub(super) left: Vec<VendorId>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub(super) enum VendorReconciliation {
+    Done(ResyncReport),
+    #[serde(rename_all = "camelCase")]
+    Failed {
+        vendor_id: VendorId,
+        error: ErrorAnswer,
+    },
 }
 
 impl Reconciliation {
-    pub(super) fn of(vendors: Vec<ResyncReport>, left: Vec<VendorId>) -> Self {
-        Self {
-            action: "reconcile",
-            vendors,
-            left,
-            error: None,
-        }
-    }
-
     /// A vendor without a secret for any connector is still being set up: no failure.
     pub fn failure(&self) -> Option<String> {
-        if let Some(error) = &self.error {
-            return Some(error.message.clone());
+        let mut failed = Vec::new();
+        for vendor in &self.vendors {
+            if let VendorReconciliation::Failed { vendor_id, error } = vendor
+                && error.code != NOT_CONFIGURED
+            {
+                failed.push(format!("{vendor_id}: {}", error.code));
+            }
         }
-        let failed = self.vendors.iter().filter_map(|report| {
-            let code = report.error.as_ref()?.code;
-            (code != NOT_CONFIGURED).then(|| format!("{}: {code}", report.vendor_id))
-        });
-        let mut failed: Vec<_> = failed.collect();
         if !self.left.is_empty() {
             failed.push(format!("no time for {} vendors", self.left.len()));
         }
         (!failed.is_empty()).then(|| failed.join("; "))
-    }
-
-    pub(super) fn refused(unavailable: &Unavailable) -> Self {
-        warn!(error = %unavailable, "The vendors could not be read; none was resynced.");
-        Self {
-            action: "reconcile",
-            vendors: Vec::new(),
-            left: Vec::new(),
-            error: Some(ErrorAnswer {
-                code: "unavailable",
-                message: unavailable.to_string(),
-                details: Vec::new(),
-            }),
-        }
     }
 }

@@ -39,7 +39,6 @@ impl Run {
         vendor_id: VendorId,
         connectors: Vec<String>,
         pace: Pace,
-        execution: u32,
         now: Timestamp,
     ) -> Self {
         Self {
@@ -53,7 +52,7 @@ impl Run {
             cursor: Cursor::default(),
             pending: Vec::new(),
             waiting: None,
-            execution,
+            execution: 1,
             events: 0,
         }
     }
@@ -89,9 +88,11 @@ mod tests {
             .collect();
         let pace = Pace::new(NonZeroU32::MIN, 10);
         let now = "2026-01-15T09:30:00Z".parse().unwrap();
-        let mut run = Run::new("0".repeat(32), vendor, connectors, pace, u32::MAX, now);
+        let mut run = Run::new("0".repeat(32), vendor, connectors, pace, now);
         let ids = (0..1_000).map(|number| UserId::try_from(longest(number)).ok());
-        run.pending = run.cursor.take(&UsersPage::of(ids.collect(), Some(1_000)));
+        run.pending = run
+            .cursor
+            .take(&UsersPage::from_ids(ids.collect(), Some(1_000)));
         run.waiting = Some("r".repeat(1_000));
         let data = serde_json::json!({"next": "hand_over", "name": "n".repeat(80), "run": run});
         let bytes = data.to_string().len();

@@ -47,7 +47,7 @@ pub enum StepAnswer {
         run: Run,
         wait_seconds: u64,
     },
-    /// The execution of this name goes on.
+    /// The execution of this name continues.
     HandOver {
         run: Run,
         name: String,
@@ -122,7 +122,7 @@ impl<Q: ConnectorQueues, P: Platform> Resyncs<'_, Q, P> {
     }
 
     async fn plan(&self, run: &mut Run) -> Plan {
-        let pace = self.pace(run.connectors.len());
+        let pace = self.pace(run);
         let wait = pace.interval();
         run.allowance.grow(pace, run.updated_at);
         if self.connectors_of(run).count() < run.connectors.len() {

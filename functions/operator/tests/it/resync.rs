@@ -1,13 +1,12 @@
 use std::time::Duration;
 
-use operator::resync::{ExecutionState, MAX_EVENTS, Pace, ResyncReport, RunState, UsersError};
+use operator::resync::{ExecutionState, MAX_EVENTS, Pace, RunState, UsersError};
 use proptest::prelude::*;
-use serde_json::{Value, json};
-use shared::identity::{UserId, VendorId};
+use serde_json::json;
 use shared::sqs::Depth;
 use tokio::time::Instant;
 
-use crate::fakes::platform::{Crash, FakePlatform, VENDOR, vendor};
+use crate::fakes::platform::{Crash, FakePlatform, VENDOR};
 use crate::in_virtual_time;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -15,10 +14,6 @@ const ALL: [&str; 3] = ["rule", "mailmojo", "make"];
 
 /// Sesamy's limit, as documented.
 const LIMIT: u32 = 100;
-
-fn answer(report: &ResyncReport) -> Value {
-    serde_json::to_value(report).unwrap()
-}
 
 fn assert_finished(platform: &FakePlatform) {
     assert!(platform.run().is_done(), "{:?}", platform.run());
@@ -72,7 +67,7 @@ async fn every_user_is_visited_once_at_the_rate_that_sesamy_allows() {
         } = case;
         let platform = FakePlatform::new(&ALL[..connectors], users, limit);
         let began = Instant::now();
-        assert_eq!(platform.start().await.did, "started");
+        assert_eq!(platform.start().await["did"], "started");
         platform.run_to_end().await;
         let took = began.elapsed().as_secs_f64() / 60.0;
         tokio::time::advance(MINUTE).await;
@@ -155,7 +150,7 @@ async fn two_people_who_start_at_once_start_one_run() {
     let platform = FakePlatform::new(&["rule"], 60, LIMIT);
     for _ in 0..2 {
         let (one, other) = tokio::join!(platform.start(), platform.start());
-        let mut did = [one.did, other.did];
+        let mut did = [&one["did"], &other["did"]].map(|did| did.as_str().unwrap());
         did.sort_unstable();
         assert_eq!(did, ["goes_on", "started"]);
         platform.run_to_end().await;
@@ -169,7 +164,7 @@ async fn a_list_that_lags_lets_no_second_run_start() {
     let platform = FakePlatform::new(&["rule"], 60, LIMIT);
     platform.start().await;
     platform.hide_newest(1);
-    assert_eq!(platform.start().await.did, "goes_on");
+    assert_eq!(platform.start().await["did"], "goes_on");
     platform.hide_newest(0);
     platform.run_to_end().await;
     platform.assert_each_once();
@@ -181,24 +176,24 @@ async fn a_stopped_run_waits_until_it_is_resumed() {
     platform.start().await;
     platform.run_for(5 * MINUTE).await;
     let report = platform.stop().await;
-    assert_eq!(report.did, "stopped");
+    assert_eq!(report["did"], "stopped");
     platform.run_to_end().await;
     let visited = platform.run().visited;
     assert!((80..=120).contains(&visited), "{visited}");
     tokio::time::advance(Duration::from_hours(24)).await;
-    let report = answer(&platform.show().await);
+    let report = platform.show().await;
     assert_eq!(report["run"]["state"], "stopped", "{report}");
     assert_eq!(report["run"]["visited"], visited, "{report}");
-    assert_eq!(platform.stop().await.did, "nothing");
+    assert_eq!(platform.stop().await["did"], "nothing");
 
-    assert_eq!(platform.resume().await.did, "resumed");
+    assert_eq!(platform.resume().await["did"], "resumed");
     platform.run_to_end().await;
     assert_finished(&platform);
     platform.assert_each_once();
     // It does not catch up.
     assert!(platform.max_reads_per_minute() <= LIMIT as usize);
-    assert_eq!(platform.resume().await.did, "nothing");
-    assert_eq!(platform.stop().await.did, "nothing");
+    assert_eq!(platform.resume().await["did"], "nothing");
+    assert_eq!(platform.stop().await["did"], "nothing");
 }
 
 #[tokio::test(start_paused = true)]
@@ -206,7 +201,7 @@ async fn resuming_a_running_run_starts_no_second_one() {
     let platform = FakePlatform::new(&["rule"], 100, LIMIT);
     platform.start().await;
     platform.run_for(MINUTE).await;
-    assert_eq!(platform.resume().await.did, "goes_on");
+    assert_eq!(platform.resume().await["did"], "goes_on");
     platform.run_to_end().await;
     assert_finished(&platform);
     platform.assert_each_once();
@@ -216,26 +211,19 @@ async fn resuming_a_running_run_starts_no_second_one() {
 #[tokio::test(start_paused = true)]
 async fn a_start_leaves_a_running_run_alone() {
     let platform = FakePlatform::new(&["rule"], 100, LIMIT);
-    assert_eq!(platform.start().await.did, "started");
+    assert_eq!(platform.start().await["did"], "started");
     platform.run_for(MINUTE).await;
     let before = platform.run();
-    assert_eq!(platform.start().await.did, "goes_on");
+    assert_eq!(platform.start().await["did"], "goes_on");
     assert_eq!(platform.run(), before);
     assert_eq!(platform.executions_so_far().len(), 1);
     platform.stop().await;
-    let report = answer(&platform.start().await);
+    let report = platform.start().await;
     assert_eq!(report["did"], "started", "{report}");
-    assert!(
-        report["advice"]
-            .as_str()
-            .unwrap()
-            .contains("had not been finished"),
-        "{report}"
-    );
     platform.run_to_end().await;
     assert_finished(&platform);
     assert_eq!(platform.run().visited, 100);
-    assert_eq!(platform.start().await.did, "started");
+    assert_eq!(platform.start().await["did"], "started");
 }
 
 #[tokio::test(start_paused = true)]
@@ -246,7 +234,7 @@ async fn a_run_waits_as_long_as_sesamy_asks() {
         let began = Instant::now();
         platform.start().await;
         platform.run_for(Duration::from_secs(1)).await;
-        let report = answer(&platform.show().await);
+        let report = platform.show().await;
         assert_eq!(
             report["run"]["waiting"], "sesamy /users: answered 429",
             "{report}"
@@ -266,7 +254,7 @@ async fn a_permanent_error_fails_the_run_which_can_be_resumed() {
     platform.run_for(3 * MINUTE).await;
     platform.fail_next_pages([permanent()]);
     platform.run_to_end().await;
-    let report = answer(&platform.show().await);
+    let report = platform.show().await;
     assert_eq!(report["run"]["state"], "failed", "{report}");
     let reason = report["run"]["reason"].as_str().unwrap();
     assert!(reason.contains("correct the secret"), "{report}");
@@ -370,17 +358,10 @@ async fn a_step_is_repeated_while_a_call_fails() {
 async fn a_connector_without_a_secret_is_an_error_only_if_named() {
     let platform = FakePlatform::new(&ALL, 10, LIMIT);
     platform.remove_secret("nordposten/mailmojo");
-    let named = |names: &[&str]| {
-        let found = names
-            .iter()
-            .map(|name| platform.resyncs().connectors.named(name));
-        Some(found.collect::<Result<Vec<_>, _>>().unwrap())
-    };
-    let report = platform
-        .resyncs()
-        .start(vendor(), named(&["make", "mailmojo"]))
-        .await;
-    let error = &answer(&report)["error"];
+    let named = ["make", "mailmojo"];
+    let event = json!({"action": "resync", "vendorId": VENDOR, "connectors": named});
+    let report = platform.ask(event).await;
+    let error = &report["error"];
     assert_eq!(error["code"], "not_configured", "{error}");
     let message = error["message"].as_str().unwrap();
     assert!(message.contains("nordposten/mailmojo"), "{message}");
@@ -394,7 +375,7 @@ async fn a_connector_without_a_secret_is_an_error_only_if_named() {
     assert_eq!(platform.visits("mailmojo").len(), 0);
 
     platform.remove_secret("nordposten/sesamy");
-    let error = answer(&platform.start().await)["error"].clone();
+    let error = platform.start().await["error"].clone();
     assert!(
         error["message"]
             .as_str()
@@ -402,18 +383,17 @@ async fn a_connector_without_a_secret_is_an_error_only_if_named() {
             .contains("nordposten/sesamy"),
         "{error}"
     );
-    let stranger = VendorId::try_from("stranger").unwrap();
-    let report = answer(&platform.resyncs().start(stranger, None).await);
+    let stranger = json!({"action": "resync", "vendorId": "stranger"});
+    let report = platform.ask(stranger).await;
     assert_eq!(report["error"]["code"], "not_configured", "{report}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_resync_of_one_user_is_queued_each_time() {
     let platform = FakePlatform::new(&["rule", "make"], 0, LIMIT);
-    let user = || UserId::try_from("email|anna").unwrap();
+    let event = json!({"action": "resync", "vendorId": VENDOR, "userId": "email|anna"});
     for times in 1..=3 {
-        let answer = platform.resyncs().resync_user(vendor(), user(), None).await;
-        let answer = serde_json::to_value(answer).unwrap();
+        let answer = platform.ask(event.clone()).await;
         assert_eq!(answer["queued"], json!(["rule", "make"]), "{answer}");
         assert_eq!(answer.get("error"), None, "{answer}");
         for connector in ["rule", "make"] {
@@ -421,8 +401,7 @@ async fn a_resync_of_one_user_is_queued_each_time() {
         }
     }
     platform.break_queue("rule", true);
-    let answer = platform.resyncs().resync_user(vendor(), user(), None).await;
-    let answer = serde_json::to_value(answer).unwrap();
+    let answer = platform.ask(event.clone()).await;
     assert_eq!(answer["queued"], json!(["make"]));
     assert_eq!(answer["failed"], json!({"rule": "ServiceUnavailable"}));
     assert_eq!(answer["error"]["code"], "queue_unavailable");
@@ -439,16 +418,11 @@ async fn a_reconciliation_starts_a_run_for_every_vendor_without_one() {
     let visited = platform.run().visited;
     assert!(visited > 0);
     let answer = platform.reconcile().await;
-    let outcome = |index: usize| {
-        let report = &answer["vendors"][index];
-        let fields = ["vendorId", "did"].map(|key| report[key].as_str().unwrap().to_owned());
-        (fields, report["error"]["code"].as_str().map(str::to_owned))
-    };
-    let expected = |vendor: &str, did: &str| [vendor.to_owned(), did.to_owned()];
-    assert_eq!(outcome(0), (expected(VENDOR, "goes_on"), None));
-    assert_eq!(outcome(1), (expected("sydposten", "started"), None));
-    let lacking = Some("not_configured".to_owned());
-    assert_eq!(outcome(2), (expected("no-crm", "nothing"), lacking));
+    let vendors = &answer["vendors"];
+    assert_eq!(vendors[0]["did"], "goes_on", "{answer}");
+    assert_eq!(vendors[1]["did"], "started", "{answer}");
+    assert_eq!(vendors[2]["vendorId"], "no-crm", "{answer}");
+    assert_eq!(vendors[2]["error"]["code"], "not_configured", "{answer}");
     assert!(platform.run().visited >= visited);
     platform.run_to_end().await;
     assert_finished(&platform);
@@ -463,22 +437,23 @@ async fn a_reconciliation_starts_a_run_for_every_vendor_without_one() {
 async fn show_reports_progress_and_expected_end() {
     let platform = FakePlatform::new(&["rule"], 250, LIMIT);
     platform.state_total();
-    let nothing = answer(&platform.show().await);
+    let nothing = platform.show().await;
     assert_eq!(nothing.get("run"), None, "{nothing}");
     platform.start().await;
     platform.run_for(5 * MINUTE).await;
-    let report = answer(&platform.show().await);
+    let report = platform.show().await;
     let run = &report["run"];
     assert_eq!(run["state"], "running", "{report}");
     assert_eq!(run["of"], 250, "{report}");
     assert_eq!(run["usersPerMinute"], 20.0, "{report}");
-    assert_eq!(run["startedAt"], "2026-01-15T03:00:00.03Z", "{report}");
+    let start = run["startedAt"].as_str().unwrap();
+    assert!(start.starts_with("2026-01-15T03:00:00"), "{report}");
     let visited = run["visited"].as_u64().unwrap();
     assert!((95..=110).contains(&visited), "{report}");
     let end = run["expectedEnd"].as_str().unwrap();
     assert!(end.starts_with("2026-01-15T03:1"), "{report}");
     platform.run_to_end().await;
-    let report = answer(&platform.show().await);
+    let report = platform.show().await;
     assert_eq!(report["run"]["visited"], 250, "{report}");
     assert_eq!(report["run"].get("expectedEnd"), None, "{report}");
     let runs = platform.resyncs().runs().await.unwrap();
@@ -490,17 +465,14 @@ async fn a_failing_step_functions_is_an_error_and_changes_nothing() {
     for what in ["executions", "start"] {
         let platform = FakePlatform::new(&["rule"], 10, LIMIT);
         platform.break_call(what, true);
-        let error = answer(&platform.start().await)["error"].clone();
+        let error = platform.start().await["error"].clone();
         assert_eq!(error["code"], "unavailable", "{what}: {error}");
         assert_eq!(platform.executions_so_far(), []);
     }
     let platform = FakePlatform::new(&["rule"], 100, LIMIT);
     platform.start().await;
     platform.break_call("stop", true);
-    assert_eq!(
-        answer(&platform.stop().await)["error"]["code"],
-        "unavailable"
-    );
+    assert_eq!(platform.stop().await["error"]["code"], "unavailable");
     platform.run_to_end().await;
     platform.assert_each_once();
 }
@@ -510,7 +482,6 @@ enum Disturbance {
     Crash(Crash),
     StopFor(u64),
     Resume,
-    Repeat,
 }
 
 fn disturbance() -> impl Strategy<Value = Disturbance> {
@@ -519,7 +490,6 @@ fn disturbance() -> impl Strategy<Value = Disturbance> {
         4 => crash.prop_map(Disturbance::Crash),
         1 => (0_u64..7_200).prop_map(Disturbance::StopFor),
         1 => Just(Disturbance::Resume),
-        1 => Just(Disturbance::Repeat),
     ]
 }
 
@@ -554,16 +524,13 @@ proptest! {
                         platform.resume().await;
                     }
                     Disturbance::Resume => drop(platform.resume().await),
-                    Disturbance::Repeat => {
-                        drop(platform.resyncs().step(platform.run(), 1).await);
-                    }
                 }
             }
             platform.run_to_end().await;
             tokio::time::sleep(MINUTE).await;
             assert_finished(&platform);
             prop_assert_eq!(platform.run().visited, users as u64);
-            prop_assert!(platform.max_reads_per_minute() <= LIMIT as usize + 1);
+            prop_assert!(platform.max_reads_per_minute() <= LIMIT as usize);
             if was_stopped {
                 for connector in &ALL[..connectors] {
                     prop_assert_eq!(platform.visits(connector).len(), users);

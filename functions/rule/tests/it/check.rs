@@ -56,12 +56,12 @@ const CASES: &[CheckCase<RuleCrm>] = &[
         ],
     },
     CheckCase {
-        name: "Rule answers with another form",
+        name: "the answer has another form",
         break_it: |bench, _| fault(bench, Fault::json(200, json!([])), "/v2/tags"),
         problems: &[(TAGS, CheckCode::UnexpectedAnswer)],
     },
     CheckCase {
-        name: "a field of ours has another type",
+        name: "one of our fields has another type",
         break_it: |_, account| account.define("Sesamy_User.Created", FieldType::Text),
         problems: &[(TYPES, CheckCode::AssumptionFails)],
     },

@@ -1,4 +1,4 @@
-//! An account of Rule that refuses an empty date or list.
+//! Accounts at Rule that refuse an empty date or list.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ fn daily_subscriber() -> User {
     crate::crm::daily_subscriber().bill(Bill::paid("b1", "c1").price(99, "SEK"))
 }
 
-/// Takes the recorded calls and counts those answered by 400.
+/// Counts the recorded calls that Rule answered with a 400, and clears the record.
 fn refusals(bench: &Bench<Rule>) -> usize {
     let requests = bench.fakes.requests_to(Api::Rule);
     bench.fakes.clear_requests();
@@ -73,9 +73,9 @@ async fn a_value_that_no_longer_applies_is_cleared_with_its_group() {
     bench.fakes.clear_requests();
     bench.synced(USER, "b").await;
     let fields = state_fields(&account);
-    let held: Vec<_> = fields.keys().map(String::as_str).collect();
+    let keys: Vec<_> = fields.keys().map(String::as_str).collect();
     assert_eq!(
-        held,
+        keys,
         [
             "Sesamy_User.Created",
             "Sesamy_User.FirstName",
@@ -108,7 +108,7 @@ async fn the_other_fields_of_a_cleared_group_are_written_again() {
     bench
         .sesamy
         .put_user(anna().contract(Contract::active("c1")));
-    // The next try recovers each failed call.
+    // The next attempt recovers each failed call.
     for (method, path) in [
         ("DELETE", "/v3/custom-field-data/*"),
         ("PUT", "/v2/subscribers/*"),
@@ -162,17 +162,17 @@ async fn forgetting_clears_every_group() {
     let forgotten = bench.forget(USER, None).await;
     assert_eq!(forgotten.outcome, "forgotten");
     let fields = account.subscriber(EMAIL).unwrap().fields;
-    let left: Vec<_> = fields.keys().map(String::as_str).collect();
+    let keys: Vec<_> = fields.keys().map(String::as_str).collect();
     assert_eq!(
-        left,
+        keys,
         ["Shop.Size", "Subscriber.FirstName", "Subscriber.LastName"]
     );
     assert_eq!(bench.forget(USER, None).await.outcome, "nothing_to_forget");
     assert_eq!(bench.fakes.violations(), []);
 }
 
-/// Through any sequence of states, the fields equal the derivation, and previews
-/// of an instance that knows the account announce what the sync writes.
+/// In any sequence of states, the fields equal the derivation after each sync, and
+/// previews of an instance that knows the account announce what the sync writes.
 #[test]
 fn fields_equal_the_derivation_and_previews_announce_them() {
     let runtime = tokio::runtime::Runtime::new().unwrap();

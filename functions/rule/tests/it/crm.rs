@@ -1,4 +1,4 @@
-//! Rule as the laws see it.
+//! Rule, as the laws test it.
 
 use std::collections::BTreeMap;
 

@@ -83,10 +83,10 @@ async fn each_flow_starts_with_the_fields_of_its_own_event() {
     let purchase = flow(&account, "sesamy_event_contract-purchased");
     assert_eq!(field(&purchase, "Sesamy_Event.ContractID"), "c3");
     assert_eq!(field(&purchase, amount), "22", "c3 is not paid for");
-    // The state arrives before any event does.
+    // The state is synced before any event is delivered.
     assert_eq!(field(&receipt, "Sesamy_Subscription.Status"), "ACTIVE");
-    let began: Vec<_> = account.flows_of(EMAIL).into_iter().map(|f| f.tag).collect();
-    let events = began.iter().filter(|tag| tag.starts_with("sesamy_event_"));
+    let tags: Vec<_> = account.flows_of(EMAIL).into_iter().map(|f| f.tag).collect();
+    let events = tags.iter().filter(|tag| tag.starts_with("sesamy_event_"));
     assert_eq!(
         events.collect::<Vec<_>>(),
         [&receipt.tag, &update.tag, &purchase.tag],
@@ -116,7 +116,7 @@ async fn the_upsert_of_the_state_carries_no_event() {
 async fn automation_is_never_sent() {
     let (bench, _) = start().await;
     bench.sesamy.put_user(buyer());
-    let batch = EventType::ALL.map(|of| event(of.name(), USER, of.name(), of.name()));
+    let batch = EventType::ALL.map(|kind| event(kind.name(), USER, kind.name(), kind.name()));
     assert_eq!(bench.handle(batch).await, [""; 0]);
     for request in bench.fakes.requests_to(Api::Rule) {
         let body = request.body.unwrap_or_default();
@@ -153,9 +153,9 @@ async fn every_event_of_a_batch_starts_its_flow_once() {
 #[tokio::test]
 async fn a_second_event_of_a_type_starts_its_flow_again() {
     let (bench, account) = start().await;
-    // The account ignores case, and the tag may be there in another case.
-    for present in [CHECKOUT, "Sesamy_Event_Checkout-Confirm"] {
-        account.put_subscriber(Subscriber::new(EMAIL).tags(&[present]));
+    // The account ignores case, and the contact may have the tag in another case.
+    for tag in [CHECKOUT, "Sesamy_Event_Checkout-Confirm"] {
+        account.put_subscriber(Subscriber::new(EMAIL).tags(&[tag]));
         account.set_settings(RuleCrm::settings_that_ignore_case());
         let before = account.flows().len();
         bench.sesamy.put_user(User::new(USER).email(EMAIL));
@@ -168,7 +168,7 @@ async fn a_second_event_of_a_type_starts_its_flow_again() {
         let events = flows
             .iter()
             .filter(|f| f.tag.eq_ignore_ascii_case(CHECKOUT));
-        assert_eq!(events.count(), 2, "{present}");
+        assert_eq!(events.count(), 2, "{tag}");
     }
 }
 
@@ -181,18 +181,18 @@ async fn a_delivered_event_is_not_delivered_again_if_the_next_one_fails() {
         let case = format!("{fault:?}");
         let (bench, account) = start().await;
         bench.sesamy.put_user(User::new(USER).email(EMAIL));
-        let present = ["sesamy_event_contract-purchased"];
-        account.put_subscriber(Subscriber::new(EMAIL).tags(&present));
+        let purchase = "sesamy_event_contract-purchased";
+        account.put_subscriber(Subscriber::new(EMAIL).tags(&[purchase]));
         bench.fakes.fault(fault.on(Api::Rule).once());
         let batch = [
             event("1", USER, "a", "checkout.1#confirm"),
             event("2", USER, "b", "contract.1#purchased"),
         ];
         assert_eq!(bench.handle(batch.clone()).await, ["2"], "{case}");
-        let [_, left] = batch;
-        assert_eq!(bench.handle([left]).await, [""; 0], "{case}");
+        let [_, failed] = batch;
+        assert_eq!(bench.handle([failed]).await, [""; 0], "{case}");
         assert_eq!(account.started(EMAIL, CHECKOUT), 1, "{case}");
-        assert_eq!(account.started(EMAIL, present[0]), 1, "{case}");
+        assert_eq!(account.started(EMAIL, purchase), 1, "{case}");
     }
 }
 

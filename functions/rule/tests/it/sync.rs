@@ -21,7 +21,15 @@ fn sorted_tags(account: &RuleAccount) -> Vec<String> {
     tags
 }
 
-/// Takes the recorded calls.
+/// Each entitlement gives two tags.
+fn with_entitlements(user: User, count: usize) -> User {
+    (0..count).fold(user, |user, n| {
+        let (id, sku, title) = (format!("e{n}"), format!("sku-{n}"), format!("Title {n}"));
+        user.entitlement(Entitlement::new(&id, &sku, &title))
+    })
+}
+
+/// Also clears the recorded calls.
 fn writes_phone(bench: &Bench<Rule>) -> bool {
     let calls = bench.calls(Api::Rule);
     calls.iter().any(|call| call.starts_with("PUT"))
@@ -135,15 +143,14 @@ async fn a_resync_starts_no_flow() {
     let (bench, account) = start().await;
     let user = |n: usize| format!("email|{n}");
     for n in 0..5 {
-        // The first has more tags than one call takes.
-        let many = (0..if n == 0 { 60 } else { 1 }).fold(
-            User::new(&user(n)).email(&format!("old-{n}@example.se")),
-            |user, n| {
-                let (id, sku, title) = (format!("e{n}"), format!("sku-{n}"), format!("Title {n}"));
-                user.entitlement(Entitlement::new(&id, &sku, &title))
-            },
-        );
-        bench.sesamy.put_user(many.contract(Contract::active("c1")));
+        // The first user has more tags than fit in one call.
+        let entitlements = if n == 0 { 60 } else { 1 };
+        let state = User::new(&user(n))
+            .email(&format!("old-{n}@example.se"))
+            .contract(Contract::active("c1"));
+        bench
+            .sesamy
+            .put_user(with_entitlements(state, entitlements));
     }
     let in_another_case = Subscriber::new("old-1@example.se").tags(&["sesamy_Active_Subscriber"]);
     account.put_subscriber(in_another_case);
@@ -310,17 +317,13 @@ async fn a_phone_number_in_another_spelling_is_not_written() {
 #[tokio::test]
 async fn hundreds_of_tags_are_sent_in_chunks() {
     let (bench, account) = start().await;
-    let user = (0..150).fold(anna(), |user, n| {
-        let (id, sku, title) = (format!("e{n}"), format!("sku-{n}"), format!("Title {n}"));
-        user.entitlement(Entitlement::new(&id, &sku, &title))
-    });
-    bench.sesamy.put_user(user);
+    bench.sesamy.put_user(with_entitlements(anna(), 150));
     bench.synced(USER, "a").await;
     assert_eq!(sorted_tags(&account).len(), 1 + 2 * 150 + 1);
 }
 
 #[tokio::test]
-async fn the_wait_until_a_stockholm_time_is_kept() {
+async fn a_retry_waits_until_the_stockholm_time() {
     let (bench, _) = start().await;
     bench.sesamy.put_user(anna());
     bench.fakes.fault(
@@ -335,7 +338,7 @@ async fn the_wait_until_a_stockholm_time_is_kept() {
 }
 
 #[tokio::test]
-async fn a_rotated_key_is_read_again_without_a_failure() {
+async fn a_rotated_key_is_used_without_a_failure() {
     let (bench, account) = start().await;
     bench.sesamy.put_user(anna());
     bench.synced(USER, "a").await;

@@ -1,4 +1,4 @@
-//! The contract of the webhook.
+//! The webhook's contract.
 
 use std::sync::LazyLock;
 
@@ -68,7 +68,7 @@ impl TestRequest {
             event["headers"]["authorization"] = json!(authorization);
         }
         let mut request = lambda_http::request::from_str(&event.to_string()).unwrap();
-        // As of a body that API Gateway encodes in base64.
+        // As if API Gateway had sent the body in base64.
         *request.body_mut() = Body::Binary(self.body);
         let mut context = Context::default();
         context.xray_trace_id =
@@ -82,7 +82,7 @@ fn ago(age: SignedDuration) -> String {
     timestamp.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// The same event at every call.
+/// Every call returns the same event.
 fn valid() -> Value {
     static A_MINUTE_AGO: LazyLock<String> = LazyLock::new(|| ago(SignedDuration::from_mins(1)));
     json!({
@@ -94,7 +94,7 @@ fn valid() -> Value {
     })
 }
 
-fn valid_but(changes: Value) -> Value {
+fn valid_with(changes: Value) -> Value {
     let mut body = valid();
     for (name, value) in changes.as_object().unwrap() {
         body[name] = value.clone();
@@ -113,7 +113,7 @@ fn stack(secrets: SecretFake) -> Stack {
     let urls = "https://sqs/1/rule.fifo,https://sqs/1/mailmojo.fifo,https://sqs/1/make.fifo";
     let handler = Handler::new(
         TokenStore::new(Secrets::new(secrets.clone(), "test")),
-        Queues::new(queues.clone(), QueueUrls::read(urls).unwrap()),
+        Queues::new(queues.clone(), QueueUrls::parse(urls).unwrap()),
     );
     Stack {
         secrets,
@@ -134,31 +134,31 @@ impl Stack {
     }
 }
 
-fn json_of(answer: &Response<Body>) -> Value {
+fn json_body(answer: &Response<Body>) -> Value {
     assert_eq!(answer.headers()["content-type"], "application/json");
     serde_json::from_slice(answer.body()).unwrap()
 }
 
 #[tokio::test]
 async fn event_is_accepted_once_every_queue_holds_it() {
-    let stack = stack(SecretFake::holding(SECRET));
+    let stack = stack(SecretFake::with_secret(SECRET));
     let answer = stack.answer(post(&valid())).await;
     assert_eq!(answer.status(), StatusCode::ACCEPTED);
-    let body = json_of(&answer);
+    let body = json_body(&answer);
     assert_eq!(body["status"], "queued");
     let event_id = body["eventId"].as_str().unwrap();
     assert_eq!(event_id.len(), 64);
     assert_eq!(
-        stack.queues.holding(),
+        stack.queues.filled_queues(),
         ["mailmojo.fifo", "make.fifo", "rule.fifo"]
     );
-    for (_, entry) in stack.queues.sent() {
-        let message = Message::from_json(&entry.body).unwrap();
+    for (_, sent) in stack.queues.sent() {
+        let message = Message::from_json(&sent.body).unwrap();
         assert_eq!(message.event_id.as_str(), event_id);
-        assert_eq!(entry.deduplication_id, event_id);
-        assert_eq!(entry.group, message.user.message_group());
+        assert_eq!(sent.deduplication_id, event_id);
+        assert_eq!(sent.group, message.user.message_group());
         assert_eq!(
-            entry.trace.map(|trace| trace.to_string()).as_deref(),
+            sent.trace.as_deref(),
             Some("Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1")
         );
         assert_eq!(message.user.vendor_id.as_str(), "vendor_123");
@@ -170,9 +170,9 @@ async fn event_is_accepted_once_every_queue_holds_it() {
 
 #[tokio::test]
 async fn every_known_event_type_is_accepted() {
-    let stack = stack(SecretFake::holding(SECRET));
+    let stack = stack(SecretFake::with_secret(SECRET));
     for (count, event_type) in EventType::ALL.into_iter().enumerate() {
-        let body = valid_but(json!({ "eventType": event_type.name() }));
+        let body = valid_with(json!({ "eventType": event_type.name() }));
         assert_eq!(stack.status(post(&body)).await, 202);
         assert_eq!(stack.queues.sent().len(), 3 * (count + 1));
     }
@@ -180,24 +180,24 @@ async fn every_known_event_type_is_accepted() {
 
 #[tokio::test]
 async fn webhook_delivered_twice_has_one_event_id_and_group() {
-    let stack = stack(SecretFake::holding(SECRET));
-    // Other order, unknown fields, other spelling and form of the time.
+    let stack = stack(SecretFake::with_secret(SECRET));
+    // Another order, unknown fields, another spelling and form of the time.
     let timestamp = valid()["occured_at"]
         .as_str()
         .unwrap()
         .replace('Z', ".000+00:00");
-    let again = format!(
+    let repeated = format!(
         r#"{{"more": [1, 2], "occurred_at": "{timestamp}",
         "contractId": "contract_789", "checkoutId": "", "entitlementId": null,
         "userId": "email|84cccf985de28a2a84824786", "vendorId": "vendor_123",
         "eventType": "contract.1#purchased"}}"#
     );
-    let first = json_of(&stack.answer(post(&valid())).await);
-    let second = json_of(&stack.answer(post(&valid()).with_body(again)).await);
+    let first = json_body(&stack.answer(post(&valid())).await);
+    let second = json_body(&stack.answer(post(&valid()).with_body(repeated)).await);
     assert_eq!(first, second);
     let sent = stack.queues.sent();
-    assert!(sent.iter().all(|(_, entry)| {
-        entry.deduplication_id == sent[0].1.deduplication_id && entry.group == sent[0].1.group
+    assert!(sent.iter().all(|(_, message)| {
+        message.deduplication_id == sent[0].1.deduplication_id && message.group == sent[0].1.group
     }));
 }
 
@@ -205,15 +205,15 @@ async fn webhook_delivered_twice_has_one_event_id_and_group() {
 async fn old_event_is_queued_as_a_sync_without_the_event() {
     const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
     const MINUTE: SignedDuration = SignedDuration::from_mins(1);
-    for (age, starts) in [(WEEK - MINUTE, true), (WEEK + MINUTE, false)] {
-        let stack = stack(SecretFake::holding(SECRET));
-        let body = valid_but(json!({ "occured_at": ago(age) }));
-        let answer = json_of(&stack.answer(post(&body)).await);
+    for (age, has_event) in [(WEEK - MINUTE, true), (WEEK + MINUTE, false)] {
+        let stack = stack(SecretFake::with_secret(SECRET));
+        let body = valid_with(json!({ "occured_at": ago(age) }));
+        let answer = json_body(&stack.answer(post(&body)).await);
         assert_eq!(answer["status"], "queued");
-        for (_, entry) in stack.queues.sent() {
-            let message = Message::from_json(&entry.body).unwrap();
+        for (_, sent) in stack.queues.sent() {
+            let message = Message::from_json(&sent.body).unwrap();
             assert_eq!(message.event_id.as_str(), answer["eventId"]);
-            assert_eq!(message.event.is_some(), starts, "{age}");
+            assert_eq!(message.event.is_some(), has_event, "{age}");
         }
         assert_eq!(stack.queues.sent().len(), 3);
     }
@@ -221,11 +221,11 @@ async fn old_event_is_queued_as_a_sync_without_the_event() {
 
 #[tokio::test]
 async fn event_more_than_a_day_ahead_is_invalid() {
-    let stack = stack(SecretFake::holding(SECRET));
-    let body = valid_but(json!({ "occured_at": "9999-12-30T00:00:00Z" }));
+    let stack = stack(SecretFake::with_secret(SECRET));
+    let body = valid_with(json!({ "occured_at": "9999-12-30T00:00:00Z" }));
     let answer = stack.answer(post(&body)).await;
     assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
-    let details = json_of(&answer)["error"]["details"].clone();
+    let details = json_body(&answer)["error"]["details"].clone();
     let expected = json!([{ "field": "occured_at", "reason": "must be at most a day ahead" }]);
     assert_eq!(details, expected);
     assert_eq!(stack.queues.sent(), []);
@@ -233,23 +233,23 @@ async fn event_more_than_a_day_ahead_is_invalid() {
 
 #[tokio::test]
 async fn unknown_event_type_is_ignored_if_all_else_is_valid() {
-    let stack = stack(SecretFake::holding(SECRET));
+    let stack = stack(SecretFake::with_secret(SECRET));
     for event_type in [
         "user.1#deleted",
         "Contract.1#purchased",
         "contract.1#purchased ",
     ] {
-        let body = valid_but(json!({ "eventType": event_type }));
+        let body = valid_with(json!({ "eventType": event_type }));
         let answer = stack.answer(post(&body)).await;
         assert_eq!(answer.status(), StatusCode::ACCEPTED);
         assert_eq!(
-            json_of(&answer),
+            json_body(&answer),
             json!({ "status": "ignored", "reason": "unknown event type" })
         );
     }
-    let faulty = valid_but(json!({ "eventType": "user.1#deleted", "userId": "" }));
-    assert_eq!(stack.status(post(&faulty)).await, 400);
-    let unauthenticated = valid_but(json!({ "eventType": "user.1#deleted" }));
+    let invalid = valid_with(json!({ "eventType": "user.1#deleted", "userId": "" }));
+    assert_eq!(stack.status(post(&invalid)).await, 400);
+    let unauthenticated = valid_with(json!({ "eventType": "user.1#deleted" }));
     assert_eq!(
         stack.status(post(&unauthenticated).with_token(None)).await,
         401
@@ -259,11 +259,11 @@ async fn unknown_event_type_is_ignored_if_all_else_is_valid() {
 
 #[tokio::test]
 async fn all_errors_of_a_body_are_returned_at_once() {
-    let stack = stack(SecretFake::holding(SECRET));
+    let stack = stack(SecretFake::with_secret(SECRET));
     let body = json!({ "vendorId": "vendor_123", "userId": 7, "occured_at": "yesterday" });
     let answer = stack.answer(post(&body)).await;
     assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
-    let error = json_of(&answer)["error"].clone();
+    let error = json_body(&answer)["error"].clone();
     assert_eq!(error["code"], "validation_error");
     assert!(error["message"].is_string());
     let details = [
@@ -281,25 +281,25 @@ async fn all_errors_of_a_body_are_returned_at_once() {
 
 #[tokio::test]
 async fn no_response_quotes_the_request() {
-    let stack = stack(SecretFake::holding(SECRET));
-    let quoted = "anna@example.se";
+    let stack = stack(SecretFake::with_secret(SECRET));
+    let personal = "anna@example.se";
     let bodies = [
-        json!(quoted),
-        json!({ "vendorId": quoted }),
-        valid_but(json!({ "userId": { "email": quoted } })),
-        valid_but(json!({ "occured_at": quoted, "contractId": format!("{quoted} ") })),
-        valid_but(json!({ "eventType": quoted })),
+        json!(personal),
+        json!({ "vendorId": personal }),
+        valid_with(json!({ "userId": { "email": personal } })),
+        valid_with(json!({ "occured_at": personal, "contractId": format!("{personal} ") })),
+        valid_with(json!({ "eventType": personal })),
     ];
     for body in bodies {
         let answer = stack.answer(post(&body)).await;
-        let text = json_of(&answer).to_string();
+        let text = json_body(&answer).to_string();
         assert!(!text.contains("anna"), "{text}");
     }
 }
 
 #[tokio::test]
 async fn body_over_64_kib_is_too_large() {
-    let stack = stack(SecretFake::holding(SECRET));
+    let stack = stack(SecretFake::with_secret(SECRET));
     let mut largest = valid().to_string();
     largest.push_str(&" ".repeat(MAX_BODY - largest.len()));
     let fits = post(&valid()).with_body(largest.as_bytes());
@@ -308,17 +308,17 @@ async fn body_over_64_kib_is_too_large() {
         .answer(post(&valid()).with_body(format!("{largest} ")))
         .await;
     assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
-    let error = json_of(&answer)["error"].clone();
+    let error = json_body(&answer)["error"].clone();
     assert_eq!(error["code"], "payload_too_large");
     assert_eq!(error["details"], json!([]));
 }
 
 #[tokio::test]
 async fn all_unauthenticated_requests_get_the_same_response() {
-    let stack = stack(SecretFake::holding(SECRET));
+    let stack = stack(SecretFake::with_secret(SECRET));
     let with = |token| post(&valid()).with_token(token);
     let unknown_vendor =
-        |token| post(&valid_but(json!({ "vendorId": "unknown" }))).with_token(token);
+        |token| post(&valid_with(json!({ "vendorId": "unknown" }))).with_token(token);
     let requests = [
         ("no header", with(None)),
         ("empty header", with(Some(""))),
@@ -339,7 +339,7 @@ async fn all_unauthenticated_requests_get_the_same_response() {
         let answer = stack.answer(request).await;
         assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{name}");
         let headers = answer.headers().clone();
-        answers.push((json_of(&answer), headers));
+        answers.push((json_body(&answer), headers));
     }
     answers.dedup();
     assert_eq!(answers.len(), 1);
@@ -351,7 +351,7 @@ async fn all_unauthenticated_requests_get_the_same_response() {
 
 #[tokio::test]
 async fn every_listed_token_is_accepted_in_every_form() {
-    let stack = stack(SecretFake::holding(SECRET));
+    let stack = stack(SecretFake::with_secret(SECRET));
     for token in [
         "Bearer s3cret-token-of-123",
         "bearer s3cret-token-of-123",
@@ -362,14 +362,14 @@ async fn every_listed_token_is_accepted_in_every_form() {
         let request = post(&valid()).with_token(Some(token));
         assert_eq!(stack.status(request).await, 202, "{token}");
     }
-    let other = valid_but(json!({ "vendorId": "vendor_456" }));
+    let other = valid_with(json!({ "vendorId": "vendor_456" }));
     let request = post(&other).with_token(Some("Bearer other-token-of-456"));
     assert_eq!(stack.status(request).await, 202);
 }
 
 #[tokio::test]
 async fn checks_follow_the_order_of_the_contract() {
-    /// A body, and its statuses by token.
+    /// A body, and the status for each token.
     struct Case<'a> {
         name: &'static str,
         body: &'a [u8],
@@ -378,8 +378,8 @@ async fn checks_follow_the_order_of_the_contract() {
         right_token: u16,
     }
     let large = vec![b'x'; MAX_BODY + 1];
-    let no_vendor = valid_but(json!({ "vendorId": "" })).to_string();
-    let faulty = valid_but(json!({ "userId": "", "eventType": 1 })).to_string();
+    let no_vendor = valid_with(json!({ "vendorId": "" })).to_string();
+    let invalid = valid_with(json!({ "userId": "", "eventType": 1 })).to_string();
     let same = |name, body, status| Case {
         name,
         body,
@@ -396,13 +396,13 @@ async fn checks_follow_the_order_of_the_contract() {
         same("vendor before token", no_vendor.as_bytes(), 400),
         Case {
             name: "token before the rest",
-            body: faulty.as_bytes(),
+            body: invalid.as_bytes(),
             without_token: 401,
             wrong_token: 401,
             right_token: 400,
         },
     ];
-    let stack = stack(SecretFake::holding(SECRET));
+    let stack = stack(SecretFake::with_secret(SECRET));
     for case in cases {
         for (token, status) in [
             (None, case.without_token),
@@ -419,7 +419,7 @@ async fn checks_follow_the_order_of_the_contract() {
 
 #[tokio::test]
 async fn only_one_path_and_method_exist() {
-    let stack = stack(SecretFake::holding(SECRET));
+    let stack = stack(SecretFake::with_secret(SECRET));
     for path in [
         "/webhooks/sesamy",
         "/webhooks/sesamy/",
@@ -432,7 +432,7 @@ async fn only_one_path_and_method_exist() {
         let request = post(&valid()).to(method, "/webhooks/sesamy");
         let answer = stack.answer(request).await;
         assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED, "{method}");
-        assert_eq!(json_of(&answer)["error"]["code"], "method_not_allowed");
+        assert_eq!(json_body(&answer)["error"]["code"], "method_not_allowed");
         assert_eq!(answer.headers()["allow"], "POST");
     }
     for (method, path) in [
@@ -444,14 +444,14 @@ async fn only_one_path_and_method_exist() {
     ] {
         let answer = stack.answer(post(&valid()).to(method, path)).await;
         assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{path}");
-        assert_eq!(json_of(&answer)["error"]["code"], "not_found");
+        assert_eq!(json_body(&answer)["error"]["code"], "not_found");
         assert!(!answer.headers().contains_key("allow"));
     }
 }
 
 #[tokio::test]
-async fn failure_of_the_secret_is_a_503_with_retry_after() {
-    let unavailable = |answer: &Response<Body>| {
+async fn unreadable_secret_is_a_503_with_retry_after() {
+    let assert_unavailable = |answer: &Response<Body>| {
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
         let seconds: u32 = answer.headers()["retry-after"]
             .to_str()
@@ -459,52 +459,52 @@ async fn failure_of_the_secret_is_a_503_with_retry_after() {
             .parse()
             .unwrap();
         assert!((1..=300).contains(&seconds));
-        let error = json_of(answer)["error"].clone();
+        let error = json_body(answer)["error"].clone();
         assert_eq!(error["code"], "service_unavailable");
         assert_eq!(error["details"], json!([]));
     };
     let secrets = [
         ("unreachable", SecretFake::new(Err(Behaviour::Fail))),
         ("missing", SecretFake::new(Ok(None))),
-        ("not JSON", SecretFake::holding("s3cret-token-of-123")),
-        ("without vendors", SecretFake::holding("{}")),
+        ("not JSON", SecretFake::with_secret("s3cret-token-of-123")),
+        ("without vendors", SecretFake::with_secret("{}")),
     ];
     for (name, secrets) in secrets {
         let stack = stack(secrets);
-        unavailable(&stack.answer(post(&valid())).await);
+        assert_unavailable(&stack.answer(post(&valid())).await);
         // Not 401, because Sesamy would not send the event again.
         let wrong = post(&valid()).with_token(Some("Bearer wrong"));
-        unavailable(&stack.answer(wrong).await);
+        assert_unavailable(&stack.answer(wrong).await);
         assert_eq!(stack.queues.sent(), [], "{name}");
         let without = post(&valid()).with_token(None);
         assert_eq!(stack.status(without).await, 401, "{name}");
         assert_eq!(stack.status(post(&valid()).with_body("{}")).await, 400);
-        let faulty = post(&valid_but(json!({ "userId": "" })));
-        unavailable(&stack.answer(faulty).await);
+        let invalid = post(&valid_with(json!({ "userId": "" })));
+        assert_unavailable(&stack.answer(invalid).await);
     }
-    let stack = stack(SecretFake::holding(SECRET));
+    let stack = stack(SecretFake::with_secret(SECRET));
     for (vendor, token) in [
         ("broken", "Bearer s3cret-token-of-123"),
         ("short", "Bearer too-short"),
         ("unsure", "Bearer unsure-token-of-it"),
     ] {
-        let broken = post(&valid_but(json!({ "vendorId": vendor }))).with_token(Some(token));
-        unavailable(&stack.answer(broken).await);
+        let broken = post(&valid_with(json!({ "vendorId": vendor }))).with_token(Some(token));
+        assert_unavailable(&stack.answer(broken).await);
     }
     assert_eq!(stack.status(post(&valid())).await, 202);
 }
 
 #[tokio::test]
 async fn vendor_on_hold_gets_a_429_with_retry_after() {
-    let stack = stack(SecretFake::holding(SECRET));
-    let held = Some("Bearer held-token-of-held");
-    let body = valid_but(json!({ "vendorId": "held" }));
-    let faulty = valid_but(json!({ "vendorId": "held", "userId": "" }));
-    for body in [&body, &faulty] {
-        let answer = stack.answer(post(body).with_token(held)).await;
+    let stack = stack(SecretFake::with_secret(SECRET));
+    let token = Some("Bearer held-token-of-held");
+    let body = valid_with(json!({ "vendorId": "held" }));
+    let invalid = valid_with(json!({ "vendorId": "held", "userId": "" }));
+    for body in [&body, &invalid] {
+        let answer = stack.answer(post(body).with_token(token)).await;
         assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
         assert_eq!(answer.headers()["retry-after"], "300");
-        assert_eq!(json_of(&answer)["error"]["code"], "vendor_on_hold");
+        assert_eq!(json_body(&answer)["error"]["code"], "vendor_on_hold");
     }
     assert_eq!(stack.queues.sent(), []);
     let wrong = post(&body).with_token(Some("Bearer wrong"));
@@ -514,11 +514,11 @@ async fn vendor_on_hold_gets_a_429_with_retry_after() {
 
 #[tokio::test]
 async fn claimed_vendor_is_logged_only_if_it_is_known() {
-    let known = stack(SecretFake::holding(SECRET));
+    let known = stack(SecretFake::with_secret(SECRET));
     known.handler.token_store.warm().await.unwrap();
     let unreadable = stack(SecretFake::new(Err(Behaviour::Fail)));
     let is_logged = async |stack: &Stack, vendor: &str, token: Option<&str>| {
-        let request = post(&valid_but(json!({ "vendorId": vendor }))).with_token(token);
+        let request = post(&valid_with(json!({ "vendorId": vendor }))).with_token(token);
         let request = request.build();
         let outcome = stack.handler.handle(&WebhookRequest::read(&request)).await;
         format!("{outcome:?}").contains(vendor)
@@ -545,9 +545,9 @@ async fn failure_of_one_queue_is_a_503() {
         &["make.fifo"],
         &["rule.fifo", "mailmojo.fifo", "make.fifo"],
     ] {
-        let stack = stack(SecretFake::holding(SECRET));
+        let stack = stack(SecretFake::with_secret(SECRET));
         for queue in failing {
-            stack.queues.behave(queue, Behaviour::Fail);
+            stack.queues.set_behaviour(queue, Behaviour::Fail);
         }
         let answer = stack.answer(post(&valid())).await;
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
@@ -558,11 +558,11 @@ async fn failure_of_one_queue_is_a_503() {
 
 #[tokio::test(start_paused = true)]
 async fn response_is_sent_within_five_seconds_if_aws_hangs() {
-    let hour = Behaviour::Take(Duration::from_secs(3_600));
-    let hanging_queue = stack(SecretFake::holding(SECRET));
-    hanging_queue.queues.behave("make.fifo", hour);
+    let hour = Behaviour::Delay(Duration::from_secs(3_600));
+    let hanging_queue = stack(SecretFake::with_secret(SECRET));
+    hanging_queue.queues.set_behaviour("make.fifo", hour);
     let hanging_store = stack(SecretFake::new(Ok(None)));
-    hanging_store.secrets.behave(hour);
+    hanging_store.secrets.set_behaviour(hour);
     for stack in [hanging_queue, hanging_store] {
         let began = Instant::now();
         assert_eq!(stack.status(post(&valid())).await, 503);
@@ -572,26 +572,26 @@ async fn response_is_sent_within_five_seconds_if_aws_hangs() {
 
 #[tokio::test]
 async fn panic_is_a_500_and_the_next_request_succeeds() {
-    let stack = stack(SecretFake::holding(SECRET));
-    stack.secrets.behave(Behaviour::Panic);
+    let stack = stack(SecretFake::with_secret(SECRET));
+    stack.secrets.set_behaviour(Behaviour::Panic);
     let answer = stack.answer(post(&valid())).await;
     assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
-    assert_eq!(json_of(&answer)["error"]["code"], "internal_error");
-    stack.secrets.hold(SECRET);
-    stack.queues.behave("rule.fifo", Behaviour::Panic);
+    assert_eq!(json_body(&answer)["error"]["code"], "internal_error");
+    stack.secrets.set_secret(SECRET);
+    stack.queues.set_behaviour("rule.fifo", Behaviour::Panic);
     assert_eq!(stack.status(post(&valid())).await, 503);
     stack
         .queues
-        .behave("rule.fifo", Behaviour::Take(Duration::ZERO));
+        .set_behaviour("rule.fifo", Behaviour::Delay(Duration::ZERO));
     assert_eq!(stack.status(post(&valid())).await, 202);
 }
 
 #[tokio::test(start_paused = true)]
 async fn added_token_is_accepted_within_ten_seconds() {
-    let stack = stack(SecretFake::holding(SECRET));
+    let stack = stack(SecretFake::with_secret(SECRET));
     let with_new = || post(&valid()).with_token(Some("Bearer brand-new-token-of-123"));
     assert_eq!(stack.status(post(&valid())).await, 202);
-    stack.secrets.hold(
+    stack.secrets.set_secret(
         r#"{"vendors":{"vendor_123":{"tokens":["s3cret-token-of-123","brand-new-token-of-123"]}}}"#,
     );
     tokio::time::advance(Duration::from_secs(10)).await;
@@ -633,7 +633,7 @@ proptest! {
             header.contains("-token-of-")
         });
         prop_assume!(!guessed);
-        let stack = stack(SecretFake::holding(SECRET));
+        let stack = stack(SecretFake::with_secret(SECRET));
         let body = if whole { valid().to_string().into_bytes() } else { body };
         let request = post(&valid()).with_body(body).with_token(authorization.as_deref());
         let status = block_on(stack.status(request));
@@ -643,10 +643,10 @@ proptest! {
 
     #[test]
     fn no_body_causes_a_panic_and_only_accepted_events_are_queued(body in mangled()) {
-        let stack = stack(SecretFake::holding(SECRET));
+        let stack = stack(SecretFake::with_secret(SECRET));
         let answer = block_on(stack.answer(post(&valid()).with_body(body)));
         let queued = answer.status() == StatusCode::ACCEPTED
-            && json_of(&answer)["status"] == "queued";
+            && json_body(&answer)["status"] == "queued";
         prop_assert_ne!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
         prop_assert_eq!(stack.queues.sent().len(), if queued { 3 } else { 0 });
     }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 const MAX_WAIT: Duration = Duration::from_secs(20);
 
-struct Received {
+struct HttpRequest {
     path: String,
     headers: HashMap<String, String>,
     body: String,
@@ -23,8 +23,8 @@ struct Received {
 /// Status, headers, body.
 type Response = (u16, Vec<(String, String)>, String);
 
-/// Serves HTTP/1.1 on a free port of the loopback address, a thread per connection.
-fn serve(answer: impl Fn(Received) -> Response + Send + Sync + 'static) -> SocketAddr {
+/// Serves HTTP/1.1 on a free port of the loopback address, one thread per connection.
+fn serve(answer: impl Fn(HttpRequest) -> Response + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let answer = Arc::new(answer);
@@ -37,7 +37,10 @@ fn serve(answer: impl Fn(Received) -> Response + Send + Sync + 'static) -> Socke
     address
 }
 
-fn serve_connection(mut stream: &TcpStream, answer: &dyn Fn(Received) -> Response) -> Option<()> {
+fn serve_connection(
+    mut stream: &TcpStream,
+    answer: &dyn Fn(HttpRequest) -> Response,
+) -> Option<()> {
     let mut input = BufReader::new(stream);
     loop {
         let mut line = String::new();
@@ -56,7 +59,7 @@ fn serve_connection(mut stream: &TcpStream, answer: &dyn Fn(Received) -> Respons
         let mut body = vec![0; length.parse().ok()?];
         input.read_exact(&mut body).ok()?;
         let body = String::from_utf8(body).ok()?;
-        let (status, headers, body) = answer(Received {
+        let (status, headers, body) = answer(HttpRequest {
             path,
             headers,
             body,
@@ -92,11 +95,11 @@ pub enum SqsFailure {
 }
 
 impl FakeAws {
-    pub fn hold_secret(&self, secret: &str) {
+    pub fn set_secret(&self, secret: &str) {
         self.0.lock().unwrap().secret = Some(secret.to_owned());
     }
 
-    /// Fails as many calls to SQS, the last failure first.
+    /// Fails the next calls to SQS, one per failure, the last failure first.
     pub fn fail_next(&self, failures: Vec<SqsFailure>) {
         self.0.lock().unwrap().next_failures = failures;
     }
@@ -160,7 +163,7 @@ impl Function {
         let pending = Mutex::new(pending);
         let runtime_api = serve(move |request| {
             if request.path.ends_with("/invocation/next") {
-                // Fails at the end of the test.
+                // The channel closes at the end of the test.
                 let event = pending.lock().unwrap().recv().unwrap_or_default();
                 let headers = [
                     ("lambda-runtime-aws-request-id", "request-1"),
@@ -260,8 +263,8 @@ impl Function {
         }
     }
 
-    /// Waits for a function that ends by itself.
-    pub fn ended(&mut self) -> ExitStatus {
+    /// Waits until the function exits.
+    pub fn wait(&mut self) -> ExitStatus {
         self.child.wait().unwrap()
     }
 }

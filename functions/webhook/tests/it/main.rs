@@ -5,7 +5,7 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "test code, which clippy knows only inside of test functions"
+    reason = "clippy recognises only test functions as tests, not their helpers"
 )]
 
 mod fake;

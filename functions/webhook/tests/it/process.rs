@@ -9,7 +9,7 @@ const SECRET: &str = r#"{"vendors":{"vendor_123":{"tokens":["s3cret-token-of-123
 
 fn aws() -> FakeAws {
     let aws = FakeAws::default();
-    aws.hold_secret(SECRET);
+    aws.set_secret(SECRET);
     aws
 }
 
@@ -99,7 +99,7 @@ fn webhook_is_queued_for_every_connector_with_its_trace() {
 }
 
 #[test]
-fn request_is_one_log_line_and_one_line_of_metrics() {
+fn request_writes_one_log_line_and_one_line_of_metrics() {
     let function = Function::start(&aws(), &[]);
     let (_, _, body) = function.answer(valid());
     let (log, metrics) = log_and_metrics(&function);
@@ -134,7 +134,7 @@ fn request_is_one_log_line_and_one_line_of_metrics() {
 }
 
 #[test]
-fn request_that_is_not_queued_is_one_warning_and_one_count() {
+fn request_that_is_not_queued_writes_one_warning_and_one_count() {
     struct Case {
         event: Value,
         outcome: &'static str,
@@ -201,7 +201,7 @@ fn request_that_is_not_queued_is_one_warning_and_one_count() {
 }
 
 #[test]
-fn failed_send_is_tried_again() {
+fn failed_send_is_retried() {
     let aws = aws();
     let function = Function::start(&aws, &[]);
     for status in [500, 503] {
@@ -213,14 +213,13 @@ fn failed_send_is_tried_again() {
 }
 
 #[test]
-fn lasting_failure_of_a_queue_is_answered_503_in_time() {
+fn persistent_failure_of_a_queue_is_answered_503_in_time() {
     let aws = aws();
     let function = Function::start(&aws, &[]);
-    let long = Duration::from_secs(30);
     let cases = [
         ("errors", SqsFailure::Status(500)),
         ("no such queue", SqsFailure::Status(400)),
-        ("silence", SqsFailure::NoAnswer(long)),
+        ("silence", SqsFailure::NoAnswer(Duration::from_secs(30))),
     ];
     for (name, failure) in cases {
         aws.fail_next(vec![failure; 20]);
@@ -276,14 +275,14 @@ fn function_answers_503_without_its_secret() {
 #[test]
 fn function_does_not_start_without_queues() {
     let mut function = Function::start(&aws(), &[("QUEUE_URLS", None)]);
-    assert!(!function.ended().success());
+    assert!(!function.wait().success());
     let line = function.lines(1).remove(0);
     assert_eq!(line["level"], "ERROR");
     assert!(line["error"].as_str().unwrap().starts_with("QUEUE_URLS"));
 }
 
 #[test]
-fn invalid_invocation_fails_and_the_function_goes_on() {
+fn function_survives_an_invalid_invocation() {
     let function = Function::start(&aws(), &[]);
     let not_base64 = {
         let mut event = valid();

@@ -13,7 +13,7 @@ use crate::sesamy::json::Digits;
 pub struct Bill {
     pub id: Option<String>,
     pub status: Option<BillStatus>,
-    /// In the digits it was sent in.
+    /// In the digits that Sesamy sent.
     pub price: Option<String>,
     pub currency: Option<String>,
     /// Personal, because anyone who knows it can read the receipt.
@@ -24,7 +24,7 @@ pub struct Bill {
 }
 
 impl Bill {
-    /// `None` if the JSON is no object.
+    /// `None` if the JSON is not an object.
     pub fn read(json: &RawValue, dropped: &mut Dropped) -> Option<Self> {
         let object = Object::read(json, "bills[]", dropped)?;
         let price = object.get("price", dropped).map(|Digits(price)| price);

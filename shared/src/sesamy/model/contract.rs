@@ -35,7 +35,7 @@ pub struct Contract {
 }
 
 impl Contract {
-    /// `None` if the JSON is no object or has no usable id.
+    /// `None` if the JSON is not an object or has no usable id.
     pub fn read(json: &RawValue, dropped: &mut Dropped) -> Option<Self> {
         const PATH: &str = "contracts[]";
         let object = Object::read(json, PATH, dropped)?;
@@ -64,7 +64,7 @@ impl Contract {
     }
 }
 
-/// A payer without an id is dropped: it may or may not be the user.
+/// A payer without an id is dropped, because it may or may not be the user.
 fn payer_id(contract: &Object<'_>, dropped: &mut Dropped) -> Option<String> {
     let payer = contract.object("payer", "contracts[].payer", dropped)?;
     let id = payer.get("id", dropped);

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// Counts the unexpected values of an answer by path (`contracts[].expiresAt`),
-/// never by value: unusable ones, which were dropped, and unknown values of
+/// without the values: unusable ones, which were dropped, and unknown values of
 /// enumerations, which were kept.
 ///
 /// Its size is bounded, because paths come from the models, not from the data.

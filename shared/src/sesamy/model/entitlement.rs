@@ -25,7 +25,7 @@ pub struct Entitlement {
 }
 
 impl Entitlement {
-    /// `None` if the JSON is no object.
+    /// `None` if the JSON is not an object.
     pub fn read(json: &RawValue, dropped: &mut Dropped) -> Option<Self> {
         let object = Object::read(json, "entitlements[]", dropped)?;
         let origin = object.object("origin", "entitlements[].origin", dropped);

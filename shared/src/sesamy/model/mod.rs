@@ -2,9 +2,9 @@
 //!
 //! Reading is tolerant, because the API is documented only in part and may
 //! change: unknown fields are ignored, every enumeration is open, and an unusable
-//! value costs nothing but itself. [`Dropped`] counts unusable and unknown values
-//! by path, so that a change at Sesamy shows in the log, not months later as a
-//! wrong segment.
+//! value is dropped without affecting others. [`Dropped`] counts unusable and
+//! unknown values by path, so that a change at Sesamy shows in the log, not months
+//! later as a wrong segment.
 //!
 //! Only fields that the derivation uses are read. Each type says where its form
 //! comes from: *documented* by Sesamy, *seen* in Sesamy's published client
@@ -33,6 +33,6 @@ pub struct UserState {
     pub contracts: Vec<Contract>,
     /// Includes ended entitlements.
     pub entitlements: Vec<Entitlement>,
-    /// Empty also if the connector does not read bills.
+    /// Also empty if the connector does not read bills.
     pub bills: Vec<Bill>,
 }

@@ -1,4 +1,4 @@
-//! Reads the fields of an object, and counts those that are dropped.
+//! Reads the fields of an object and counts those that are dropped.
 
 use serde_json::value::RawValue;
 
@@ -11,7 +11,7 @@ pub(super) struct Object<'a> {
 }
 
 impl<'a> Object<'a> {
-    /// Anything but an object is dropped.
+    /// `None` if the JSON is not an object, which counts as dropped.
     pub(super) fn read(
         json: &'a RawValue,
         path: &'static str,

@@ -34,7 +34,7 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// `None` if the JSON is no object.
+    /// `None` if the JSON is not an object.
     pub fn read(json: &RawValue, dropped: &mut Dropped) -> Option<Self> {
         const PATH: &str = "profile";
         let object = Object::read(json, PATH, dropped)?;

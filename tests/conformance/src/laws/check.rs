@@ -1,4 +1,4 @@
-//! Checks of an account find what is wrong by reading alone.
+//! A check finds an account's problems by reading only.
 
 use shared::check::CheckCode;
 
@@ -11,13 +11,13 @@ pub struct CheckCase<C: TestedCrm> {
     pub problems: &'static [(&'static str, CheckCode)],
 }
 
-/// Runs each case on an account of its own. Assumptions that the account does
-/// not show are no problems.
+/// Runs each case on a separate account. Assumptions that the account does not show
+/// are not problems.
 pub async fn each_problem_is_found_by_reading<C: TestedCrm>(cases: &[CheckCase<C>]) {
     for case in cases {
         let (bench, account) = start::<C>().await;
         (case.break_it)(&bench, &account);
-        bench.finds(case.name, case.problems).await;
+        bench.assert_problems(case.name, case.problems).await;
         for request in bench.fakes.requests_to(C::API) {
             let (method, path) = (&request.method, &request.path);
             assert!(C::is_read(&request), "{}: {method} {path}", case.name);

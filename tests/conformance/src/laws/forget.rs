@@ -39,7 +39,7 @@ impl<C: TestedCrm> Synced<C> {
         tags
     }
 
-    /// The contact as the publisher keeps it.
+    /// What the publisher keeps.
     fn remaining(&self) -> ContactData {
         let foreign = C::data(&C::contact(&FOREIGN_TAGS));
         let mut fields = C::data(&self.before).fields;
@@ -72,11 +72,11 @@ pub async fn removes_what_syncs_wrote_and_keeps_the_publishers_data<C: TestedCrm
     let [contact] = forgotten.contacts.as_slice() else {
         panic!("one contact: {forgotten:?}");
     };
-    let removed = |names: &[String]| names.iter().cloned().collect::<BTreeSet<_>>();
-    assert_eq!(removed(&contact.tags.removed), synced.our_tags());
+    let set = |names: &[String]| names.iter().cloned().collect::<BTreeSet<_>>();
+    assert_eq!(set(&contact.tags.removed), synced.our_tags());
     let (had, has) = (C::data(&synced.before).fields, synced.remaining().fields);
     let cleared = had.into_keys().filter(|key| !has.contains_key(key));
-    assert_eq!(removed(&contact.fields.removed), cleared.collect());
+    assert_eq!(set(&contact.fields.removed), cleared.collect());
 }
 
 pub async fn finds_nothing_the_second_time<C: TestedCrm>() {

@@ -1,5 +1,6 @@
-//! What every connector owes. A law is a rule that holds at each CRM.
+//! The laws: rules that every connector keeps at its CRM.
 
+mod accounts;
 pub mod check;
 pub mod forget;
 pub mod preview;

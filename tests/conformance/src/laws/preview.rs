@@ -1,6 +1,5 @@
 //! A preview announces exactly what the sync then writes.
 
-use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
 use fakes::sesamy::User;
@@ -11,46 +10,24 @@ use serde_json::Value;
 use shared::actions::{ContactPlan, PlannedValue, Preview, TagReason};
 use shared::connector::Connector;
 use shared::http::{DryRunCall, Url};
-use tokio::runtime::Runtime;
 
+use super::accounts::test_with_new_accounts;
 use crate::crm::only_contact;
-use crate::{Bench, ContactData, EMAIL, TestedCrm, USER, any_state, resync, seeded, start};
+use crate::{Bench, ContactData, EMAIL, TestedCrm, USER, any_state, resync};
 
 const PERSONAL: [&str; 5] = [EMAIL, "Anna", "Ask", "+47900", "X AS"];
 
-/// Each case has a new account and a new function instance.
 pub fn preview_announces_exactly_what_the_sync_writes<C: TestedCrm>() {
-    let runtime = Runtime::new().unwrap();
-    let (bench, _) = runtime.block_on(start::<C>());
-    bench.sesamy.set_rate_limit(None);
-    let bench = RefCell::new(bench);
-    let number = Cell::new(0);
     let states = vec(any_state(USER, EMAIL), 1..4);
     let cases = (option::weighted(0.8, C::any_contact()), states);
-    let run = |(before, states): (Option<C::Contact>, Vec<User>)| {
-        number.set(number.get() + 1);
-        let account = add_account::<C>(&mut bench.borrow_mut(), number.get());
+    test_with_new_accounts::<C, _>(&cases, |runtime, bench, account, (before, states)| {
         if let Some(before) = before {
-            C::put_contact(&account, before);
+            C::put_contact(account, before);
         }
         for state in states {
-            runtime.block_on(preview_and_sync::<C>(&bench.borrow(), &account, state));
+            runtime.block_on(preview_and_sync::<C>(bench, account, state));
         }
-        Ok(())
-    };
-    seeded(300).run(&cases, run).unwrap();
-}
-
-/// Makes a new account the vendor's, and restarts the function instance.
-pub(super) fn add_account<C: TestedCrm>(
-    bench: &mut Bench<C::Connector>,
-    number: u32,
-) -> C::Account {
-    let name = format!("account{number}");
-    let account = C::add_account(&bench.fakes, &name);
-    bench.put_connector_secret(&C::secret(&bench.fakes, &name));
-    bench.restart(C::Connector::default());
-    account
+    });
 }
 
 /// Asserts that the preview of a state announces how its sync changes the contact.
@@ -59,15 +36,15 @@ pub async fn preview_and_sync<C: TestedCrm>(
     account: &C::Account,
     state: User,
 ) {
-    let held = || match C::contacts(account).is_empty() {
+    let data = || match C::contacts(account).is_empty() {
         true => ContactData::default(),
         false => C::data(&only_contact::<C>(account)),
     };
     let user = state.id.clone();
     bench.sesamy.put_user(state);
-    let before = held();
+    let before = data();
     let preview = bench.previewed_and_synced::<C>(&user).await;
-    let differences = Differences::between(&before, &held());
+    let differences = Differences::between(&before, &data());
     match preview.contacts.as_slice() {
         [] => assert_eq!(differences, Differences::default()),
         [contact] => {
@@ -142,7 +119,7 @@ impl<T: Connector> Bench<T> {
             .map(WriteRequest::from)
             .collect();
         if preview.contacts.len() > 1 {
-            // Lists are synced concurrently: only the calls of each have an order.
+            // Lists are synced concurrently: only the calls of one list have an order.
             written.sort_by(|a, b| a.query.cmp(&b.query));
             announced.sort_by(|a, b| a.query.cmp(&b.query));
         }

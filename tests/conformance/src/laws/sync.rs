@@ -1,6 +1,5 @@
 //! A sync writes what the derivation says, keeps everything else, and can be repeated.
 
-use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
 use fakes::sesamy::User;
@@ -8,7 +7,7 @@ use fakes::{Fault, RetryAfter};
 use proptest::collection::vec;
 use tokio::runtime::Runtime;
 
-use super::preview::add_account;
+use super::accounts::test_with_new_accounts;
 use crate::crm::{only_contact, state};
 use crate::{
     EMAIL, TestedCrm, USER, any_state, customer, derived, our_tags, record, seeded, split_tags,
@@ -112,14 +111,14 @@ pub fn foreign_data_survives_any_sequence_of_states<C: TestedCrm>() {
             let desired = derived(&state);
             bench.sesamy.put_user(state);
             runtime.block_on(bench.resynced(USER));
-            let held = C::data(&only_contact::<C>(&account));
+            let data = C::data(&only_contact::<C>(&account));
             ours = our_tags(&desired, &ours);
-            assert_eq!(split_tags(&held.tags), (ours.clone(), foreign_tags.clone()));
+            assert_eq!(split_tags(&data.tags), (ours.clone(), foreign_tags.clone()));
             for (key, value) in &foreign_fields {
-                assert_eq!(held.fields.get(key), Some(value), "{key}");
+                assert_eq!(data.fields.get(key), Some(value), "{key}");
             }
             for (key, value) in C::desired_fields(&desired) {
-                assert_eq!(held.fields.get(&key), value.as_ref(), "{key}");
+                assert_eq!(data.fields.get(&key), value.as_ref(), "{key}");
             }
             C::check_records(&account, &desired);
         }
@@ -130,33 +129,24 @@ pub fn foreign_data_survives_any_sequence_of_states<C: TestedCrm>() {
 
 /// A contact keeps its status, and joins the list only if the CRM's rules allow it.
 pub fn no_sync_changes_consent<C: TestedCrm>() {
-    let runtime = Runtime::new().unwrap();
-    let (bench, _) = runtime.block_on(start::<C>());
-    bench.sesamy.set_rate_limit(None);
-    let bench = RefCell::new(bench);
-    let number = Cell::new(0);
     let states = vec(any_state(USER, EMAIL), 1..4);
     let cases = (C::any_contact(), C::any_settings(), states);
-    let run = |(before, settings, states): (C::Contact, C::Settings, Vec<User>)| {
-        number.set(number.get() + 1);
-        let account = add_account::<C>(&mut bench.borrow_mut(), number.get());
-        let bench = bench.borrow();
-        C::set_settings(&account, settings.clone());
-        C::put_contact(&account, before);
-        let before = only_contact::<C>(&account);
+    test_with_new_accounts::<C, _>(&cases, |runtime, bench, account, case| {
+        let (before, settings, states) = case;
+        C::set_settings(account, settings.clone());
+        C::put_contact(account, before);
+        let before = only_contact::<C>(account);
         let mut foreign_tags = split_tags(&C::data(&before).tags).1;
         foreign_tags.extend(base_tags::<C>());
         for (n, state) in states.into_iter().enumerate() {
             bench.sesamy.put_user(state);
             runtime.block_on(bench.synced(USER, &n.to_string()));
-            let after = only_contact::<C>(&account);
+            let after = only_contact::<C>(account);
             assert_eq!(
                 C::consent(&after),
                 C::consent_after_sync(&before, &settings)
             );
             assert_eq!(split_tags(&C::data(&after).tags).1, foreign_tags);
         }
-        Ok(())
-    };
-    seeded(300).run(&cases, run).unwrap();
+    });
 }

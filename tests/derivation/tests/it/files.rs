@@ -23,7 +23,7 @@ pub fn user_files() -> Vec<String> {
     names
 }
 
-/// Collects the failures of all cases, so that one run shows them all.
+/// Collects the failures of all cases, so that one run shows all of them.
 #[derive(Default)]
 pub struct Failures(Vec<String>);
 

@@ -78,8 +78,8 @@ pub fn json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Tags a CRM may hold: ours, the publisher's, and some that only look like ours.
-pub fn present_tags() -> impl Strategy<Value = Vec<String>> {
+/// Tags that a CRM may hold: ours, foreign ones, and some that only look like ours.
+pub fn current_tags() -> impl Strategy<Value = Vec<String>> {
     let own = select(vec![
         "sesamy_active_subscriber",
         "sesamy_overdue_contract",
@@ -297,10 +297,10 @@ fn object<const N: usize>(
         .map(|(name, value)| option::weighted(0.6, value).prop_map(move |value| (name, value)))
         .collect();
     fields.prop_map(|fields| {
-        let present = fields
+        let chosen = fields
             .into_iter()
             .filter_map(|(name, value)| Some((name.to_owned(), value?)));
-        Value::Object(present.collect())
+        Value::Object(chosen.collect())
     })
 }
 

@@ -52,7 +52,7 @@ fn profile_must_be_an_object() {
 }
 
 #[test]
-fn last_of_repeated_keys_counts() {
+fn last_value_of_a_repeated_key_counts() {
     let json =
         RawValue::from_string(r#"{"id":"c1","id":"c2","expiresAt":1,"expiresAt":null}"#.to_owned());
     let mut dropped = Dropped::default();
@@ -62,7 +62,7 @@ fn last_of_repeated_keys_counts() {
 }
 
 #[test]
-fn unreadable_field_is_dropped_alone() {
+fn unreadable_field_affects_no_other_field() {
     // Too large for a number, a lone surrogate, and nesting beyond any limit.
     let deep = "[".repeat(100_000) + &"]".repeat(100_000);
     for odd in ["1e999", r#""\ud800""#, &deep] {

@@ -1,4 +1,4 @@
-//! Properties of every user.
+//! Properties that hold for every user.
 //!
 //! A failure prints the seed. `PROPTEST_RNG_SEED=<seed>` repeats the run;
 //! `PROPTEST_CASES=<number>` makes it longer.
@@ -33,10 +33,10 @@ fn holds<S: Strategy>(strategy: S, test: impl Fn(S::Value) -> TestCaseResult) {
     let seed = config.rng_seed;
     match TestRunner::new(config).run(&strategy, test) {
         Ok(()) => {}
-        Err(TestError::Fail(why, input)) => {
-            panic!("PROPTEST_RNG_SEED={seed}\n{why}\n{input:#?}")
+        Err(TestError::Fail(reason, input)) => {
+            panic!("PROPTEST_RNG_SEED={seed}\n{reason}\n{input:#?}")
         }
-        Err(TestError::Abort(why)) => panic!("PROPTEST_RNG_SEED={seed}\n{why}"),
+        Err(TestError::Abort(reason)) => panic!("PROPTEST_RNG_SEED={seed}\n{reason}"),
     }
 }
 
@@ -158,15 +158,15 @@ fn one_unusable_value_affects_nothing_else() {
         prop::sample::select(fields.to_vec()),
         prop_oneof![Just(json!([[]])), Just(json!({ "": 0 })), Just(json!("?"))],
     );
-    holds(odd, |(mut user, which, field, value)| {
+    holds(odd, |(mut user, index, field, value)| {
         if user.answers.contracts.is_empty() {
             return Ok(());
         }
-        let which = which.index(user.answers.contracts.len());
+        let index = index.index(user.answers.contracts.len());
         let mut without = user.clone();
-        let contract = without.answers.contracts[which].as_object_mut();
+        let contract = without.answers.contracts[index].as_object_mut();
         contract.unwrap().remove(field);
-        user.answers.contracts[which][field] = value.clone();
+        user.answers.contracts[index][field] = value.clone();
 
         let is_text = value.is_string();
         let (odd, without) = (state(&user).unwrap(), state(&without).unwrap());
@@ -255,10 +255,10 @@ fn every_tag_is_valid() {
             prop_assert_eq!(&Tag::parse(name), &Some(tag.clone()));
             let own = name.strip_prefix("sesamy_").unwrap();
             prop_assert!((1..=92).contains(&own.len()), "{name}");
-            let is_spelt = own
+            let is_allowed = own
                 .bytes()
                 .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b));
-            prop_assert!(is_spelt, "{name}");
+            prop_assert!(is_allowed, "{name}");
             prop_assert!(!name.ends_with(['-', '_']), "{name}");
             prop_assert!(!name.contains("--"), "{name}");
             prop_assert!(!name.starts_with("sesamy_event_"), "{name}");
@@ -466,39 +466,39 @@ fn debug_output_omits_personal_data() {
     });
 }
 
-/// Present tags, desired tags and kept prefixes.
+/// Current tags, desired tags and kept prefixes.
 fn tag_diff_inputs() -> impl Strategy<Value = (Vec<String>, Tags, Vec<&'static str>)> {
     let kept = prop_oneof![Just(vec![]), Just(vec!["sesamy_event_"])];
-    (generate::present_tags(), generate::user(), kept).prop_map(|(present, user, kept)| {
+    (generate::current_tags(), generate::user(), kept).prop_map(|(current, user, kept)| {
         let contact = desired_contact(&user);
         let desired = contact.map_or_else(BTreeMap::new, |contact| contact.tags);
-        (present, desired, kept)
+        (current, desired, kept)
     })
 }
 
 #[test]
 fn tag_diff_never_touches_foreign_tags() {
-    holds(tag_diff_inputs(), |(present, desired, kept)| {
-        let changes = diff_tags(&present, &desired, &kept);
-        let ours = |tag: &&String| tag.starts_with(TAG_PREFIX);
-        prop_assert!(changes.remove.iter().all(|tag| ours(&tag)));
+    holds(tag_diff_inputs(), |(current, desired, kept)| {
+        let changes = diff_tags(&current, &desired, &kept);
+        let is_ours = |tag: &String| tag.starts_with(TAG_PREFIX);
+        prop_assert!(changes.remove.iter().all(is_ours));
         for tag in changes.add.iter().chain(&changes.restore) {
             prop_assert!(tag.as_str().starts_with(TAG_PREFIX));
         }
-        let after = changes.apply(&present);
+        let after = changes.apply(&current);
         let foreign = |tags: &[String]| -> Vec<String> {
-            tags.iter().filter(|tag| !ours(tag)).cloned().collect()
+            tags.iter().filter(|tag| !is_ours(tag)).cloned().collect()
         };
-        prop_assert_eq!(foreign(&after), foreign(&present));
+        prop_assert_eq!(foreign(&after), foreign(&current));
         Ok(())
     });
 }
 
 #[test]
 fn tag_diff_results_in_the_desired_tags_only() {
-    holds(tag_diff_inputs(), |(present, desired, kept)| {
-        let changes = diff_tags(&present, &desired, &kept);
-        let after = changes.apply(&present);
+    holds(tag_diff_inputs(), |(current, desired, kept)| {
+        let changes = diff_tags(&current, &desired, &kept);
+        let after = changes.apply(&current);
         for name in names(&desired) {
             prop_assert!(after.contains(&name), "{name}");
         }
@@ -512,8 +512,8 @@ fn tag_diff_results_in_the_desired_tags_only() {
 
 #[test]
 fn second_tag_diff_changes_nothing() {
-    holds(tag_diff_inputs(), |(present, desired, kept)| {
-        let after = diff_tags(&present, &desired, &kept).apply(&present);
+    holds(tag_diff_inputs(), |(current, desired, kept)| {
+        let after = diff_tags(&current, &desired, &kept).apply(&current);
         let again = diff_tags(&after, &desired, &kept);
         prop_assert!(again.is_empty(), "{again:?}");
         prop_assert_eq!(again.apply(&after), after);
@@ -523,12 +523,12 @@ fn second_tag_diff_changes_nothing() {
 
 #[test]
 fn tag_diff_never_removes_the_permanent_tag() {
-    holds(tag_diff_inputs(), |(present, desired, kept)| {
-        let changes = diff_tags(&present, &desired, &kept);
+    holds(tag_diff_inputs(), |(current, desired, kept)| {
+        let changes = diff_tags(&current, &desired, &kept);
         prop_assert!(!changes.remove.iter().any(|tag| tag == PERMANENT_TAG));
-        let had = present.iter().any(|tag| tag == PERMANENT_TAG);
+        let had = current.iter().any(|tag| tag == PERMANENT_TAG);
         let has = changes
-            .apply(&present)
+            .apply(&current)
             .iter()
             .any(|tag| tag == PERMANENT_TAG);
         prop_assert!(has || !had);
@@ -558,16 +558,16 @@ impl CaseInsensitiveCrm {
 
 #[test]
 fn case_insensitive_crm_ends_up_with_the_desired_tags() {
-    holds(tag_diff_inputs(), |(present, desired, kept)| {
-        // Syncs cannot remove a foreign tag that differs by letter case only.
-        let in_the_way = |tag: &String| {
+    holds(tag_diff_inputs(), |(current, desired, kept)| {
+        // Syncs cannot remove a foreign tag that differs only by letter case.
+        let hides_our_tag = |tag: &String| {
             !tag.starts_with(TAG_PREFIX) && tag.to_lowercase().starts_with(TAG_PREFIX)
         };
         let mut crm = CaseInsensitiveCrm(Vec::new());
-        for tag in present.iter().filter(|tag| !in_the_way(tag)) {
+        for tag in current.iter().filter(|tag| !hides_our_tag(tag)) {
             crm.add(tag);
         }
-        // Some CRMs get the desired tags already when the contact is created.
+        // Some CRMs receive the desired tags before the tags are compared.
         let had_permanent = crm.0.iter().any(|tag| tag.to_lowercase() == PERMANENT_TAG);
         for tag in desired.keys() {
             crm.add(tag.as_str());
@@ -610,8 +610,8 @@ fn user_with_thousands_of_contracts_is_derived() {
     assert_eq!(contact.account.active_subscriptions, 5_000);
     assert_eq!(contact.active_products.titles.len(), 5_000);
     assert_eq!(contact.tags.len(), 10_001);
-    let present: Vec<String> = (0..10_000).map(|n| format!("sesamy_old_{n}")).collect();
-    let changes = diff_tags(&present, &contact.tags, &[]);
+    let current: Vec<String> = (0..10_000).map(|n| format!("sesamy_old_{n}")).collect();
+    let changes = diff_tags(&current, &contact.tags, &[]);
     assert_eq!(changes.remove.len(), 10_000);
-    assert_eq!(changes.apply(&present).len(), 10_001);
+    assert_eq!(changes.apply(&current).len(), 10_001);
 }

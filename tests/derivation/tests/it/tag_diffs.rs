@@ -18,7 +18,7 @@ struct Case {
     remove: Vec<String>,
     #[serde(default)]
     restore: Vec<String>,
-    /// The resulting tags, for a CRM that takes the whole set in one write.
+    /// The resulting tags, for a CRM that receives the whole set in one write.
     then: Vec<String>,
     /// The set written before `then` if two writes are needed.
     #[serde(default)]
@@ -51,7 +51,7 @@ fn tag_diffs_are_as_the_cases_say() {
             &changes.apply(&case.present),
             &case.then,
         );
-        let reported = TagChanges::of(&changes, &case.present);
+        let reported = TagChanges::new(&changes, &case.present);
         let added: Vec<_> = case.add.iter().chain(&case.restore).cloned().collect();
         failures.check(&case.name, "reported as added", &reported.added, &added);
         failures.check(

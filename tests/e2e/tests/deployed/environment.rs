@@ -12,10 +12,10 @@ use harness::{
 };
 use serde_json::Value;
 
-/// Longer than the queue's delay, a poll and a sync, which take seconds.
+/// Ample time for the queue's delay, a poll and a sync, which take seconds.
 pub const SOON: Duration = Duration::from_secs(40);
 
-/// The publishers of the tests. The webhook's secret lists all of them.
+/// The publishers that the tests use. The webhook's secret lists all of them.
 const PUBLISHERS: [&str; 30] = [
     "asked",
     "redriven",
@@ -65,7 +65,7 @@ impl TestEnvironment {
         let deployer = Deployer::start(|_| {}).await?;
         let seed = samples::seed(&Project::here()?)?;
         let fakes = start_fakes(Fakes::builder().seed(seed)).await?;
-        // AWS names a trace for every invocation, the local AWS only with this option.
+        // AWS gives every invocation a trace id, the local AWS only with this option.
         let deployment = Deployment::new("e2e").option("Tracing=on");
         let stack = deployer.deploy(&deployment).await?;
         let env = Self {
@@ -88,7 +88,7 @@ impl TestEnvironment {
         self.deployer.deploy(deployment).await
     }
 
-    /// Deploys a stack again, with a setting that changes all of its functions.
+    /// Deploys a stack again, with another log level, which replaces all functions.
     pub async fn upgrade(&self, name: &str) -> Result<()> {
         let deployment = Deployment::new(name).log_level("trace");
         self.deployer.deploy(&deployment).await.map(drop)
@@ -120,7 +120,7 @@ impl TestEnvironment {
         }
     }
 
-    /// The matching dead-letter messages of Rule.
+    /// The matching messages in Rule's dead-letter queue.
     pub async fn dead_letters(
         &self,
         matches: impl Fn(&DeadLetterMessage) -> bool,
@@ -134,7 +134,7 @@ impl TestEnvironment {
         &self,
         matches: impl Fn(&DeadLetterMessage) -> bool,
     ) -> Result<DeadLetterMessage> {
-        // A redrive with a filter keeps the messages that it skips for a minute.
+        // A redrive with a filter hides the messages that it skips for a minute.
         eventually("the dead-letter message", 3 * SOON, async || {
             Ok(self.dead_letters(&matches).await?.pop())
         })
@@ -142,8 +142,8 @@ impl TestEnvironment {
     }
 }
 
-/// The time of every event, so that two equal webhooks are one event.
-static MOMENT: LazyLock<String> = LazyLock::new(samples::just_now);
+/// The time of every event, so that equal webhooks have the same event id.
+static MOMENT: LazyLock<String> = LazyLock::new(samples::now_text);
 
 fn token(publisher: &str) -> String {
     format!("token-of-webhooks-of-{publisher}")
@@ -165,7 +165,7 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// Gives the publisher accounts at Mailmojo and Make.as too.
+    /// Also gives the publisher accounts at Mailmojo and Make.as.
     pub async fn other_crms(&self) -> Result<(MailmojoAccount, MakeAccount)> {
         self.other_crms_of(&self.env.stack).await
     }
@@ -243,8 +243,8 @@ impl Publisher {
         requests
     }
 
-    /// How often a contact's state was written to Rule, which each sync does
-    /// once. The upsert of an event has only the event's tag.
+    /// How often a contact's state was written to Rule, which is once per sync. The upsert
+    /// of an event has only the event's tag and does not count.
     pub fn upserts(&self) -> usize {
         let has_base_tag = |body: &Value| {
             let tags = body.get("tags").and_then(Value::as_array);
@@ -258,6 +258,13 @@ impl Publisher {
         upserts.count()
     }
 
+    pub async fn assert_no_dead_letters(&self) -> Result<()> {
+        let of_publisher = |message: &DeadLetterMessage| message.field("vendorId") == self.id;
+        let dead_letters = self.env.dead_letters(of_publisher).await?;
+        assert!(dead_letters.is_empty(), "{dead_letters:?}");
+        Ok(())
+    }
+
     /// Waits until a contact in Rule has a tag.
     pub async fn tag_arrives(&self, email: &str, tag: &str) -> Result<()> {
         self.tag_arrives_within(SOON, email, tag).await
@@ -267,7 +274,7 @@ impl Publisher {
         let what = format!("the tag {tag} of {email} at {}", self.id);
         let arrived = eventually(&what, limit, async || {
             let subscriber = self.rule.subscriber(email);
-            Ok(subscriber.filter(|found| found.tags.iter().any(|present| present == tag)))
+            Ok(subscriber.filter(|subscriber| subscriber.tags.iter().any(|other| other == tag)))
         });
         match arrived.await {
             Ok(_) => Ok(()),
@@ -291,7 +298,7 @@ impl Publisher {
         logged.await
     }
 
-    /// The harm that requests would have done at this publisher's CRMs.
+    /// The kinds of harm that requests would have done at this publisher's CRMs.
     pub fn violation_kinds(&self) -> Vec<ViolationKind> {
         let violations = self.env.fakes.violations().into_iter();
         violations
@@ -301,7 +308,7 @@ impl Publisher {
     }
 }
 
-/// The string at a key, empty where it is missing.
+/// The string at a key; empty if it is missing.
 pub fn text(value: &Value, key: &str) -> String {
     let text = value.get(key).and_then(Value::as_str);
     text.unwrap_or_default().to_owned()

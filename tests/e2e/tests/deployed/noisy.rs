@@ -1,4 +1,4 @@
-//! A publisher whose CRMs fail, beside one that must not notice.
+//! One publisher's failing CRMs must not affect another publisher.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::environment::run_test;
 /// Users of the noisy publisher, enough for several batches.
 const USERS: usize = 40;
 
-/// The publisher is in trouble once so many syncs have failed.
+/// How many failed syncs show that the publisher's CRMs are failing.
 const FAILED_SYNCS: usize = 5;
 
 /// Longer than the queue's delay and the longest call.
@@ -72,15 +72,19 @@ fn failing_crms_of_one_publisher_do_not_delay_another() {
         neighbour
             .tag_arrives_within(MAX_DELAY, gerd, "sesamy_event_uservendor-new")
             .await?;
-        let left = MAX_DELAY.saturating_sub(posted.elapsed());
-        eventually("Gerd to reach Mailmojo and Make.as", left, async || {
-            let there = mailmojo.contact(gerd).is_some() && make.subscriber(gerd).is_some();
-            Ok(there.then_some(()))
-        })
+        let remaining = MAX_DELAY.saturating_sub(posted.elapsed());
+        eventually(
+            "Gerd to reach Mailmojo and Make.as",
+            remaining,
+            async || {
+                let arrived = mailmojo.contact(gerd).is_some() && make.subscriber(gerd).is_some();
+                Ok(arrived.then_some(()))
+            },
+        )
         .await?;
 
-        // No message of the noisy publisher is lost: all wait. The neighbour's own
-        // message stays until its batch has ended.
+        // No message of the noisy publisher is lost: all of them wait. The neighbour's
+        // message stays in the queue until its batch has ended.
         for connector in [Connector::Rule, Connector::Make] {
             eventually(
                 "only the noisy publisher to wait",
@@ -95,7 +99,7 @@ fn failing_crms_of_one_publisher_do_not_delay_another() {
         for connector in Connector::ALL {
             assert_eq!(stack.dead_letter_depth(connector).await?.total(), 0);
         }
-        // Otherwise the calls would go on as long as the other tests run.
+        // Otherwise the retries would continue while the other tests run.
         for fault in faults {
             env.fakes.remove_fault(fault);
         }

@@ -1,4 +1,4 @@
-//! What an operator sees of the deployed stack: traces and the dashboard.
+//! Traces and the dashboard.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,32 +33,32 @@ fn one_trace_covers_the_webhook_and_the_calls_to_the_crm() {
                 .is_some_and(|trace| trace.starts_with("Root=1-"))
         );
 
-        let of_trace = eventually("the lines of the sync", SOON, async || {
+        let trace_lines = eventually("the lines of the sync", SOON, async || {
             let lines = lines(&env.stack, Connector::Rule.function()).await?;
             let ended = |line: &&Value| line["event_ids"] == event.as_str();
             let Some(ended) = lines.iter().find(ended) else {
                 return Ok(None);
             };
             assert_eq!(ended["trace_id"], trace, "{ended}");
-            let of_trace = lines
+            let trace_lines = lines
                 .iter()
                 .filter(|line| line["span"]["trace_id"] == trace);
-            Ok(Some(of_trace.cloned().collect::<Vec<_>>()))
+            Ok(Some(trace_lines.cloned().collect::<Vec<_>>()))
         });
-        let of_trace = of_trace.await?;
-        let apis: BTreeSet<_> = of_trace
+        let trace_lines = trace_lines.await?;
+        let apis: BTreeSet<_> = trace_lines
             .iter()
             .filter_map(|line| line["api"].as_str())
             .collect();
         assert!(
             apis.is_superset(&BTreeSet::from(["sesamy", "rule"])),
-            "{of_trace:#?}"
+            "{trace_lines:#?}"
         );
         Ok(())
     });
 }
 
-/// A metric of this system.
+/// One of this system's metrics.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Metric {
     function: String,
@@ -66,7 +66,7 @@ struct Metric {
     dimensions: BTreeSet<String>,
 }
 
-/// The metrics of a line in CloudWatch's embedded metric format.
+/// The metrics in a log line that has CloudWatch's embedded metric format.
 fn counted_metrics(line: &Value) -> Vec<Metric> {
     let part = |part| line.pointer(&format!("/_aws/CloudWatchMetrics/0/{part}"));
     let dimensions = part("Dimensions/0").and_then(Value::as_array);
@@ -90,7 +90,7 @@ fn string(value: &Value) -> String {
     value.as_str().unwrap().to_owned()
 }
 
-/// This system's own metrics on a dashboard.
+/// This system's metrics that a dashboard shows.
 fn shown_metrics(dashboard: &Value) -> BTreeSet<Metric> {
     let list = |value: &Value, pointer| -> Vec<Value> {
         let list = value.pointer(pointer).and_then(Value::as_array);
@@ -148,8 +148,8 @@ fn functions_count_all_metrics_that_the_dashboard_shows() {
         publisher.other_crms().await?;
         publisher.put_user("email|wat", "wat.watched@example.com");
         // Each connector retries the first event and syncs the second.
-        let down = Fault::status(503).on(Api::Sesamy).path("/users/*");
-        let down = env.fakes.fault(down.account(publisher.id));
+        let fault = Fault::status(503).on(Api::Sesamy).path("/users/*");
+        let fault = env.fakes.fault(fault.account(publisher.id));
         publisher.announce("userVendor.1#new", "email|late").await?;
         for connector in Connector::ALL {
             eventually("a message to be retried", SOON, async || {
@@ -160,7 +160,7 @@ fn functions_count_all_metrics_that_the_dashboard_shows() {
             })
             .await?;
         }
-        env.fakes.remove_fault(down);
+        env.fakes.remove_fault(fault);
         publisher.announce("userVendor.1#new", "email|wat").await?;
 
         let dashboard = env.stack.dashboard().await?;
@@ -171,7 +171,7 @@ fn functions_count_all_metrics_that_the_dashboard_shows() {
         assert!(labels.contains("${PROP('Dim.Outcome')}"), "{labels}");
 
         let mut missing = BTreeSet::new();
-        let counted = eventually("all that the dashboard shows", SOON, async || {
+        let counted = eventually("all metrics of the dashboard", SOON, async || {
             let mut counted = BTreeSet::new();
             let connectors = Connector::ALL.map(Connector::function);
             for function in connectors.into_iter().chain([Function::Webhook]) {

@@ -1,4 +1,4 @@
-//! Stacks that are broken on purpose.
+//! Stacks that the tests break.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn webhook_asks_sesamy_to_retry_without_its_secret_or_a_queue() {
         assert_unavailable(&publisher.post_to(&stack, &body).await?);
 
         env.store_secrets(&stack).await?;
-        // The function may cache for some seconds that the secret is missing.
+        // The function caches for some seconds that the secret is missing.
         let reply = eventually("the secret to be read", SOON, async || {
             let reply = publisher.post_to(&stack, &body).await?;
             Ok((reply.status != 503).then_some(reply))
@@ -46,8 +46,8 @@ fn function_that_dies_during_a_sync_loses_nothing() {
         let email = "bo.crash@example.com";
         publisher.put_user("email|bo", email);
         let stack = env.another_stack("e2e-crash").await?;
-        // The killed function's messages become visible after this timeout, for
-        // which the template's six minutes are too long.
+        // The killed function's messages become visible after this timeout. The
+        // template's six minutes would be too long for a test.
         let rule = Connector::Rule;
         stack
             .set_queue_attribute(rule, "VisibilityTimeout", "5")
@@ -70,7 +70,7 @@ fn function_that_dies_during_a_sync_loses_nothing() {
             .await?;
         assert_eq!(stack.dead_letter_depth(rule).await?.total(), 0);
 
-        // The webhook's function is started again too.
+        // A killed webhook function is restarted too.
         assert_eq!(stack.kill_function(Function::Webhook).await?, 1);
         let body = publisher.webhook("userVendor.1#update", "email|bo");
         publisher.post_until_accepted(&stack, &body).await?;

@@ -1,6 +1,6 @@
-//! The functions' roles allow nothing beyond what the functions need.
+//! The functions' roles allow nothing that the functions do not need.
 //!
-//! All other tests prove that they allow enough: the local AWS enforces them.
+//! All other tests prove that the roles allow enough, because the local AWS enforces them.
 
 use std::{cell::RefCell, collections::BTreeSet};
 
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::environment::{Publisher, SOON, run_test};
 
-/// An operation that a role may or may not allow.
+/// A call that tests whether a role allows an operation.
 struct Trial {
     name: String,
     service: Service,
@@ -41,8 +41,9 @@ fn trials(stack: &Stack<'_>) -> Result<Vec<Trial>> {
         "unknown/rule",
     ];
     let secrets = secrets.map(|name| (name, stack.secret_name(name)));
-    let foreign = "another-stack/nordposten/rule";
-    for (name, id) in secrets.into_iter().chain([(foreign, foreign.to_owned())]) {
+    let other_stack = "another-stack/nordposten/rule";
+    let other_stack = (other_stack, other_stack.to_owned());
+    for (name, id) in secrets.into_iter().chain([other_stack]) {
         let input = json!({"SecretId": id});
         add(
             format!("read {name}"),
@@ -76,20 +77,17 @@ fn trials(stack: &Stack<'_>) -> Result<Vec<Trial>> {
         for (name, url) in queues {
             let receive = json!({"QueueUrl": url, "VisibilityTimeout": 0});
             let purge = json!({"QueueUrl": url});
-            // Last, so that no trial receives its message.
+            // Sending comes last, so that no trial receives the message.
             let send = json!({
                 "QueueUrl": url,
-                "MessageBody": "of the test of permissions",
+                "MessageBody": "from the test of permissions",
                 "MessageGroupId": "permissions",
                 "MessageDeduplicationId": "permissions",
             });
-            for (operation, verb, input) in [
-                ("ReceiveMessage", "receive from", receive),
-                ("PurgeQueue", "purge", purge),
-                ("SendMessage", "send to", send),
-            ] {
-                add(format!("{verb} {name}"), Service::Sqs, operation, input);
-            }
+            let mut add_sqs = |name, operation, input| add(name, Service::Sqs, operation, input);
+            add_sqs(format!("receive from {name}"), "ReceiveMessage", receive);
+            add_sqs(format!("purge {name}"), "PurgeQueue", purge);
+            add_sqs(format!("send to {name}"), "SendMessage", send);
         }
     }
     Ok(trials)
@@ -162,7 +160,7 @@ fn each_function_may_do_only_what_it_needs() {
     });
 }
 
-/// The policy in `docs/operate.md` for an alias of a stack.
+/// The policy that `docs/operate.md` gives for an alias of a stack.
 fn documented_policy(alias: &str, stack: &str) -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operate.md");
     let guide = std::fs::read_to_string(path).unwrap();
@@ -171,7 +169,7 @@ fn documented_policy(alias: &str, stack: &str) -> Value {
         policy.contains("lambda:InvokeFunction").then_some(policy)
     });
     let [policy] = policies.collect::<Vec<_>>()[..] else {
-        panic!("the guide has no policy, or more than one");
+        panic!("the guide must have exactly one policy");
     };
     assert!(policy.contains(":ask\""), "{policy}");
     let policy = policy.replace(":ask\"", &format!(":{alias}\""));
@@ -262,11 +260,10 @@ fn each_alias_allows_one_kind_of_request() {
     });
 }
 
-/// Whether AWS itself uses a permission of the function's role, so that no call
-/// of the function shows it. Documented: Lambda writes logs and traces, receives
-/// from the queue that invokes a function and deletes from it; Secrets Manager
-/// decrypts with its caller's permissions.
-fn is_for_aws(function: Function, grant: &Grant) -> bool {
+/// Whether AWS itself, and not the function's code, uses a permission of the role.
+/// Documented: Lambda writes logs and traces, receives from the queue that invokes a
+/// function and deletes from it; Secrets Manager decrypts with its caller's permissions.
+fn is_used_by_aws(function: Function, grant: &Grant) -> bool {
     let always = [
         "kms:Decrypt",
         "logs:CreateLogStream",
@@ -274,23 +271,20 @@ fn is_for_aws(function: Function, grant: &Grant) -> bool {
         "xray:PutTraceSegments",
         "xray:PutTelemetryRecords",
     ];
-    let of_event_sources = [
+    let by_event_sources = [
         "sqs:ReceiveMessage",
         "sqs:DeleteMessage",
         "sqs:GetQueueAttributes",
     ];
     let action = grant.action.as_str();
-    let is_source = match function {
-        Function::Webhook | Function::Operator => false,
-        Function::Connector(_) => true,
-    };
-    always.contains(&action) || is_source && of_event_sources.contains(&action)
+    let has_event_source = matches!(function, Function::Connector(_));
+    always.contains(&action) || has_event_source && by_event_sources.contains(&action)
 }
 
 #[test]
 fn each_function_uses_all_its_permissions() {
     run_test(async |env| {
-        // A deployment with every option has the most permissions.
+        // Every option is on, because some permissions depend on options.
         let deployment = Deployment::with_every_option("e2e-needs");
         let stack = env.stack_without_secrets(&deployment).await?;
         stack.local().record_calls().await?;
@@ -311,16 +305,16 @@ fn each_function_uses_all_its_permissions() {
         let exists = |name: &str| !no_tokens.contains(name);
         let early = stack.recorded_calls(Function::Webhook, exists).await?;
 
-        // One vendor has all secrets, one lacks Sesamy's, one has none.
+        // `permitted` has all secrets, `keyless` lacks Sesamy's, `bare` has none.
         env.store_secrets(&stack).await?;
         let keyless = env.publisher("keyless");
         let bare = env.publisher("bare");
         permitted.other_crms_of(&stack).await?;
         keyless.other_crms_of(&stack).await?;
-        // The run's vendor loses its Sesamy secret meanwhile. The run waits while it
-        // cannot read a page of users, and a new process has cached no secret.
-        let down = Fault::status(503).on(Api::Sesamy).path("/users");
-        env.fakes.fault(down.account(keyless.id));
+        // `keyless` loses its Sesamy secret during a run. The fault keeps the run from
+        // finishing first, and the killed process's cache is gone.
+        let fault = Fault::status(503).on(Api::Sesamy).path("/users");
+        env.fakes.fault(fault.account(keyless.id));
         let resync = |publisher: &Publisher, command: &str| {
             let event = json!({"action": "resync", "vendorId": publisher.id, "do": command});
             let stack = &stack;
@@ -353,10 +347,10 @@ fn each_function_uses_all_its_permissions() {
             })
             .await?;
         }
-        // Each connector has a dead-letter message redriven, which fails again.
+        // The operator redrives a dead-letter message of each connector, which fails again.
         let unreadable = [FifoMessage {
             group: "unreadable".to_owned(),
-            body: "no message".to_owned(),
+            body: "not a message".to_owned(),
         }];
         for connector in Connector::ALL {
             stack.enqueue(connector, &unreadable).await?;
@@ -370,10 +364,10 @@ fn each_function_uses_all_its_permissions() {
             .await?;
         }
         let status = json!({"action": "status"});
-        // Only the first vendor has the secrets that a run needs.
-        for (publisher, refused) in [(&permitted, false), (&keyless, true), (&bare, true)] {
+        // Only `permitted` has the secrets that a run needs.
+        for (publisher, is_refused) in [(&permitted, false), (&keyless, true), (&bare, true)] {
             let answer = resync(publisher, "start").await?;
-            assert_eq!(answer.get("error").is_some(), refused, "{answer}");
+            assert_eq!(answer.get("error").is_some(), is_refused, "{answer}");
         }
         let reconcile = json!({"action": "reconcile"});
         let answer = stack.invoke(Function::Operator, &reconcile).await?;
@@ -392,11 +386,11 @@ fn each_function_uses_all_its_permissions() {
                 }
                 let grants = stack.grants(function).await?;
                 let covered = |call: &AwsCall| grants.iter().any(|grant| grant.covers(call));
-                let beyond: Vec<_> = calls.iter().filter(|call| !covered(call)).collect();
-                assert!(beyond.is_empty(), "{function}: {beyond:?}");
+                let uncovered: Vec<_> = calls.iter().filter(|call| !covered(call)).collect();
+                assert!(uncovered.is_empty(), "{function}: {uncovered:?}");
                 for grant in &grants {
                     let used = calls.iter().any(|call| grant.covers(call));
-                    if !used && !is_for_aws(function, grant) {
+                    if !used && !is_used_by_aws(function, grant) {
                         unused.borrow_mut().push(format!("{function}: {grant}"));
                     }
                 }

@@ -1,4 +1,4 @@
-//! Runs of the state machine over all users of a vendor.
+//! Resyncs of all users of a vendor, which the state machine runs.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::environment::{Publisher, TestEnvironment, run_test, text};
 
-/// A few steps of a run, each fifteen seconds after the other.
-const FINISHED: Duration = Duration::from_secs(180);
+/// Ample time for a few steps of a run, which are fifteen seconds apart.
+const TIMEOUT: Duration = Duration::from_secs(180);
 
 impl TestEnvironment {
     async fn resync(&self, publisher: &Publisher, operation: &str) -> Result<Value> {
@@ -18,7 +18,7 @@ impl TestEnvironment {
     }
 
     async fn wait_for_run(&self, publisher: &Publisher, state: &str) -> Result<Value> {
-        eventually("the run's state", FINISHED, async || {
+        eventually("the run's state", TIMEOUT, async || {
             let answer = self.resync(publisher, "show").await?;
             let run = answer.get("run").cloned().unwrap_or_default();
             Ok((text(&run, "state") == state).then_some(run))
@@ -37,8 +37,8 @@ fn put_users(publisher: &Publisher, users: usize) {
     }
 }
 
-async fn all_arrive(publisher: &Publisher, users: usize) -> Result<()> {
-    eventually("all users to arrive", FINISHED, async || {
+async fn wait_for_all(publisher: &Publisher, users: usize) -> Result<()> {
+    eventually("all users to arrive", TIMEOUT, async || {
         let mut arrived = (0..users).map(|number| email(publisher, number));
         let all = arrived.all(|email| publisher.rule.subscriber(&email).is_some());
         Ok(all.then_some(()))
@@ -46,36 +46,36 @@ async fn all_arrive(publisher: &Publisher, users: usize) -> Result<()> {
     .await
 }
 
-/// The ARN of the execution that a run's link shows.
+/// The ARN of a run's execution, taken from its link.
 fn execution(run: &Value) -> String {
     let link = text(run, "execution");
     link.split_once("details/").unwrap().1.to_owned()
 }
 
 #[test]
-fn two_starts_at_once_are_one_run() {
+fn concurrent_starts_make_one_run() {
     run_test(async |env| {
         let publisher = env.publisher("started-twice");
         put_users(&publisher, 3);
-        let (one, other) = tokio::try_join!(
+        let (first, second) = tokio::try_join!(
             env.resync(&publisher, "start"),
             env.resync(&publisher, "start")
         )?;
-        let mut did = [&one["did"], &other["did"]].map(|did| did.as_str().unwrap());
+        let mut did = [&first["did"], &second["did"]].map(|did| did.as_str().unwrap());
         did.sort_unstable();
-        assert_eq!(did, ["goes_on", "started"], "{one} {other}");
+        assert_eq!(did, ["goes_on", "started"], "{first} {second}");
         env.wait_for_run(&publisher, "finished").await?;
-        all_arrive(&publisher, 3).await
+        wait_for_all(&publisher, 3).await
     });
 }
 
 #[test]
-fn a_stopped_run_is_resumed_where_it_was() {
+fn stopped_run_resumes_where_it_stopped() {
     run_test(async |env| {
         let publisher = env.publisher("stopped");
         put_users(&publisher, 8);
         env.resync(&publisher, "start").await?;
-        eventually("the first users to be queued", FINISHED, async || {
+        eventually("the first users to be queued", TIMEOUT, async || {
             let answer = env.resync(&publisher, "show").await?;
             Ok(answer["run"]["visited"].as_u64().filter(|users| *users > 0))
         })
@@ -88,18 +88,18 @@ fn a_stopped_run_is_resumed_where_it_was() {
         assert_eq!(resumed["run"]["visited"], run["visited"], "{resumed}");
         let run = env.wait_for_run(&publisher, "finished").await?;
         assert_eq!(run["visited"], 8, "{run}");
-        all_arrive(&publisher, 8).await
+        wait_for_all(&publisher, 8).await
     });
 }
 
 #[test]
-fn a_run_continues_in_another_execution() {
+fn run_continues_in_another_execution() {
     run_test(async |env| {
         let publisher = env.publisher("continued");
         put_users(&publisher, 8);
         env.resync(&publisher, "start").await?;
         let stopped = env.resync(&publisher, "stop").await?;
-        // The same run, as if its history were nearly full.
+        // Start the run again as if the execution's history were nearly full.
         let first = execution(&stopped["run"]);
         let aws = env.stack.local().aws();
         let input = json!({"executionArn": first});
@@ -120,12 +120,12 @@ fn a_run_continues_in_another_execution() {
         let run = env.wait_for_run(&publisher, "finished").await?;
         assert!(execution(&run).ends_with("-3"), "{run}");
         assert_eq!(run["visited"], 8, "{run}");
-        all_arrive(&publisher, 8).await
+        wait_for_all(&publisher, 8).await
     });
 }
 
 #[test]
-fn a_run_waits_while_sesamy_asks_to_and_fails_if_it_refuses() {
+fn run_waits_for_a_rate_limit_and_fails_if_sesamy_refuses() {
     run_test(async |env| {
         let publisher = env.publisher("refusing");
         put_users(&publisher, 3);
@@ -133,7 +133,7 @@ fn a_run_waits_while_sesamy_asks_to_and_fails_if_it_refuses() {
         let asks_to_wait = Fault::too_many_requests(RetryAfter::Seconds(2));
         let id = env.fakes.fault(users(asks_to_wait));
         env.resync(&publisher, "start").await?;
-        eventually("the run to wait", FINISHED, async || {
+        eventually("the run to wait", TIMEOUT, async || {
             let answer = env.resync(&publisher, "show").await?;
             Ok(answer["run"]["waiting"].as_str().map(str::to_owned))
         })
@@ -148,6 +148,6 @@ fn a_run_waits_while_sesamy_asks_to_and_fails_if_it_refuses() {
         let resumed = env.resync(&publisher, "resume").await?;
         assert_eq!(resumed["did"], "resumed", "{resumed}");
         env.wait_for_run(&publisher, "finished").await?;
-        all_arrive(&publisher, 3).await
+        wait_for_all(&publisher, 3).await
     });
 }

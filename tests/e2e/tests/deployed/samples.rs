@@ -1,4 +1,4 @@
-//! The samples in `events/` do what their names say.
+//! The samples in `events/` have the effect that their names promise.
 
 use harness::{Connector, Error, Function, Project, Result, Stack, eventually, samples};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use tokio::sync::Mutex;
 
 use crate::environment::{SOON, run_test};
 
-/// Held by tests that change the users of the samples, which all samples share.
+/// Locked by tests that sync the sample users, which all samples share.
 static USERS: Mutex<()> = Mutex::const_new(());
 
 fn sample(path: &str) -> Result<Value> {
@@ -31,32 +31,30 @@ fn webhook_samples_get_the_status_their_names_say() {
             let answer = stack.invoke(Function::Webhook, &sample(path)?).await?;
             assert_eq!(answer["statusCode"], status, "{path}: {answer}");
         }
-        eventually("the syncs of the valid one", SOON, async || {
+        eventually("the syncs of the valid webhook", SOON, async || {
             let after = syncs(stack).await?;
-            let more = before
-                .iter()
-                .zip(&after)
-                .all(|(before, after)| after > before);
-            Ok(more.then_some(()))
+            let mut counts = before.iter().zip(&after);
+            let all_synced = counts.all(|(before, after)| after > before);
+            Ok(all_synced.then_some(()))
         })
         .await
     });
 }
 
-/// How often each connector has synced a user of the samples.
+/// How often each connector has synced a sample user.
 async fn syncs(stack: &Stack<'_>) -> Result<Vec<usize>> {
     let mut counts = Vec::new();
     for connector in Connector::ALL {
         let lines = stack.logs(connector.function()).await?;
-        let of_samples = lines.iter().filter(|line| {
+        let sample_lines = lines.iter().filter(|line| {
             line.contains("\"event_ids\"") && line.contains(&format!("\"{}\"", samples::VENDOR))
         });
-        counts.push(of_samples.count());
+        counts.push(sample_lines.count());
     }
     Ok(counts)
 }
 
-/// The samples of a connector's batches.
+/// The sample batches of a connector.
 fn batches(connector: Connector) -> [String; 2] {
     ["one-user", "several-users"].map(|name| format!("{}/{name}.json", connector.name()))
 }
@@ -85,21 +83,21 @@ fn connector_samples_are_synced_checked_previewed_and_forgotten() {
                 mailmojo.contact(email).unwrap().tags,
                 make.subscriber(email).unwrap().tags,
             ] {
-                assert!(tags.iter().any(|found| found == tag), "{email}: {tags:?}");
+                assert!(tags.iter().any(|other| other == tag), "{email}: {tags:?}");
             }
         }
         assert_eq!(rule.subscriber("dora@example.com"), None);
         assert_eq!(mailmojo.contact("dora@example.com"), None);
         assert_eq!(make.subscriber("dora@example.com"), None);
 
-        let held = || {
+        let annas_contacts = || {
             json!([
                 rule.subscriber("anna@example.com"),
                 mailmojo.contact("anna@example.com"),
                 make.subscriber("anna@example.com"),
             ])
         };
-        let synced = held();
+        let synced = annas_contacts();
         for (connector, outcome) in [
             (Connector::Rule, "would_sync"),
             (Connector::Mailmojo, "unchanged"),
@@ -123,7 +121,7 @@ fn connector_samples_are_synced_checked_previewed_and_forgotten() {
                 assert_eq!(contact["fields"], json!([]), "{preview}");
             }
         }
-        assert_eq!(held(), synced, "check and preview write nothing");
+        assert_eq!(annas_contacts(), synced, "check and preview write nothing");
         for connector in Connector::ALL {
             let forget = sample(&format!("{}/forget.json", connector.name()))?;
             for outcome in ["forgotten", "nothing_to_forget"] {
@@ -131,7 +129,8 @@ fn connector_samples_are_synced_checked_previewed_and_forgotten() {
                 assert_eq!(answer["outcome"], outcome, "{answer}");
             }
         }
-        assert!(!held().to_string().contains("sesamy_"), "{}", held());
+        let contacts = annas_contacts().to_string();
+        assert!(!contacts.contains("sesamy_"), "{contacts}");
         Ok(())
     });
 }

@@ -1,4 +1,4 @@
-//! What reaches the CRM.
+//! From the webhook to the CRMs.
 
 use fakes::{Api, Contract, Entitlement, User};
 use harness::{Connector, Function, eventually};
@@ -76,9 +76,9 @@ fn one_webhook_syncs_the_user_to_all_three_crms() {
         let last = "sesamy_event_contract-purchased";
         publisher.tag_arrives(email, last).await?;
         eventually("Elsa to reach Mailmojo and Make.as", SOON, async || {
-            let there =
+            let arrived =
                 mailmojo.contact(email).is_some() && !make.subscriptions_of(email).is_empty();
-            Ok(there.then_some(()))
+            Ok(arrived.then_some(()))
         })
         .await?;
 
@@ -115,7 +115,7 @@ fn webhook_delivered_twice_is_one_sync() {
             .tag_arrives(email, "sesamy_event_uservendor-new")
             .await?;
 
-        // A later event is synced later, when a second sync would be over.
+        // By the time that a later event is synced, a second sync would have ended.
         publisher
             .announce_and_wait("update", "email|bo", email)
             .await?;
@@ -139,8 +139,8 @@ fn burst_of_a_purchase_is_one_sync_with_four_event_tags() {
                 .contract(Contract::active("c1"))
                 .entitlement(Entitlement::new("e1", "sid:premium", "Premium")),
         );
-        // A batch is what the queue contains when it is polled. On its own stack,
-        // without polls in between, that is exactly the burst.
+        // Receiving is off until all messages are visible, and no other test uses this
+        // stack, so the next batch is exactly the burst.
         let stack = env.another_stack("e2e-burst").await?;
         stack.set_receiving(Connector::Rule, false).await?;
         for event_type in [
@@ -163,11 +163,11 @@ fn burst_of_a_purchase_is_one_sync_with_four_event_tags() {
             .tag_arrives(email, "sesamy_event_uservendor-new")
             .await?;
         assert_eq!(publisher.upserts(), 1);
-        let profiles = publisher.requests(Api::Sesamy);
-        let profiles = profiles
+        let reads = publisher.requests(Api::Sesamy);
+        let profile_reads = reads
             .iter()
             .filter(|request| request.path.ends_with("cilla"));
-        assert_eq!(profiles.count(), 1);
+        assert_eq!(profile_reads.count(), 1);
         for tag in [
             "sesamy_event_checkout-confirm",
             "sesamy_event_contract-purchased",

@@ -1,4 +1,4 @@
-//! A stack that is replaced while events flow.
+//! A stack that is upgraded while events arrive.
 
 use std::time::Duration;
 
@@ -7,19 +7,19 @@ use harness::Connector;
 
 use crate::environment::run_test;
 
-/// Users that have an event while the stack is upgraded.
+/// How many users have an event during the upgrade.
 const USERS: u32 = 60;
 const INTERVAL: Duration = Duration::from_millis(200);
 
 #[test]
-fn upgrade_while_events_flow_loses_none() {
+fn upgrade_during_traffic_loses_no_event() {
     run_test(async |env| {
         let publisher = env.publisher("upgraded");
-        // These are more users than Sesamy allows in a minute.
+        // The syncs exceed Sesamy's rate limit.
         publisher.sesamy.set_rate_limit(None);
         let stack = env.another_stack("e2e-upgrade").await?;
-        // The local AWS kills a replaced function. Its messages become visible
-        // after this timeout, for which the template's six minutes are too long.
+        // The local AWS kills a replaced function. Its messages become visible after this
+        // timeout. The template's six minutes would be too long for a test.
         stack
             .set_queue_attribute(Connector::Rule, "VisibilityTimeout", "5")
             .await?;
@@ -40,8 +40,8 @@ fn upgrade_while_events_flow_loses_none() {
             let last = "sesamy_event_uservendor-new";
             publisher.tag_arrives(&email(user), last).await?;
         }
-        let left = stack.dead_letter_depth(Connector::Rule).await?;
-        assert_eq!(left.total(), 0);
+        let dead_letters = stack.dead_letter_depth(Connector::Rule).await?;
+        assert_eq!(dead_letters.total(), 0);
         Ok(())
     });
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::environment::{SOON, TestEnvironment, run_test, text};
 
-/// Waits until an outcome is counted in the metric that the template's alarms use.
+/// Waits until the metric that the template's alarms use counts an outcome.
 async fn wait_for_count(env: &TestEnvironment, outcome: &str) -> Result<()> {
     let function = env.stack.function_name(Function::Webhook).await?;
     let what = format!("the metric of the outcome {outcome}");
@@ -44,7 +44,8 @@ fn wrong_token_no_token_and_unknown_vendor_get_the_same_401() {
         let body = publisher.webhook("userVendor.1#new", "email|x");
         let mut unknown_vendor = body.clone();
         unknown_vendor["vendorId"] = "unknown".into();
-        let right = format!("Bearer token-of-webhooks-of-{}", publisher.id);
+        let bare = format!("token-of-webhooks-of-{}", publisher.id);
+        let right = format!("Bearer {bare}");
 
         let first = unauthenticated(env, None, &body).await?;
         for authorization in [
@@ -64,7 +65,6 @@ fn wrong_token_no_token_and_unknown_vendor_get_the_same_401() {
             first
         );
 
-        let bare = format!("token-of-webhooks-of-{}", publisher.id);
         for authorization in [&right, &bare] {
             let reply = env
                 .stack
@@ -100,7 +100,7 @@ fn invalid_body_gets_400_with_all_faults() {
                 .all(|fault| !text(fault, "reason").is_empty())
         );
 
-        // Without a vendor no token can be checked, so the faults come first.
+        // A token can be checked only for a known vendor, so these get a 400 instead of a 401.
         for body in ["", "{", "[]", "{}"] {
             let reply = env.stack.post(None, body).await?;
             assert_eq!(reply.status, 400, "{body}: {reply:?}");

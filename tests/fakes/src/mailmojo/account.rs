@@ -1,4 +1,4 @@
-//! What a Mailmojo account holds.
+//! The data of a Mailmojo account.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,7 +38,7 @@ pub struct ListAssociation {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Contact {
-    /// With the spelling of the first write.
+    /// In the spelling of the first write.
     pub email: String,
     #[serde(default)]
     pub first_name: Option<String>,
@@ -51,7 +51,7 @@ pub struct Contact {
     pub phone: Option<String>,
     #[serde(default)]
     pub tags: Vec<String>,
-    /// Values of account fields by displayed name; a cleared one is absent.
+    /// Values of account fields by displayed name. A cleared field is absent.
     #[serde(default)]
     pub custom: BTreeMap<String, Value>,
     #[serde(default)]
@@ -108,7 +108,7 @@ impl Contact {
         self
     }
 
-    /// Sets an account field and defines it with a type that fits.
+    /// Sets an account field. Storing the contact defines the field with a matching type.
     pub fn custom(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.custom.insert(name.to_owned(), value.into());
         self
@@ -180,7 +180,7 @@ pub enum FieldKind {
 }
 
 impl FieldKind {
-    /// `null` clears a field of any type.
+    /// Whether a field of this type accepts a value. `null` clears any field.
     pub(crate) fn fits(self, value: &Value) -> bool {
         match (self, value) {
             (_, Value::Null)
@@ -192,7 +192,7 @@ impl FieldKind {
         }
     }
 
-    fn of_value(value: &Value) -> Self {
+    fn for_value(value: &Value) -> Self {
         match value {
             Value::Bool(_) => Self::Boolean,
             Value::Number(_) => Self::Number,
@@ -204,7 +204,7 @@ impl FieldKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum WriteMode {
-    /// A write drops what it does not name.
+    /// A write drops every value that it does not name.
     Replace,
     Merge,
 }
@@ -213,7 +213,7 @@ pub enum WriteMode {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum FieldsEndpoint {
-    /// By a token with the scope for it.
+    /// With the scope for it.
     #[default]
     Open,
     /// Every call gets this status, and values of unknown fields are dropped
@@ -221,7 +221,7 @@ pub enum FieldsEndpoint {
     Refused(u16),
 }
 
-/// Behaviour that is not documented.
+/// Choices for behaviour that Mailmojo does not document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct MailmojoSettings {
@@ -229,10 +229,10 @@ pub struct MailmojoSettings {
     /// For account fields, by key.
     pub custom: WriteMode,
     pub fields: FieldsEndpoint,
-    /// Whether a value of an unknown field is dropped without an error even if
-    /// fields can be defined; otherwise it is a 400.
+    /// Whether a value of an unknown field is dropped without an error even if fields can
+    /// be defined. Otherwise it is a 400.
     pub drop_unknown_fields: bool,
-    /// Whether adding an unsubscribed contact without force is a 400; otherwise
+    /// Whether adding an unsubscribed contact to a list without force is a 400. Otherwise
     /// it is a 201 that changes no status.
     pub refuse_unsubscribed: bool,
     /// Whether tags that differ only in letter case are one tag.
@@ -259,7 +259,7 @@ pub struct MailmojoAccountSeed {
     /// Required if the account is new.
     #[serde(default)]
     pub token: Option<String>,
-    /// By default all that a sync needs.
+    /// By default every scope that a sync needs.
     #[serde(default)]
     pub scopes: Option<Vec<String>>,
     #[serde(default)]
@@ -298,8 +298,8 @@ pub(crate) struct Account {
     pub fields: Vec<FieldDefinition>,
     /// By lower-case address.
     pub contacts: BTreeMap<String, Contact>,
-    /// Lower-case addresses that every list rejects with a 400, such as after a
-    /// complaint. There may be no contact.
+    /// Lower-case addresses that every list rejects with a 400, for example after a
+    /// complaint. They need not have a contact.
     pub kept_out: BTreeSet<String>,
 }
 
@@ -319,10 +319,10 @@ impl Default for Account {
 }
 
 impl Account {
-    /// Stores a contact as it is, and defines the fields it has values of.
+    /// Stores a contact unchecked, and defines its fields.
     pub fn put(&mut self, contact: Contact) {
         for (name, value) in &contact.custom {
-            self.define(name, FieldKind::of_value(value));
+            self.define(name, FieldKind::for_value(value));
         }
         self.contacts
             .insert(contact.email.to_ascii_lowercase(), contact);
@@ -354,7 +354,9 @@ impl Account {
     }
 
     pub fn definitions(&self) -> BTreeMap<String, FieldKind> {
-        let typed = |field: &FieldDefinition| (field.name.clone(), field.kind);
-        self.fields.iter().map(typed).collect()
+        let fields = self.fields.iter();
+        fields
+            .map(|field| (field.name.clone(), field.kind))
+            .collect()
     }
 }

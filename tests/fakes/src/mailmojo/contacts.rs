@@ -26,7 +26,7 @@ pub(crate) const BASE_KEYS: [&str; 7] = [
     "custom",
 ];
 
-/// Names that a status might have.
+/// Keys that could change a subscription status.
 const CONSENT_KEYS: [&str; 4] = [
     "status",
     "list_associations",
@@ -34,7 +34,7 @@ const CONSENT_KEYS: [&str; 4] = [
     "force_subscribe",
 ];
 
-/// The account fields of the integration; all others are the publisher's.
+/// The integration's account fields. All others belong to the publisher.
 const OWN_FIELDS: [&str; 13] = [
     "Sesamy User ID",
     "Has Active Subscription",
@@ -71,10 +71,10 @@ impl ContactData {
                 texts.push((key, text.to_owned()));
             }
         }
-        let present = account
+        let current = account
             .contact(email)
             .map_or(&[] as &[String], |contact| &contact.tags);
-        let tags = validation::tag_names(body, present, errors);
+        let tags = validation::tag_names(body, current, errors);
         Self {
             email: email.to_owned(),
             texts,
@@ -197,7 +197,7 @@ impl Contact {
             .as_ref()
             .is_some_and(|old| !old.is_empty() && *old != text)
         {
-            let message = format!("{key} was there already and is another one");
+            let message = format!("{key} had another value already");
             reporter.report(ViolationKind::ForeignDataChanged, message);
         }
         *target = Some(text);
@@ -206,12 +206,12 @@ impl Contact {
     fn write_tags(
         &mut self,
         sent: Vec<String>,
-        writing: WriteMode,
+        mode: WriteMode,
         fold: bool,
         reporter: &mut Reporter<'_>,
     ) {
         let same = |a: &str, b: &str| validation::same_tag(a, b, fold);
-        let mut tags = match writing {
+        let mut tags = match mode {
             WriteMode::Merge => self.tags.clone(),
             WriteMode::Replace => Vec::new(),
         };
@@ -219,13 +219,13 @@ impl Contact {
             if tags.iter().any(|tag| same(tag, &name)) {
                 continue;
             }
-            // The contact keeps its spelling if letter case makes no difference.
+            // If letter case makes no difference, the contact keeps its own spelling.
             let known = self.tags.iter().find(|tag| same(tag, &name)).cloned();
             tags.push(known.unwrap_or(name));
         }
         for lost in self.tags.iter().filter(|tag| !tags.contains(tag)) {
             if validation::is_foreign(lost) {
-                let message = format!("tag \"{lost}\" is not sent and so is lost");
+                let message = format!("tag \"{lost}\" is lost because it was not sent");
                 reporter.report(ViolationKind::ForeignTagDropped, message);
             }
         }
@@ -235,10 +235,10 @@ impl Contact {
     fn write_custom(
         &mut self,
         sent: BTreeMap<String, Value>,
-        writing: WriteMode,
+        mode: WriteMode,
         reporter: &mut Reporter<'_>,
     ) {
-        let mut custom = match writing {
+        let mut custom = match mode {
             WriteMode::Merge => self.custom.clone(),
             WriteMode::Replace => BTreeMap::new(),
         };

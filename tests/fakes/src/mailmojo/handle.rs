@@ -1,4 +1,4 @@
-//! Mailmojo, as a test holds it.
+//! A test's handles of Mailmojo.
 
 use std::collections::BTreeMap;
 
@@ -29,49 +29,50 @@ pub struct MailmojoAccount(AccountHandle<Account>);
 impl MailmojoAccount {
     pub fn set_token(&self, token: &str) {
         self.0
-            .change(|account| token.clone_into(&mut account.token));
+            .with_account(|account| token.clone_into(&mut account.token));
     }
 
     pub fn set_scopes(&self, scopes: &[&str]) {
-        self.0.change(|account| {
+        self.0.with_account(|account| {
             account.scopes = scopes.iter().map(|&scope| scope.to_owned()).collect();
         });
     }
 
     pub fn set_settings(&self, settings: MailmojoSettings) {
-        self.0.change(|account| account.settings = settings);
+        self.0.with_account(|account| account.settings = settings);
     }
 
     pub fn add_list(&self, id: u64, name: &str) {
         self.0
-            .change(|account| account.lists.insert(id, name.to_owned()));
+            .with_account(|account| account.lists.insert(id, name.to_owned()));
     }
 
-    /// Defines an account field, as the publisher or an earlier run does.
+    /// Defines an account field, as the publisher or an earlier sync would.
     pub fn define(&self, name: &str, kind: FieldKind) {
-        self.0.change(|account| account.define(name, kind));
+        self.0.with_account(|account| account.define(name, kind));
     }
 
     pub fn definitions(&self) -> BTreeMap<String, FieldKind> {
-        self.0.change(|account| account.definitions())
+        self.0.with_account(|account| account.definitions())
     }
 
     /// Adds a contact, or replaces the one with the same address.
     pub fn put_contact(&self, contact: Contact) {
-        self.0.change(|account| account.put(contact));
+        self.0.with_account(|account| account.put(contact));
     }
 
     /// Keeps an address out of every list.
     pub fn keep_out(&self, email: &str) {
-        self.0.change(|account| account.keep_out(email));
+        self.0.with_account(|account| account.keep_out(email));
     }
 
     pub fn contact(&self, email: &str) -> Option<Contact> {
-        self.0.change(|account| account.contact(email).cloned())
+        self.0
+            .with_account(|account| account.contact(email).cloned())
     }
 
     pub fn contacts(&self) -> Vec<Contact> {
         self.0
-            .change(|account| account.contacts.values().cloned().collect())
+            .with_account(|account| account.contacts.values().cloned().collect())
     }
 }

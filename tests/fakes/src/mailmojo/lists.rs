@@ -58,7 +58,7 @@ impl Account {
         validation::only(&body, &BASE_KEYS, &mut errors);
         let data = ContactData::read(self, &body, &mut errors);
         errors.into_result()?;
-        let left = self.contact(&data.email).is_some_and(|contact| {
+        let has_left = self.contact(&data.email).is_some_and(|contact| {
             contact.status != Status::Active
                 || contact
                     .on(list)
@@ -68,7 +68,7 @@ impl Account {
             Some(true) => {
                 reporter.report(ViolationKind::ConsentChanged, "force_subscribe is true");
             }
-            None if left => {
+            None if has_left => {
                 let message = "force_subscribe is missing, which means true";
                 reporter.report(ViolationKind::ConsentChanged, message);
             }
@@ -77,9 +77,9 @@ impl Account {
         if self.kept_out.contains(&data.email.to_ascii_lowercase()) {
             return Err(Rejection::bad_request("The address is kept out."));
         }
-        let joins = !left || force.unwrap_or(true);
-        // Assumed: the response for a contact that has left, without force, is
-        // not documented.
+        let joins = !has_left || force.unwrap_or(true);
+        // Assumed: Mailmojo does not document the response to a request without force for a
+        // contact that has left.
         if !joins && self.settings.refuse_unsubscribed {
             return Err(Rejection::bad_request("The contact has unsubscribed."));
         }

@@ -86,8 +86,8 @@ impl CrmAccount for Account {
             _ => &[],
         };
         reporter.unknown_parameters(query, known);
-        // Assumed: the API has definitions of account fields, but their path is
-        // not documented. Tests can close it.
+        // Assumed: account fields can be defined, but the path for it is not documented.
+        // Tests can close it.
         if let (["fields"], FieldsEndpoint::Refused(status)) = (path, self.settings.fields) {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::NOT_FOUND);
             return Err(Rejection::Status(status));
@@ -150,7 +150,7 @@ impl CrmAccount for Account {
 }
 
 impl Account {
-    /// The token needs one of these scopes.
+    /// Rejects the request unless the token has one of these scopes.
     fn require_scope(&self, scopes: &[&str]) -> Result<(), Rejection> {
         let has = |scope: &&str| self.scopes.iter().any(|granted| granted == scope);
         if scopes.iter().any(has) {
@@ -161,9 +161,8 @@ impl Account {
     }
 }
 
-/// The body that Mailmojo sends with a status. Only "an object" is documented
-/// for a 400, and nothing for the rest; `detail` and `errors` are what its own
-/// plugin reads.
+/// The body that Mailmojo sends with a status. Mailmojo documents only that a 400 has "an
+/// object". Its own plugin reads `detail` and `errors`.
 pub(crate) fn error_body(status: StatusCode) -> Value {
     let detail = match status {
         StatusCode::UNAUTHORIZED => "Invalid or missing access token.",

@@ -1,4 +1,4 @@
-//! What a Make.as account holds, as one credential set sees it.
+//! The data of a Make.as account that one set of credentials gives access to.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ pub struct Subscriber {
     /// 0 in a preload means a new id.
     #[serde(default)]
     pub id: u64,
-    /// With the spelling of the first write.
+    /// In the spelling of the first write.
     pub email: String,
     /// The standard text fields: `firstname`, `lastname`, `company` and so on.
     #[serde(default)]
@@ -66,7 +66,7 @@ impl Subscriber {
         self
     }
 
-    /// Sets a custom field and defines it.
+    /// Sets a custom field. Storing the subscriber defines it.
     pub fn extra(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.extras.insert(key.to_owned(), value.into());
         self
@@ -103,10 +103,10 @@ pub struct Product {
 #[serde(deny_unknown_fields)]
 pub struct Subscription {
     pub external_id: String,
-    /// The subscriber.
+    /// The subscriber's address.
     pub email: String,
     pub product_external_id: String,
-    /// `YYYY-MM-DD`, like the end.
+    /// `YYYY-MM-DD`, like `end_date`.
     #[serde(default)]
     pub start_date: Option<String>,
     #[serde(default)]
@@ -116,36 +116,35 @@ pub struct Subscription {
     pub status: String,
 }
 
-/// The form of tags in responses; clients have seen each of these.
+/// The form of tags in responses. Clients have seen each of these.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum TagForm {
     /// `["vip"]`
     #[default]
     Names,
-    /// `["12"]`, an id in the list of tags.
+    /// `["12"]`, with ids from the list of tags.
     Ids,
     /// `[{"id": 12, "title": "vip"}]`
     Objects,
 }
 
-/// Behaviour that is not documented.
+/// Choices for behaviour that Make.as does not document.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct MakeSettings {
     pub tag_form: TagForm,
     /// Whether tags that differ only in letter case are one tag.
     pub fold_tag_case: bool,
-    /// Whether a subscription to an unknown product is rejected. Assumed not:
-    /// the catalogue has only active products, while ended subscriptions are
-    /// sent too.
+    /// Whether a subscription to an unknown product is rejected. Assumed not: the catalogue
+    /// has only active products, but ended subscriptions are also sent.
     pub refuse_unknown_products: bool,
     /// Whether a 404 has no body.
     pub bare_not_found: bool,
-    /// Whether naming a list keeps the status of an unsubscribed or bounced
-    /// subscriber. Otherwise it activates them, which is the worse case.
+    /// Whether naming a list keeps the status of an unsubscribed or bounced subscriber.
+    /// Otherwise it activates the subscriber, which is the worse case.
     pub lists_keep_status: bool,
-    /// Whether a subscription that is sent again without a date loses the date.
+    /// Whether sending a subscription again without a date clears the date.
     pub omitted_dates_clear: bool,
 }
 
@@ -153,7 +152,7 @@ pub struct MakeSettings {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MakeAccountSeed {
     pub name: String,
-    /// Required if the credential set is new, like the key.
+    /// Required for a new credential set, like the key.
     #[serde(default)]
     pub user_id: Option<String>,
     #[serde(default)]
@@ -181,7 +180,6 @@ pub struct ListSeed {
     pub title: String,
 }
 
-/// What one credential set gives access to.
 #[derive(Default)]
 pub(crate) struct Account {
     pub user_id: String,
@@ -205,7 +203,7 @@ impl Account {
         }
     }
 
-    /// Stores a subscriber as it is, and creates the tags and fields it has.
+    /// Stores a subscriber unchecked, and creates its tags and fields.
     pub fn put(&mut self, mut subscriber: Subscriber) {
         let address = subscriber.email.to_ascii_lowercase();
         if subscriber.id == 0 {
@@ -232,8 +230,8 @@ impl Account {
         self.subscribers.values().find(|known| known.id == id)
     }
 
-    /// The account's spelling of a tag, which is created if it is new. That tags
-    /// need no definition is inferred from clients that never define one.
+    /// The account's spelling of a tag. A new tag is created. Assumed, because clients
+    /// never define tags.
     pub fn tag(&mut self, name: String) -> String {
         let fold = self.settings.fold_tag_case;
         let known = self.tags.iter().find(|known| same_tag(known, &name, fold));

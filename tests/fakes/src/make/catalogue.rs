@@ -1,11 +1,16 @@
 //! Products and subscriptions.
 //!
-//! The paths are known; the fields are those in the description of the Sesamy
-//! integration. Assumed: a subscription names its subscriber by e-mail; dates
-//! are `YYYY-MM-DD`; an item that is sent again replaces the old one, except for
-//! a date that it omits; an `end_date` of null means none; the limit of
-//! subscribers per call applies here too; unknown products and subscribers are
-//! rejected; and the form of the response.
+//! The paths are known, and the fields come from the description of the Sesamy
+//! integration.
+//!
+//! Assumed:
+//! - A subscription names its subscriber by e-mail.
+//! - Dates are `YYYY-MM-DD`.
+//! - An item that is sent again replaces the old one, except for dates that it omits.
+//! - An `end_date` of null clears the date.
+//! - The limit of subscribers per call also applies here.
+//! - Unknown subscribers are rejected.
+//! - The response has only a status.
 
 use std::collections::BTreeMap;
 
@@ -22,8 +27,8 @@ use crate::{
 /// Per call.
 const MAX_ITEMS: usize = 1_000;
 
-/// The body must be a bare array: an older client of the vendor wrapped it in
-/// an object by mistake.
+/// The body must be a bare array. An older client of the vendor wrapped it in an object by
+/// mistake.
 fn items(request: &ApiRequest<'_>) -> Result<Vec<Map<String, Value>>, Rejection> {
     let invalid = |message: &str| Rejection::field("body", message);
     let items = match request.json()? {
@@ -67,7 +72,7 @@ impl<'a> Item<'a> {
         Some(date.to_owned())
     }
 
-    /// `None` if the key is absent; null clears the date.
+    /// `None` if the key is absent, `Some(None)` if the value is null.
     fn clearable_date(&mut self, key: &str) -> Option<Option<String>> {
         match self.fields.get(key)? {
             Value::Null => Some(None),

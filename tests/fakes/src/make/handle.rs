@@ -1,4 +1,4 @@
-//! Make.as, as a test holds it.
+//! A test's handles of Make.as.
 
 use super::account::{Account, MakeSettings, Product, Subscriber, Subscription};
 use crate::{accounts::AccountHandle, state::SharedState};
@@ -12,7 +12,7 @@ impl Make {
         let account = MakeAccount(AccountHandle::new(&self.0, name, |state| &mut state.make.0));
         account
             .0
-            .change(|account| user_id.clone_into(&mut account.user_id));
+            .with_account(|account| user_id.clone_into(&mut account.user_id));
         account.set_api_key(api_key);
         account
     }
@@ -32,45 +32,46 @@ impl MakeAccount {
 
     pub fn set_api_key(&self, api_key: &str) {
         self.0
-            .change(|account| api_key.clone_into(&mut account.api_key));
+            .with_account(|account| api_key.clone_into(&mut account.api_key));
     }
 
     pub fn set_settings(&self, settings: MakeSettings) {
-        self.0.change(|account| account.settings = settings);
+        self.0.with_account(|account| account.settings = settings);
     }
 
     pub fn add_list(&self, id: u64, title: &str) {
         self.0
-            .change(|account| account.lists.insert(id, title.to_owned()));
+            .with_account(|account| account.lists.insert(id, title.to_owned()));
     }
 
     /// Defines a custom field by its upper-case key.
     pub fn define(&self, key: &str) {
-        self.0.change(|account| account.define(key));
+        self.0.with_account(|account| account.define(key));
     }
 
     /// Adds a subscriber, or replaces the one with the same address.
     pub fn put_subscriber(&self, subscriber: Subscriber) {
-        self.0.change(|account| account.put(subscriber));
+        self.0.with_account(|account| account.put(subscriber));
     }
 
     pub fn subscriber(&self, email: &str) -> Option<Subscriber> {
-        self.0.change(|account| account.by_email(email).cloned())
+        self.0
+            .with_account(|account| account.by_email(email).cloned())
     }
 
     pub fn subscribers(&self) -> Vec<Subscriber> {
         self.0
-            .change(|account| account.subscribers.values().cloned().collect())
+            .with_account(|account| account.subscribers.values().cloned().collect())
     }
 
     pub fn products(&self) -> Vec<Product> {
         self.0
-            .change(|account| account.products.values().cloned().collect())
+            .with_account(|account| account.products.values().cloned().collect())
     }
 
     pub fn subscriptions(&self) -> Vec<Subscription> {
         self.0
-            .change(|account| account.subscriptions.values().cloned().collect())
+            .with_account(|account| account.subscriptions.values().cloned().collect())
     }
 
     pub fn subscriptions_of(&self, email: &str) -> Vec<Subscription> {

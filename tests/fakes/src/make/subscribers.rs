@@ -1,4 +1,4 @@
-//! Subscribers: look-ups and the upsert.
+//! Look-ups, upserts and changes of subscribers.
 
 use std::collections::BTreeMap;
 
@@ -30,10 +30,10 @@ pub(crate) const DETAILS: [&str; 9] = [
     "gender",
 ];
 
-/// The standard fields that a sync may change, but not clear.
+/// The standard fields that a sync may change but not clear.
 const OWN_DETAILS: [&str; 3] = ["firstname", "lastname", "company"];
 
-/// Names that a status might have.
+/// Keys and parameters that could change a status.
 const CONSENT_KEYS: [&str; 4] = ["email_status", "phone_status", "status", "status_mobile"];
 
 struct SubscriberData {
@@ -76,7 +76,7 @@ impl Account {
         }
         body.remove("email");
         let existing = self.by_email(&email).cloned();
-        consent(&body, query, existing.as_ref(), reporter)?;
+        check_consent(&body, query, existing.as_ref(), reporter)?;
         let data = self.read(&body, query, existing.as_ref(), &mut errors);
         if data.lists.is_empty() && errors.is_empty() {
             errors.add("subscriber_list_id[]", "is required");
@@ -110,7 +110,7 @@ impl Account {
     ) -> Result<ApiResponse, Rejection> {
         let mut body = object(request)?;
         let mut subscriber = self.by_id(id).cloned().ok_or(Rejection::NOT_FOUND)?;
-        consent(&body, query, Some(&subscriber), reporter)?;
+        check_consent(&body, query, Some(&subscriber), reporter)?;
         let mut errors = FieldErrors::default();
         if let Some(email) = validation::text(&body, "email", &mut errors)
             && !email.eq_ignore_ascii_case(&subscriber.email)
@@ -153,7 +153,7 @@ impl Account {
             }
         }
         let merge = match query.get("tag") {
-            // Without the parameter the contact loses every tag that is not sent.
+            // Without the parameter, a contact loses every tag that is not sent.
             None | Some("replace") => false,
             Some("merge") => true,
             Some(_) => {
@@ -161,19 +161,19 @@ impl Account {
                 false
             }
         };
-        let present = existing.map_or(&[] as &[String], |known| &known.tags);
+        let current = existing.map_or(&[] as &[String], |known| &known.tags);
         SubscriberData {
             details,
             extras,
-            tags: validation::tag_names(body, present, errors),
+            tags: validation::tag_names(body, current, errors),
             external_id: validation::text(body, "external_id", errors).map(Into::into),
             lists: self.read_lists(query, errors),
             merge,
         }
     }
 
-    /// The lists to join. The parameter may be repeated and have bare brackets or
-    /// none; both forms are in use. Indexed brackets are not.
+    /// The lists to join. The parameter may be repeated, with or without empty brackets;
+    /// clients use both forms. Indexed brackets are unknown.
     fn read_lists(&self, query: &Query, errors: &mut FieldErrors) -> Vec<u64> {
         let mut lists = Vec::new();
         for value in query
@@ -198,7 +198,7 @@ impl Account {
             let old = subscriber.details.get(&key).filter(|old| !old.is_empty());
             let changes = old.is_some_and(|old| *old != value);
             if changes && (value.is_empty() || !OWN_DETAILS.contains(&key.as_str())) {
-                let message = format!("{key} was there already and is another one");
+                let message = format!("{key} had another value already");
                 reporter.report(ViolationKind::ForeignDataChanged, message);
             }
             subscriber.details.insert(key, value);
@@ -224,7 +224,7 @@ impl Account {
             }
             for lost in subscriber.tags.iter().filter(|tag| !tags.contains(tag)) {
                 if validation::is_foreign(lost) {
-                    let message = format!("tag \"{lost}\" is not sent and so is lost");
+                    let message = format!("tag \"{lost}\" is lost because it was not sent");
                     reporter.report(ViolationKind::ForeignTagDropped, message);
                 }
             }
@@ -234,8 +234,8 @@ impl Account {
         if let Some(id) = data.external_id {
             subscriber.external_id = Some(id).filter(|id| !id.is_empty());
         }
-        let left = !subscriber.email_status.eq_ignore_ascii_case("active");
-        if left && !data.lists.is_empty() {
+        let has_left = !subscriber.email_status.eq_ignore_ascii_case("active");
+        if has_left && !data.lists.is_empty() {
             let message = "an unsubscribed or bounced subscriber would be put on a list";
             reporter.report(ViolationKind::ConsentChanged, message);
             if !self.settings.lists_keep_status {
@@ -251,8 +251,8 @@ impl Account {
     }
 }
 
-/// Rejects a status for an existing subscriber.
-fn consent(
+/// Rejects a status for an existing subscriber, and an invalid one for a new subscriber.
+fn check_consent(
     body: &Map<String, Value>,
     query: &Query,
     existing: Option<&Subscriber>,

@@ -1,4 +1,4 @@
-//! What a Rule account holds.
+//! The data of a Rule account.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub struct Subscriber {
     /// 0 in a preload means a new id.
     #[serde(default)]
     pub id: u64,
-    /// With the spelling of the first write.
+    /// In the spelling of the first write.
     pub email: String,
     /// In international form.
     #[serde(default)]
@@ -31,7 +31,7 @@ pub struct Subscriber {
     /// No flow starts for a blocked subscriber.
     #[serde(default)]
     pub blocked: bool,
-    /// By key; a cleared field is absent.
+    /// By key. A cleared field is absent.
     #[serde(default)]
     pub fields: BTreeMap<String, Value>,
     #[serde(default)]
@@ -47,7 +47,7 @@ const fn yes() -> bool {
 }
 
 impl Subscriber {
-    /// Opted in, with nothing but an address.
+    /// A subscriber who has opted in and has only an address.
     pub fn new(email: &str) -> Self {
         Self {
             id: 0,
@@ -69,7 +69,7 @@ impl Subscriber {
         self
     }
 
-    /// Sets a field and defines it with a type that fits the value.
+    /// Sets a field. Storing the subscriber defines the field with a matching type.
     pub fn field(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.fields.insert(key.to_owned(), value.into());
         self
@@ -92,7 +92,7 @@ impl Subscriber {
     }
 }
 
-/// Why an automation began.
+/// Why a flow started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FlowCause {
@@ -101,7 +101,7 @@ pub enum FlowCause {
     Reset,
 }
 
-/// The automations of a tag, started for a subscriber.
+/// A start of a tag's automations for a subscriber.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub struct Flow {
@@ -109,24 +109,24 @@ pub struct Flow {
     pub email: String,
     pub tag: String,
     pub cause: FlowCause,
-    /// The values of the subscriber's fields at that moment.
+    /// The subscriber's fields at that moment.
     #[serde(default)]
     pub fields: BTreeMap<String, Value>,
 }
 
-/// Behaviour that is not documented.
+/// Choices for behaviour that Rule does not document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct RuleSettings {
     /// Whether tags that differ only in letter case are one tag.
     pub fold_tag_case: bool,
-    /// Whether removing an absent tag is a 404, or else a 200.
+    /// Whether removing an absent tag is a 404. Otherwise it is a 200.
     pub absent_tag_is_404: bool,
-    /// Whether an empty text clears only fields of type text, and is a 400 for
-    /// every other type.
+    /// Whether an empty string clears only fields of type text and is a 400 for all other
+    /// types.
     pub empty_clears_text_alone: bool,
-    /// The share of failed calls, in percent, at which the key is blocked for
-    /// ten minutes. Rule's is 49. Off by default, since tests fail on purpose.
+    /// The percentage of failed calls that blocks the key for ten minutes. Rule's is 49. Off
+    /// by default, because tests provoke failures.
     pub error_percent_limit: Option<u32>,
 }
 
@@ -195,11 +195,11 @@ pub(crate) struct Account {
 impl Account {
     pub const fn next_id(&mut self) -> u64 {
         self.next_id += 1;
-        // Ids of four digits look like real ones and are no tag names.
+        // Four digits make the ids look real.
         1_000 + self.next_id
     }
 
-    /// Stores a subscriber as it is, and creates the tags and fields it has.
+    /// Stores a subscriber unchecked, and creates its tags and fields.
     pub fn put(&mut self, mut subscriber: Subscriber) -> u64 {
         let address = subscriber.email.to_lowercase();
         let known = self.by_email.get(&address).copied();
@@ -251,11 +251,11 @@ impl Account {
     }
 
     pub fn definitions(&self) -> BTreeMap<String, FieldType> {
-        let typed = |field: &FieldDefinition| (field.key(), field.kind);
-        self.fields.iter().map(typed).collect()
+        let fields = self.fields.iter();
+        fields.map(|field| (field.key(), field.kind)).collect()
     }
 
-    /// Defines a field unless it is defined; a key without a dot is ignored.
+    /// Defines a field if it is new. Ignores a key without a dot.
     pub fn define(&mut self, key: &str, kind: FieldType) {
         let Some((group, name)) = key.split_once('.') else {
             return;
@@ -280,7 +280,7 @@ impl Account {
         });
     }
 
-    /// The account's spelling of a tag, which is created if it is new.
+    /// The account's spelling of a tag. A new tag is created.
     pub fn tag(&mut self, name: &str, now: Timestamp) -> String {
         let fold = self.settings.fold_tag_case;
         let known = self.tags.iter().find(|tag| same_tag(&tag.name, name, fold));

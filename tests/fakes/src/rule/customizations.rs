@@ -42,14 +42,14 @@ impl Account {
             }
             let kind = match field.get("type") {
                 None => Some(FieldType::Text),
-                Some(kind) => kind.as_str().and_then(FieldType::of_name),
+                Some(kind) => kind.as_str().and_then(FieldType::from_name),
             };
             let Some(kind) = kind else {
                 errors.add(key, "unknown type");
                 continue;
             };
-            // Whether a definition can change its type is not documented. A
-            // client that tries has the wrong type somewhere.
+            // Whether a field's type can change is not documented. A client that tries it
+            // probably has a wrong type.
             match self.definition(key) {
                 Some(known) if known.kind != kind => {
                     errors.add(key, format!("is defined as {}", known.kind.name()));

@@ -1,16 +1,16 @@
-//! Rule blocks a key whose share of failed calls is too high.
+//! The block of a key that makes too many failed calls.
 
 use axum::http::StatusCode;
 use jiff::Timestamp;
 
 use crate::{clock, response::ApiResponse};
 
-/// Calls before the share counts. Rule's own window is not documented.
+/// The number of calls from which the share counts. Rule's own window is not documented.
 const MIN_CALLS: u32 = 20;
-/// How long a key stays blocked, as observed.
+/// How long a key stays blocked (observed).
 const BLOCKED_SECONDS: u64 = 600;
 
-/// The results of the calls with one key. A 404 counts as failed.
+/// Counts the calls with one key. Every 4xx counts as failed, including a 404.
 #[derive(Default)]
 pub(crate) struct ErrorRate {
     calls: u32,
@@ -40,7 +40,7 @@ impl ErrorRate {
     }
 }
 
-/// Rule's 429, which names a time in Stockholm.
+/// Rule's 429, which gives the time to retry as wall-clock time in Stockholm.
 pub(crate) fn continue_at(moment: Timestamp) -> ApiResponse {
     let moment = clock::stockholm(moment);
     let text = format!("Too Many Requests. You can continue at {moment}.");

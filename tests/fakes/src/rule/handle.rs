@@ -1,4 +1,4 @@
-//! Rule, as a test holds it.
+//! A test's handles of Rule.
 
 use super::{
     account::{Account, Flow, RuleSettings, Subscriber},
@@ -28,25 +28,25 @@ pub struct RuleAccount(AccountHandle<Account>);
 impl RuleAccount {
     pub fn set_api_key(&self, api_key: &str) {
         self.0
-            .change(|account| api_key.clone_into(&mut account.api_key));
+            .with_account(|account| api_key.clone_into(&mut account.api_key));
     }
 
     pub fn set_settings(&self, settings: RuleSettings) {
-        self.0.change(|account| account.settings = settings);
+        self.0.with_account(|account| account.settings = settings);
     }
 
-    /// Defines a field, as the publisher or an earlier run does.
+    /// Defines a field, as the publisher or an earlier sync would.
     pub fn define(&self, key: &str, kind: FieldType) {
-        self.0.change(|account| account.define(key, kind));
+        self.0.with_account(|account| account.define(key, kind));
     }
 
     /// Adds a subscriber, or replaces the one with the same address.
     pub fn put_subscriber(&self, subscriber: Subscriber) {
-        self.0.change(|account| account.put(subscriber));
+        self.0.with_account(|account| account.put(subscriber));
     }
 
     pub fn subscriber(&self, email: &str) -> Option<Subscriber> {
-        self.0.change(|account| {
+        self.0.with_account(|account| {
             let id = account.by_email(email)?;
             account.subscribers.get(&id).cloned()
         })
@@ -54,12 +54,12 @@ impl RuleAccount {
 
     pub fn subscribers(&self) -> Vec<Subscriber> {
         self.0
-            .change(|account| account.subscribers.values().cloned().collect())
+            .with_account(|account| account.subscribers.values().cloned().collect())
     }
 
     /// Oldest first.
     pub fn flows(&self) -> Vec<Flow> {
-        self.0.change(|account| account.flows.clone())
+        self.0.with_account(|account| account.flows.clone())
     }
 
     pub fn flows_of(&self, email: &str) -> Vec<Flow> {
@@ -68,7 +68,7 @@ impl RuleAccount {
         flows
     }
 
-    /// How often the flows of a tag began for an address.
+    /// How often the flows of a tag started for an address.
     pub fn started(&self, email: &str, tag: &str) -> usize {
         let flows = self.flows_of(email);
         flows.iter().filter(|flow| flow.tag == tag).count()

@@ -1,4 +1,4 @@
-//! Rule, version 2, and the one call of version 3 that clears a group of fields.
+//! Rule, version 2, and the version 3 call that clears a group of fields.
 
 mod account;
 mod customizations;
@@ -86,7 +86,7 @@ impl CrmAccount for Account {
     ) -> Result<ApiResponse, Rejection> {
         if query.get("apikey").is_some() {
             // Rule accepts it, but the key ends up in logs and in `meta.next`.
-            let message = "the API key stands in the URL";
+            let message = "the API key is in the URL";
             reporter.report(ViolationKind::SecretExposed, message);
         }
         let path = match path {
@@ -113,7 +113,7 @@ impl CrmAccount for Account {
                 "a subscriber would be deleted",
                 "deleting subscribers",
             )),
-            // Singular, unlike every other path.
+            // Rule's path is singular here, unlike all others.
             ("GET", ["subscriber", id, "fields"]) => self.get_fields(id, query),
             ("GET", ["subscribers", id, "tags"]) => self.get_tags(id, query),
             ("POST", ["subscribers", id, "tags"]) => self.add_tags(request, id, query, reporter),

@@ -1,6 +1,6 @@
-//! Phone numbers as Rule reads them.
+//! Rule's normalization of phone numbers.
 
-/// The number in international form. One without a country code is Swedish.
+/// The number in international form. A number without a country code is Swedish.
 pub(crate) fn normalize(text: &str) -> Option<String> {
     let mut digits = String::new();
     for (index, c) in text.trim().chars().enumerate() {

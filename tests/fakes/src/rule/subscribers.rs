@@ -17,10 +17,10 @@ use crate::{
 };
 
 impl Account {
-    /// The subscriber that a path names. `identified_by` is required: Rule's own
-    /// clients always send it, and the default is not documented.
+    /// The subscriber that a path names. `identified_by` is required: Rule's own clients
+    /// always send it, and its default is not documented.
     pub fn find(&self, id: &str, query: &Query) -> Result<&Subscriber, Rejection> {
-        let found = match query.get("identified_by") {
+        let subscriber_id = match query.get("identified_by") {
             Some("email") => self.by_email(id),
             Some("id") => id.parse().ok(),
             Some("phone_number") => super::phone::normalize(id).and_then(|n| self.by_phone(&n)),
@@ -31,7 +31,7 @@ impl Account {
             }
             None => return Err(Rejection::bad_request("identified_by is required")),
         };
-        found
+        subscriber_id
             .and_then(|id| self.subscribers.get(&id))
             .ok_or_else(no_such_subscriber)
     }
@@ -66,8 +66,8 @@ impl Account {
         Ok(ApiResponse::ok(json!({"groups": groups})))
     }
 
-    /// Version 3: clears every value of a group of one subscriber. The response
-    /// for an empty group is not documented, so a client has to look first.
+    /// Version 3: clears a subscriber's values in a group of fields. Assumed: clearing an
+    /// empty group is a 404. The response is not documented.
     pub fn clear_group(
         &mut self,
         id: &str,
@@ -85,8 +85,8 @@ impl Account {
             return Err(reporter.reject(ViolationKind::ForeignDataChanged, message, what));
         }
         let before = subscriber.fields.len();
-        let is_of_group = |key: &String| key.split_once('.').is_some_and(|(of, _)| of == group);
-        subscriber.fields.retain(|key, _| !is_of_group(key));
+        let is_in_group = |key: &str| key.split_once('.').is_some_and(|(name, _)| name == group);
+        subscriber.fields.retain(|key, _| !is_in_group(key));
         if subscriber.fields.len() == before {
             let message = "the subscriber has no data in this group";
             return Err(Rejection::not_found("DataNotFound", message));
@@ -119,15 +119,15 @@ impl Account {
             reporter.report(ViolationKind::Undocumented, message);
             errors.add("tags", "is refused by the fake");
         }
-        upsert::consent(&body, Some(current), reporter);
+        upsert::report_consent(&body, Some(current), reporter);
         validation::only(&body, &upsert::ENTRY_KEYS, &mut errors);
         let entry = Entry::read(self, &body, &mut errors);
         if body.is_empty() && errors.is_empty() {
             errors.add("body", "changes nothing");
         }
         errors.into_result()?;
-        // Rule matches subscribers by either, so two cannot share one.
-        let taken = |found: Option<u64>| found.is_some_and(|found| found != id);
+        // Rule matches subscribers by either value, so two subscribers cannot share one.
+        let taken = |owner: Option<u64>| owner.is_some_and(|owner| owner != id);
         let email = entry.email.as_deref();
         if taken(email.and_then(|email| self.by_email(email))) {
             return Err(conflict("another subscriber has this e-mail"));
@@ -136,7 +136,7 @@ impl Account {
         if taken(phone.and_then(|number| self.by_phone(number))) {
             return Err(conflict("another subscriber has this phone number"));
         }
-        upsert::over_limit(&self.merged(Some(id), &entry))?;
+        upsert::check_size(&self.merged(Some(id), &entry))?;
         self.write(id, entry, reporter);
         let subscriber = self.subscribers.get(&id);
         let shown = subscriber.map(|subscriber| self.subscriber_json(subscriber));

@@ -16,21 +16,22 @@ use crate::{
 };
 
 const MAX_PAGE: usize = 100;
-/// Without `limit`. Not documented.
+/// The page size without `limit`, which is not documented.
 const DEFAULT_PAGE: usize = 20;
 
-/// What the request asks for.
+/// The request's `automation`: whether to start automations of tags that the subscriber
+/// already has.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Automation {
     Unset,
-    /// `false` has the same effect as an absent key.
+    /// `false`, which starts the same automations as an absent key.
     Off,
     Force,
     Reset,
 }
 
 impl Automation {
-    /// `false` is a value only for the upsert.
+    /// Only the upsert accepts `false`.
     pub fn read(body: &Map<String, Value>, upsert: bool, errors: &mut FieldErrors) -> Self {
         match body.get("automation") {
             None => Self::Unset,
@@ -85,7 +86,7 @@ impl Page {
 }
 
 impl Account {
-    /// A number, and a name of digits only, is an id.
+    /// A number or a string of digits is a tag's id.
     pub fn read_tags(
         &self,
         body: &Map<String, Value>,
@@ -125,7 +126,7 @@ impl Account {
             .ok_or_else(|| Rejection::not_found("TagNotFound", format!("no tag with the id {id}")))
     }
 
-    /// Adds tags to a subscriber and records the automations that begin.
+    /// Adds tags to a subscriber and records the flows that start.
     pub fn put_tags(
         &mut self,
         id: u64,
@@ -140,19 +141,19 @@ impl Account {
             let Some(subscriber) = self.subscribers.get_mut(&id) else {
                 return;
             };
-            let new = !subscriber.tags.contains(&name);
-            if new {
+            let is_new = !subscriber.tags.contains(&name);
+            if is_new {
                 subscriber.tags.push(name.clone());
                 subscriber.updated_at = reporter.at;
             }
             let cause = match automation {
                 Automation::Force => FlowCause::Force,
                 Automation::Reset => FlowCause::Reset,
-                Automation::Unset | Automation::Off if new => FlowCause::NewTag,
+                Automation::Unset | Automation::Off if is_new => FlowCause::NewTag,
                 Automation::Unset | Automation::Off => continue,
             };
             if cause != FlowCause::NewTag {
-                let message = format!("automations of \"{name}\" begin again at every call");
+                let message = format!("automations of \"{name}\" start again with every call");
                 reporter.report(ViolationKind::AutomationRestarted, message);
             }
             if starts_flows && !subscriber.blocked {
@@ -167,14 +168,14 @@ impl Account {
         }
     }
 
-    /// According to Rule's notes any value of `automation` unblocks the subscriber.
+    /// According to Rule's notes, any value of `automation` unblocks a subscriber.
     fn unblock(&mut self, id: u64, automation: Automation, reporter: &mut Reporter<'_>) {
         let blocked = self.subscribers.get_mut(&id).filter(|s| s.blocked);
         if let Some(subscriber) = blocked
             && automation != Automation::Unset
         {
             subscriber.blocked = false;
-            let message = "\"automation\" sent for a blocked subscriber, who is unblocked";
+            let message = "\"automation\" unblocks a blocked subscriber";
             reporter.report(ViolationKind::ConsentChanged, message);
         }
     }
@@ -216,12 +217,12 @@ impl Account {
         let id = subscriber.id;
         let by_number = !tag.is_empty() && tag.bytes().all(|b| b.is_ascii_digit());
         let wanted = if by_number { self.tag_by_id(tag)? } else { tag };
-        let present = subscriber
+        let stored = subscriber
             .tags
             .iter()
-            .find(|present| validation::same_tag(present, wanted, self.settings.fold_tag_case))
+            .find(|stored| validation::same_tag(stored, wanted, self.settings.fold_tag_case))
             .cloned();
-        let Some(present) = present else {
+        let Some(stored) = stored else {
             return if self.settings.absent_tag_is_404 {
                 let message = format!("the subscriber has no tag \"{tag}\"");
                 Err(Rejection::not_found("TagNotFound", message))
@@ -229,15 +230,15 @@ impl Account {
                 Ok(ApiResponse::ok(json!({"message": "Success"})))
             };
         };
-        // If letter case makes no difference, our tag may have any case.
+        // If letter case makes no difference, our tags may be stored in any case.
         let is_ours =
-            self.settings.fold_tag_case && !validation::is_foreign(&present.to_lowercase());
-        if validation::is_foreign(&present) && !is_ours {
-            let message = format!("tag \"{present}\" is not ours to remove");
+            self.settings.fold_tag_case && !validation::is_foreign(&stored.to_lowercase());
+        if validation::is_foreign(&stored) && !is_ours {
+            let message = format!("tag \"{stored}\" belongs to the publisher");
             reporter.report(ViolationKind::ForeignTagDropped, message);
         }
         if let Some(subscriber) = self.subscribers.get_mut(&id) {
-            subscriber.tags.retain(|tag| *tag != present);
+            subscriber.tags.retain(|tag| *tag != stored);
             subscriber.updated_at = reporter.at;
         }
         Ok(ApiResponse::ok(json!({"message": "Success"})))

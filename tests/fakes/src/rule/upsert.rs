@@ -21,9 +21,9 @@ use crate::{
 
 /// Per call.
 const MAX_SUBSCRIBERS: usize = 1_000;
-/// From this many subscribers on, automations begin only on request.
+/// From this number of subscribers, automations start only on request.
 const MIN_BULK: usize = 20;
-/// In bytes, of the values of one group of one subscriber.
+/// In bytes, for a subscriber's values in one group of fields.
 const MAX_GROUP_SIZE: usize = 65 * 1_024;
 
 const TOP_KEYS: [&str; 8] = [
@@ -39,7 +39,7 @@ const TOP_KEYS: [&str; 8] = [
 
 pub(crate) const ENTRY_KEYS: [&str; 4] = ["email", "phone_number", "language", "fields"];
 
-/// Names that a status or an opt-in might have.
+/// Keys that could change a status or an opt-in.
 const CONSENT_KEYS: [&str; 9] = [
     "status",
     "opted_in",
@@ -53,7 +53,7 @@ const CONSENT_KEYS: [&str; 9] = [
 ];
 
 /// Reports a status or opt-in flag for an existing subscriber.
-pub(crate) fn consent(
+pub(crate) fn report_consent(
     object: &Map<String, Value>,
     existing: Option<&Subscriber>,
     reporter: &mut Reporter<'_>,
@@ -150,14 +150,13 @@ impl Account {
         if let Err(message) = split_key(key) {
             return Some(message.into());
         }
-        // Assumed: whether the upsert defines fields is not documented, so a
-        // client has to define them first.
+        // Assumed: an upsert does not define fields. It is not documented.
         let Some(definition) = self.definition(key) else {
             return Some("is not defined".into());
         };
         let kind = match named {
             None => definition.kind,
-            Some(named) => match named.as_str().and_then(FieldType::of_name) {
+            Some(named) => match named.as_str().and_then(FieldType::from_name) {
                 None => return Some(format!("unknown type {named}")),
                 Some(FieldType::Single) => {
                     return Some("single is a type of definitions only".into());
@@ -182,10 +181,7 @@ impl Account {
         let body = object(request)?;
         let mut errors = FieldErrors::default();
         if body.contains_key("apikey") {
-            reporter.report(
-                ViolationKind::SecretExposed,
-                "the API key stands in the body",
-            );
+            reporter.report(ViolationKind::SecretExposed, "the API key is in the body");
         }
         validation::only(&body, &TOP_KEYS, &mut errors);
         let update = validation::flag(&body, "update_on_duplicate", &mut errors).unwrap_or(false);
@@ -222,8 +218,8 @@ impl Account {
             let existing = email
                 .and_then(|email| self.by_email(email))
                 .and_then(|id| self.subscribers.get(&id));
-            consent(one, existing, reporter);
-            consent(&body, existing, reporter);
+            report_consent(one, existing, reporter);
+            report_consent(&body, existing, reporter);
             validation::only(one, &ENTRY_KEYS, &mut errors);
             let mut entry = Entry::read(self, one, &mut errors);
             if !one.contains_key("email") && !one.contains_key("phone_number") {
@@ -247,7 +243,7 @@ impl Account {
             }
         }
         for (entry, existing) in entries.iter().zip(&matched) {
-            over_limit(&self.merged(*existing, entry))?;
+            check_size(&self.merged(*existing, entry))?;
         }
         let starts_flows = sync.unwrap_or(entries.len() < MIN_BULK);
         let (mut created, mut updated, mut last) = (0_u32, 0_u32, 0);
@@ -287,7 +283,7 @@ impl Account {
         })))
     }
 
-    /// The subscriber with the e-mail, or else with the phone number.
+    /// The existing subscriber with the entry's e-mail, or else with its phone number.
     fn matching(&self, entry: &Entry, reporter: &mut Reporter<'_>) -> Option<u64> {
         let email = entry.email.as_deref();
         let by_email = email.and_then(|email| self.by_email(email));
@@ -302,7 +298,7 @@ impl Account {
         by_email.or(by_phone)
     }
 
-    /// The fields of a subscriber after the entry. An empty value clears its field.
+    /// A subscriber's fields after the entry is written. An empty value clears a field.
     pub fn merged(&self, id: Option<u64>, entry: &Entry) -> BTreeMap<String, Value> {
         let existing = id.and_then(|id| self.subscribers.get(&id));
         let mut fields = existing.map_or_else(BTreeMap::new, |s| s.fields.clone());
@@ -346,8 +342,8 @@ impl Account {
         if entry.language.is_some() {
             subscriber.language = entry.language;
         }
-        // Only a change by id moves the address: after a match by phone alone
-        // it is unclear which subscriber the address belongs to.
+        // Only a change by id sets a new address: after a match by phone number it is unclear
+        // which subscriber the address belongs to.
         if let Some(email) = new_address {
             self.by_email.remove(&subscriber.email.to_lowercase());
             self.by_email.insert(email.to_lowercase(), id);
@@ -356,7 +352,8 @@ impl Account {
     }
 }
 
-/// Whether this value changes data of the publisher. Names may change, but not be cleared.
+/// Whether this value changes the publisher's data. A sync may change names but not clear
+/// them.
 fn is_foreign_field(key: &str, value: &Value) -> bool {
     match key.split_once('.') {
         Some(("Subscriber", _)) => value.as_str() == Some(""),
@@ -365,7 +362,7 @@ fn is_foreign_field(key: &str, value: &Value) -> bool {
     }
 }
 
-pub(crate) fn over_limit(fields: &BTreeMap<String, Value>) -> Result<(), Rejection> {
+pub(crate) fn check_size(fields: &BTreeMap<String, Value>) -> Result<(), Rejection> {
     let mut sizes: BTreeMap<&str, usize> = BTreeMap::new();
     for (key, value) in fields {
         let group = key.split_once('.').map_or(key.as_str(), |(group, _)| group);

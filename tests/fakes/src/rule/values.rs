@@ -1,4 +1,4 @@
-//! Field types, keys and the values that fit them.
+//! Types, keys and values of fields.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -19,12 +19,12 @@ pub enum FieldType {
     Multiple,
     /// A JSON document in a string.
     Json,
-    /// One of a list; a value cannot name this type.
+    /// One value of a list. Only a definition can have this type.
     Single,
 }
 
 impl FieldType {
-    pub fn of_name(name: &str) -> Option<Self> {
+    pub fn from_name(name: &str) -> Option<Self> {
         serde_json::from_value(Value::from(name)).ok()
     }
 
@@ -32,10 +32,10 @@ impl FieldType {
         format!("{self:?}").to_lowercase()
     }
 
-    /// What is wrong with a value of this type.
+    /// The reason why a value does not fit this type.
     ///
-    /// Assumed: an empty string clears a field of every type. Rule's own client
-    /// sends it for "no value"; the effect is not documented.
+    /// Assumed: an empty string clears a field of any type. Rule's own client sends it for
+    /// "no value", but the effect is not documented.
     pub fn error(self, value: &Value) -> Option<&'static str> {
         if self == Self::Multiple {
             return match value {
@@ -73,8 +73,8 @@ fn is_time(text: &str) -> bool {
     text.len() == 8 && text.parse::<jiff::civil::Time>().is_ok()
 }
 
-/// Group and name of a field key. Which characters Rule reserves is not
-/// documented; alphanumeric characters, blanks, `_` and `-` suffice.
+/// The group and the name in a field's key. Rule does not document which characters it
+/// reserves, so only alphanumeric characters, spaces, `_` and `-` are allowed.
 pub(crate) fn split_key(key: &str) -> Result<(&str, &str), &'static str> {
     let usable = |name: &str| {
         !name.trim().is_empty()
@@ -98,32 +98,36 @@ mod tests {
     #[test]
     fn values_must_fit_their_type() {
         use FieldType::*;
-        for (kind, value, fits) in [
-            (Text, json!("x"), true),
-            (Text, json!(""), true),
-            (Text, json!(1), false),
-            (Text, json!(true), false),
-            (Text, json!(null), false),
-            (Text, json!(["x"]), false),
-            (Date, json!("2026-01-31"), true),
-            (Date, json!(""), true),
-            (Date, json!("2026-02-31"), false),
-            (Date, json!("31-01-2026"), false),
-            (Date, json!("2026-01-31T10:00:00Z"), false),
-            (Datetime, json!("2026-01-31 10:00:00"), true),
-            (Datetime, json!("2026-01-31T10:00:00Z"), false),
-            (Time, json!("10:00:00"), true),
-            (Time, json!("10:00"), false),
-            (Multiple, json!(["a", "b"]), true),
-            (Multiple, json!([]), true),
-            (Multiple, json!(""), true),
-            (Multiple, json!("a"), false),
-            (Multiple, json!([1]), false),
-            (Json, json!("{\"a\":1}"), true),
-            (Json, json!("{a}"), false),
-            (Json, json!({"a": 1}), false),
+        for (kind, value) in [
+            (Text, json!("x")),
+            (Text, json!("")),
+            (Date, json!("2026-01-31")),
+            (Date, json!("")),
+            (Datetime, json!("2026-01-31 10:00:00")),
+            (Time, json!("10:00:00")),
+            (Multiple, json!(["a", "b"])),
+            (Multiple, json!([])),
+            (Multiple, json!("")),
+            (Json, json!("{\"a\":1}")),
         ] {
-            assert_eq!(kind.error(&value).is_none(), fits, "{kind:?} {value}");
+            assert_eq!(kind.error(&value), None, "{kind:?} {value}");
+        }
+        for (kind, value) in [
+            (Text, json!(1)),
+            (Text, json!(true)),
+            (Text, json!(null)),
+            (Text, json!(["x"])),
+            (Date, json!("2026-02-31")),
+            (Date, json!("31-01-2026")),
+            (Date, json!("2026-01-31T10:00:00Z")),
+            (Datetime, json!("2026-01-31T10:00:00Z")),
+            (Time, json!("10:00")),
+            (Multiple, json!("a")),
+            (Multiple, json!([1])),
+            (Json, json!("{a}")),
+            (Json, json!({"a": 1})),
+        ] {
+            assert!(kind.error(&value).is_some(), "{kind:?} {value}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! Sesamy, as a test holds it.
+//! A test's handles of Sesamy.
 
 use serde_json::Value;
 
@@ -16,7 +16,7 @@ impl Sesamy {
     /// Adds a vendor, or gives an existing one new credentials.
     pub fn add_vendor(&self, id: &str, client_id: &str, client_secret: &str) -> Vendor {
         let vendor = AccountHandle::new(&self.0, id, |state| &mut state.sesamy.vendors);
-        vendor.change(|vendor| {
+        vendor.with_account(|vendor| {
             client_id.clone_into(&mut vendor.client_id);
             client_secret.clone_into(&mut vendor.client_secret);
         });
@@ -36,46 +36,44 @@ impl Vendor {
         self.0.name()
     }
 
-    /// Adds a user or replaces the one with the same id.
+    /// Adds a user, or replaces the one with the same id.
     pub fn put_user(&self, user: User) {
         self.0
-            .change(|vendor| vendor.users.insert(user.id.clone(), user));
+            .with_account(|vendor| vendor.users.insert(user.id.clone(), user));
     }
 
-    /// Adds a user in the form of a seed file, for values that no builder makes.
-    ///
-    /// # Errors
-    /// If the outer form is another one. The content is not checked.
+    /// Adds a user in the format of a seed file, for values that no builder creates. The
+    /// profile and the lists may have any content.
     pub fn put_user_json(&self, user: Value) -> Result<(), serde_json::Error> {
         self.put_user(serde_json::from_value(user)?);
         Ok(())
     }
 
     pub fn remove_user(&self, id: &str) {
-        self.0.change(|vendor| vendor.users.remove(id));
+        self.0.with_account(|vendor| vendor.users.remove(id));
     }
 
     pub fn user(&self, id: &str) -> Option<User> {
-        self.0.change(|vendor| vendor.users.get(id).cloned())
+        self.0.with_account(|vendor| vendor.users.get(id).cloned())
     }
 
-    /// Right after the `read`-th read (from 1) of this resource the user's
-    /// state changes, or the user is deleted.
-    pub fn after_read(&self, resource: Resource, user_id: &str, read: u32, then: Option<User>) {
-        self.0.change(|vendor| {
+    /// Replaces the user right after the `read`-th next read (from 1) of this resource;
+    /// `None` deletes the user.
+    pub fn after_read(&self, resource: Resource, user_id: &str, read: u32, new: Option<User>) {
+        self.0.with_account(|vendor| {
             vendor.after_reads.push(AfterRead {
                 resource,
                 user_id: user_id.to_owned(),
                 read: read.max(1),
-                replace_with: then,
+                replace_with: new,
             });
         });
     }
 
-    /// Tokens that were granted before stay valid.
+    /// Tokens that are already granted stay valid.
     pub fn set_client_secret(&self, client_secret: &str) {
         self.0
-            .change(|vendor| client_secret.clone_into(&mut vendor.client_secret));
+            .with_account(|vendor| client_secret.clone_into(&mut vendor.client_secret));
     }
 
     pub fn revoke_tokens(&self) {
@@ -83,29 +81,31 @@ impl Vendor {
     }
 
     pub fn token_grants(&self) -> Vec<TokenGrant> {
-        self.0.change(|vendor| vendor.grants.clone())
+        self.0.with_account(|vendor| vendor.grants.clone())
     }
 
     pub fn set_token_seconds(&self, seconds: u64) {
         self.0
-            .change(|vendor| vendor.settings.token_seconds = seconds);
+            .with_account(|vendor| vendor.settings.token_seconds = seconds);
     }
 
     pub fn set_list_fault(&self, list_fault: ListFault) {
         self.0
-            .change(|vendor| vendor.settings.list_fault = list_fault);
+            .with_account(|vendor| vendor.settings.list_fault = list_fault);
     }
 
     pub fn set_envelope(&self, envelope: Envelope) {
-        self.0.change(|vendor| vendor.settings.envelope = envelope);
+        self.0
+            .with_account(|vendor| vendor.settings.envelope = envelope);
     }
 
     pub fn set_page_cap(&self, items: usize) {
-        self.0.change(|vendor| vendor.settings.page_cap = items);
+        self.0
+            .with_account(|vendor| vendor.settings.page_cap = items);
     }
 
     pub fn set_rate_limit(&self, limit: Option<RateLimit>) {
-        self.0.change(|vendor| {
+        self.0.with_account(|vendor| {
             vendor.settings.rate_limit = limit;
             vendor.bucket = Default::default();
         });

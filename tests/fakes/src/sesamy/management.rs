@@ -219,7 +219,7 @@ impl VendorState {
             });
         }
         let response = match malformed {
-            // What a test puts in place of a list is the response as it is.
+            // A value that a test puts in place of a list is returned unchanged.
             Some(malformed) => ApiResponse::ok(malformed),
             None => self.page(name, items, query)?,
         };
@@ -239,7 +239,7 @@ impl VendorState {
             return Err(Rejection::field("limit", "must be at least 1"));
         }
         let limit = limit.min(self.settings.page_cap.max(1));
-        // Bills are documented with `from`, everything else with `offset`.
+        // Sesamy documents `from` for bills and `offset` for everything else.
         let offset = match number("offset")? {
             Some(offset) => offset,
             None => number("from")?.unwrap_or(0),

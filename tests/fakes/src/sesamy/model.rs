@@ -1,33 +1,33 @@
-//! Users with their contracts, entitlements and bills, as tests write them.
+//! Builders for users, contracts, entitlements and bills.
 //!
-//! The builders make realistic objects of the documented models; `set` and
-//! `without` change any field.
+//! The builders create realistic objects of the documented models. `set` and `without`
+//! change any field.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::state::Resource;
 
-const MADE: &str = "2025-01-15T09:00:00.000Z";
-const FAR: &str = "2099-01-15T09:00:00.000Z";
+const CREATED_AT: &str = "2025-01-15T09:00:00.000Z";
+const FAR_FUTURE: &str = "2099-01-15T09:00:00.000Z";
 
 #[must_use]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct User {
     pub id: String,
-    /// `null` means there is no profile; reading it is a 404.
+    /// `null` means that there is no profile, so reading it is a 404.
     #[serde(default)]
     pub profile: Value,
-    #[serde(default = "none")]
+    #[serde(default = "empty_list")]
     pub contracts: Value,
-    #[serde(default = "none")]
+    #[serde(default = "empty_list")]
     pub entitlements: Value,
-    #[serde(default = "none")]
+    #[serde(default = "empty_list")]
     pub bills: Value,
 }
 
-fn none() -> Value {
+fn empty_list() -> Value {
     json!([])
 }
 
@@ -40,12 +40,12 @@ impl User {
                 "sub": id,
                 "emailVerified": true,
                 "tags": [],
-                "createdAt": MADE,
-                "updatedAt": MADE,
+                "createdAt": CREATED_AT,
+                "updatedAt": CREATED_AT,
             }),
-            contracts: none(),
-            entitlements: none(),
-            bills: none(),
+            contracts: empty_list(),
+            entitlements: empty_list(),
+            bills: empty_list(),
         }
     }
 
@@ -85,8 +85,8 @@ impl User {
         self.set("company", name)
     }
 
-    /// Which field marks a guest is not documented; this is one of the forms
-    /// that a client has to understand.
+    /// Which field marks a guest is not documented. This is one of the forms that a client
+    /// has to understand.
     pub fn guest(self) -> Self {
         self.set("isGuest", true)
     }
@@ -134,7 +134,7 @@ impl User {
         }
     }
 
-    /// The list of users has `id` where the profile has `userId`.
+    /// The user's entry in the list of users, which has `id` instead of `userId`.
     pub(crate) fn listed(&self) -> Value {
         let mut listed = Map::new();
         listed.insert("id".into(), self.id.clone().into());
@@ -160,7 +160,7 @@ macro_rules! builder {
         pub struct $name(Map<String, Value>);
 
         impl $name {
-            fn of(value: Value) -> Self {
+            fn from_json(value: Value) -> Self {
                 match value {
                     Value::Object(fields) => Self(fields),
                     _ => Self(Map::new()),
@@ -190,7 +190,7 @@ builder!(Address);
 
 impl Address {
     pub fn new(street: &str, zip: &str, city: &str, country: &str) -> Self {
-        Self::of(json!({"street": street, "zip": zip, "city": city, "country": country}))
+        Self::from_json(json!({"street": street, "zip": zip, "city": city, "country": country}))
     }
 
     pub fn name(self, first: &str, last: &str) -> Self {
@@ -205,18 +205,18 @@ impl Address {
 builder!(Contract);
 
 impl Contract {
-    /// A monthly subscription to the product
-    /// "Premium" (`sid:premium`), option "Monthly" (`po-monthly`).
+    /// A monthly subscription to the product "Premium" (`sid:premium`), option "Monthly"
+    /// (`po-monthly`).
     pub fn with_status(id: &str, status: &str) -> Self {
         let active = matches!(status, "ACTIVE" | "OVERDUE");
-        Self::of(json!({
+        Self::from_json(json!({
             "id": id,
             "name": "Premium",
-            "createdAt": MADE,
-            "updatedAt": MADE,
+            "createdAt": CREATED_AT,
+            "updatedAt": CREATED_AT,
             "price": 99,
             "currency": "SEK",
-            "nextBillAt": active.then_some(FAR),
+            "nextBillAt": active.then_some(FAR_FUTURE),
             "nextPrice": active.then_some(99),
             "contractDuration": "RECURRING",
             "items": [],
@@ -226,7 +226,7 @@ impl Contract {
             "recurringTime": 1,
             "willCancelAt": null,
             "cancelRequestedAt": null,
-            "expiresAt": if active { FAR } else { "2025-06-15T09:00:00.000Z" },
+            "expiresAt": if active { FAR_FUTURE } else { "2025-06-15T09:00:00.000Z" },
             "appliedDiscounts": [],
         }))
         .item("sid:premium", "Premium", "po-monthly", "Monthly")
@@ -275,8 +275,8 @@ impl Contract {
         self.set("issuesRemaining", issues)
     }
 
-    /// The field of a payer is not documented; this is one of the forms that a
-    /// client has to understand.
+    /// The field of a payer is not documented. This is one of the forms that a client has to
+    /// understand.
     pub fn paid_by(self, user_id: &str) -> Self {
         self.set("payer", json!({"id": user_id}))
     }
@@ -295,17 +295,17 @@ fn item(sku: &str, title: &str, option_id: &str, option_title: &str) -> Value {
 builder!(Entitlement);
 
 impl Entitlement {
-    /// Access to a pass, paid through a contract named after the entitlement.
+    /// A pass that is paid through a contract named after the entitlement.
     pub fn new(id: &str, sku: &str, title: &str) -> Self {
-        Self::of(json!({
+        Self::from_json(json!({
             "id": id,
             "sku": sku,
             "title": title,
             "type": "pass",
             "origin": {"type": "PAYMENTS", "contractId": format!("contract-of-{id}")},
             "hasAccess": true,
-            "createdAt": MADE,
-            "updatedAt": MADE,
+            "createdAt": CREATED_AT,
+            "updatedAt": CREATED_AT,
         }))
     }
 
@@ -342,7 +342,7 @@ builder!(Bill);
 
 impl Bill {
     pub fn with_status(id: &str, contract_id: &str, status: &str) -> Self {
-        Self::of(json!({
+        Self::from_json(json!({
             "id": id,
             "contractId": contract_id,
             "items": [{"sku": "sid:premium", "title": "Premium", "purchaseOptionId": "po-monthly"}],
@@ -352,8 +352,8 @@ impl Bill {
             "paymentProvider": "STRIPE",
             "paymentMethod": "CARD",
             "status": status,
-            "updatedAt": MADE,
-            "createdAt": MADE,
+            "updatedAt": CREATED_AT,
+            "createdAt": CREATED_AT,
         }))
     }
 

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RateLimit {
-    /// The rate in the long run.
+    /// The sustained rate.
     pub per_minute: u32,
-    /// Requests at once after a quiet time.
+    /// The size of a burst after a quiet period.
     pub burst: u32,
 }
 
@@ -32,11 +32,11 @@ pub(crate) struct RateStatus {
     pub retry_after: Option<u64>,
 }
 
-/// How Sesamy counts is not documented. A bucket keeps both documented numbers,
-/// and a rejected request takes no token.
+/// Assumed: a token bucket with the two documented numbers, where a rejected request takes
+/// no token. Sesamy does not document how it counts.
 #[derive(Default)]
 pub(crate) struct TokenBucket {
-    /// Tokens at a moment; `None` before the first request.
+    /// The number of tokens at the last request; `None` before the first one.
     level: Option<(f64, Timestamp)>,
 }
 
@@ -52,15 +52,15 @@ impl TokenBucket {
             }
         };
         let passes = level >= 1.0;
-        let left = if passes { level - 1.0 } else { level };
-        self.level = Some((left, now));
+        let remaining = if passes { level - 1.0 } else { level };
+        self.level = Some((remaining, now));
         // Rounded up, so that a client that waits this long passes.
         let wait = |missing: f64| (missing / per_second).ceil().max(0.0);
         RateStatus {
             limit: limit.per_minute,
-            remaining: whole(left).min(limit.per_minute),
-            reset: now.as_second() + i64::from(whole(wait(burst - left))),
-            retry_after: (!passes).then(|| u64::from(whole(wait(1.0 - left).max(1.0)))),
+            remaining: whole(remaining).min(limit.per_minute),
+            reset: now.as_second() + i64::from(whole(wait(burst - remaining))),
+            retry_after: (!passes).then(|| u64::from(whole(wait(1.0 - remaining).max(1.0)))),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What Sesamy holds: vendors, their users, tokens and settings.
+//! The data of Sesamy: vendors with their users, tokens and settings.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{accounts::replace, request::ApiRequest};
 
-/// How responses are wrapped. Sesamy's pages document one form, its API
-/// description another, and its own plugin reads all three.
+/// How responses are wrapped. Sesamy's pages document one form, its API description
+/// another, and its own plugin reads all three.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Envelope {
@@ -26,7 +26,7 @@ pub enum Envelope {
     Named,
 }
 
-/// Which parameters of a list the API ignores.
+/// Which parameters of a list request the API ignores.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ListFault {
@@ -35,9 +35,9 @@ pub enum ListFault {
     IgnoresOffset,
     /// Every page has the maximum length.
     IgnoresLimit,
-    /// Every page has the whole list.
+    /// Every page contains the whole list.
     IgnoresPaging,
-    /// Every list has the items of all users.
+    /// Every list contains the items of all users.
     IgnoresUser,
 }
 
@@ -46,12 +46,12 @@ pub enum ListFault {
 pub struct VendorSettings {
     pub envelope: Envelope,
     pub list_fault: ListFault,
-    /// The maximum length of a page, whatever `limit` asks for.
+    /// The maximum length of a page, even if `limit` is larger.
     pub page_cap: usize,
     /// The length of a page without `limit`.
     pub default_page: usize,
     pub rate_limit: Option<RateLimit>,
-    /// How long a token lives.
+    /// The lifetime of a token.
     pub token_seconds: u64,
 }
 
@@ -78,13 +78,13 @@ pub enum Resource {
     Bills,
 }
 
-/// A change right after a read, as in a race.
+/// A change of a user right after a read, to simulate a race.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AfterRead {
     pub resource: Resource,
     pub user_id: String,
-    /// Which of the next reads, from 1; each page is a read.
+    /// The number of the read, from 1. Each page is a read.
     #[serde(default = "first")]
     pub read: u32,
     /// `None` deletes the user.
@@ -114,7 +114,7 @@ pub struct SesamySeed {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct VendorSeed {
     pub id: String,
-    /// Required if the vendor is new, like the secret.
+    /// Required for a new vendor, like the secret.
     #[serde(default)]
     pub client_id: Option<String>,
     #[serde(default)]

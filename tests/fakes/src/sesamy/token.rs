@@ -37,17 +37,19 @@ fn oauth_error(code: &str, description: &str) -> ApiResponse {
     ApiResponse::json(StatusCode::BAD_REQUEST, body)
 }
 
-/// A form whose credentials may come from HTTP Basic instead.
+/// The form of a token request. Its credentials may come from HTTP Basic instead.
 struct TokenRequest {
     pairs: Vec<(String, String)>,
     basic: Option<(String, String)>,
 }
 
 impl TokenRequest {
-    fn of(request: &ApiRequest<'_>) -> Option<Self> {
-        let form = request.media_type() == "application/x-www-form-urlencoded";
+    fn parse(request: &ApiRequest<'_>) -> Option<Self> {
+        if request.media_type() != "application/x-www-form-urlencoded" {
+            return None;
+        }
         Some(Self {
-            pairs: form.then(|| request::form(request.body)).flatten()?,
+            pairs: request::form(request.body)?,
             basic: request.basic(),
         })
     }
@@ -71,7 +73,7 @@ impl TokenRequest {
 impl SesamyState {
     /// The vendor that a token request names.
     pub fn client(&self, request: &ApiRequest<'_>) -> Option<String> {
-        let token_request = TokenRequest::of(request)?;
+        let token_request = TokenRequest::parse(request)?;
         let client_id = token_request.client_id()?;
         let mut vendors = self.vendors.iter();
         let (id, _) = vendors.find(|(_, vendor)| vendor.client_id == client_id)?;
@@ -95,16 +97,16 @@ impl SesamyState {
             let message = "the token request carries a query";
             reporter.report(ViolationKind::SecretExposed, message);
         }
-        // Sesamy's own plugin documents this misleading message for a JSON body
-        // and for a tenant-id header.
+        // Sesamy's own plugin documents this misleading message for a JSON body and for a
+        // `tenant-id` header.
         if request.headers.contains_key("tenant-id") {
             return Err(client_not_found());
         }
-        let form = TokenRequest::of(request).ok_or_else(client_not_found)?;
+        let form = TokenRequest::parse(request).ok_or_else(client_not_found)?;
         let unknown = |(name, _): &(String, String)| !KNOWN.contains(&name.as_str());
         if form.pairs.iter().any(unknown) {
-            // The name is not shown: a body in a wrong format is one long name.
-            let message = "a form field that is not known";
+            // The message leaves out the name: a body in a wrong format is one long name.
+            let message = "unknown form field";
             reporter.report(ViolationKind::UnknownParameter, message);
         }
         match form.get("grant_type") {

@@ -1,4 +1,4 @@
-//! The control API does over HTTP what the library does in process.
+//! The control API.
 
 use fakes::{Fakes, Seed};
 use serde_json::{Value, json};
@@ -143,7 +143,7 @@ async fn reset_restores_the_seed_and_keeps_accounts() {
 }
 
 #[tokio::test]
-async fn preload_may_be_long() {
+async fn preload_may_be_large() {
     let fakes = Fakes::start().await.unwrap();
     let user = |n| json!({"id": format!("u{n}"), "profile": {"name": "x".repeat(100)}});
     let users: Value = (0..20_000).map(user).collect();

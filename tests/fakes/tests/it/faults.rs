@@ -1,4 +1,4 @@
-//! What each kind of fault looks like to a client.
+//! The effect of each kind of fault on a client.
 
 use std::{
     error::Error,
@@ -62,25 +62,25 @@ async fn statuses_have_the_body_of_the_api() {
     let html = "<html><head><title>502 Bad Gateway</title></head>\
                 <body><center><h1>502 Bad Gateway</h1></center></body></html>";
     let custom = Fault::json(418, json!({"mine": 1})).header("x-mine", "2");
-    for (fault, name, kind, text) in [
-        (custom, "status 418", "application/json", r#"{"mine":1}"#),
-        (Fault::text(500, "oops"), "status 500", "text/plain", "oops"),
-        (Fault::bad_gateway(), "bad gateway", "text/html", html),
-    ] {
+    let check = async |fault: Fault, name: &str, content_type: &str, text: &str| {
         fakes.fault(fault.on(Api::Rule).once());
         let reply = rule.get("/v2/tags").await;
-        assert_eq!(reply.header("content-type"), Some(kind));
+        assert_eq!(reply.header("content-type"), Some(content_type));
         assert_eq!(reply.text, text);
         assert_eq!(reply.header("x-mine").is_some(), name == "status 418");
         let recorded = fakes.requests().pop().unwrap();
         assert_eq!(recorded.fault.as_deref(), Some(name));
         assert_eq!(recorded.status, Some(reply.status));
-    }
+    };
+    check(custom, "status 418", "application/json", r#"{"mine":1}"#).await;
+    let oops = Fault::text(500, "oops");
+    check(oops, "status 500", "text/plain", "oops").await;
+    check(Fault::bad_gateway(), "bad gateway", "text/html", html).await;
     rule.get("/v2/tags").await.expect(200);
 }
 
 #[tokio::test]
-async fn retry_after_has_every_form() {
+async fn retry_after_can_have_every_form() {
     let fakes = Fakes::start().await.unwrap();
     let (_, client) = rule(&fakes);
     let call = async |form| {
@@ -89,8 +89,8 @@ async fn retry_after_has_every_form() {
         assert_eq!(reply.status, 429);
         reply
     };
-    let assert_wait = |then: Timestamp, seconds: i64| {
-        let wait = then.as_second() - Timestamp::now().as_second();
+    let assert_wait = |until: Timestamp, seconds: i64| {
+        let wait = until.as_second() - Timestamp::now().as_second();
         assert!((seconds - 3..=seconds).contains(&wait), "{wait}");
     };
     let reply = call(RetryAfter::Missing).await;
@@ -147,7 +147,7 @@ async fn faults_come_before_or_after_the_effect() {
 }
 
 #[tokio::test]
-async fn bodies_may_be_unreadable() {
+async fn bodies_can_be_truncated_or_malformed() {
     let fakes = Fakes::start().await.unwrap();
     let (acme, client) = vendor(&fakes).await;
     let user = User::new("u").email("a@b.se");
@@ -196,7 +196,7 @@ async fn slow_responses_still_have_their_effect() {
 }
 
 #[tokio::test]
-async fn faults_choose_their_requests() {
+async fn faults_apply_only_to_matching_requests() {
     let fakes = Fakes::start().await.unwrap();
     let (_, first) = rule(&fakes);
     fakes.rule().add_account("other", "other-key");
@@ -225,7 +225,7 @@ async fn faults_choose_their_requests() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn tests_may_pause_their_clock() {
+async fn tests_can_pause_their_clock() {
     let fakes = Fakes::start().await.unwrap();
     fakes.set_latency(Duration::from_millis(20));
     let (_, client) = rule(&fakes);
@@ -239,7 +239,7 @@ async fn dropping_stops_the_server() {
     let client = Client::new(&url);
     assert_eq!(client.get("/v2/tags").await.status, 401);
     drop(fakes);
-    // The open connection ends, and a new one is refused.
+    // The open connection closes, and a new one is refused.
     for client in [client, Client::new(&url)] {
         let sent = client.try_send("GET", "/v2/tags", None, String::new());
         assert!(sent.await.is_err());

@@ -1,4 +1,4 @@
-//! Mailmojo: paths, scopes, fields, replaced tags and consent.
+//! The fake of Mailmojo: paths, scopes, fields, replaced tags and consent.
 
 use fakes::{
     Fakes, ViolationKind,
@@ -24,7 +24,7 @@ fn mailmojo(fakes: &Fakes) -> (MailmojoAccount, Client) {
     (account, Client::new(&fakes.urls().mailmojo).bearer("token"))
 }
 
-/// Anna with nothing but these keys.
+/// Anna's e-mail and these keys.
 fn anna(keys: Value) -> Value {
     merged(json!({"email": "anna@example.no"}), keys)
 }
@@ -55,7 +55,7 @@ async fn invalid_requests_are_rejected() {
     let before = Contact::new("anna@example.no").on_list(42, Status::Active);
     account.put_contact(before.clone());
     for (method, path) in [("PATCH", ANNA), ("POST", LIST)] {
-        // `ANY` is replaced by the method below.
+        // `ANY` is a placeholder for the method.
         let mut cases = cases! {
             ANY path, json!([]) => 400 "object";
             ANY path, json!({"first_name": "Anna"}) => 400 "email";
@@ -157,8 +157,8 @@ async fn paths_are_read_strictly() {
 async fn requests_need_the_current_token_and_its_scopes() {
     struct Case {
         scopes: &'static [&'static str],
-        /// For reading and changing a contact, joining and reading a list,
-        /// and listing the fields.
+        /// For reading a contact, changing it, joining a list, reading the list, and listing
+        /// the fields.
         statuses: [u16; 5],
     }
     let fakes = Fakes::start().await.unwrap();
@@ -240,7 +240,7 @@ async fn contacts_join_a_list_and_change() {
 }
 
 #[tokio::test]
-async fn long_tags_that_are_present_survive() {
+async fn long_tags_that_a_contact_already_has_survive() {
     let fakes = Fakes::start().await.unwrap();
     let (account, client) = mailmojo(&fakes);
     let long = "y".repeat(150);
@@ -338,7 +338,7 @@ async fn fields_endpoint_can_be_closed() {
 }
 
 #[tokio::test]
-async fn kept_out_addresses_join_no_list() {
+async fn kept_out_addresses_cannot_join_a_list() {
     for known in [false, true] {
         let fakes = Fakes::start().await.unwrap();
         let (account, client) = mailmojo(&fakes);
@@ -357,7 +357,7 @@ async fn kept_out_addresses_join_no_list() {
 }
 
 #[tokio::test]
-async fn first_name_replaces_no_whole_name_of_two_words() {
+async fn first_name_does_not_replace_a_whole_name_of_two_words() {
     let fakes = Fakes::start().await.unwrap();
     let (account, client) = mailmojo(&fakes);
     for (name, violations) in [

@@ -1,4 +1,4 @@
-//! Make.as: queries, replaced tags, products, subscriptions and consent.
+//! The fake of Make.as: queries, replaced tags, products, subscriptions and consent.
 
 use fakes::{
     Fakes, ViolationKind,
@@ -17,7 +17,7 @@ fn make(fakes: &Fakes) -> (MakeAccount, Client) {
     let account = fakes.make().add_account("acme", "user", "key");
     account.add_list(77, "Users");
     account.add_list(78, "Others");
-    // user:key
+    // Base64 of `user:key`.
     let client = Client::new(&fakes.urls().make).with("authorization", "Basic dXNlcjprZXk=");
     (account, client)
 }
@@ -144,7 +144,7 @@ async fn existing_subscribers_are_protected() {
         POST UPSERT, anna(json!({"firstname": ""})) => 200 [ForeignDataChanged];
         POST UPSERT, anna(json!({"city": "Bergen"})) => 200 [ForeignDataChanged];
         POST UPSERT, anna(json!({"SAMTYKKEEPOST": "nei"})) => 200 [ForeignDataChanged];
-        // Tags are replaced without the parameter too.
+        // Tags are also replaced without the parameter.
         POST "/subscribers?subscriber_list_id[]=77", anna(json!({"tags": []})) =>
             200 [ForeignTagDropped];
     };
@@ -194,15 +194,14 @@ async fn upserts_replace_or_merge_tags() {
     assert_eq!(subscriber.external_id.as_deref(), Some("email|1"));
 
     let merge = "/subscribers?subscriber_list_id=78&tag=merge";
-    for (path, keys, expected) in [
-        (UPSERT, json!({"tags": ["vip", "y"]}), vec!["vip", "y"]),
-        (merge, json!({"tags": ["z"]}), vec!["vip", "y", "z"]),
-        (UPSERT, json!({}), vec!["vip", "y", "z"]),
-    ] {
+    let check = async |path: &str, keys, expected: &[&str]| {
         client.post(path, anna(keys)).await.expect(200);
         let subscriber = account.subscriber("anna@example.no").unwrap();
         assert_eq!(subscriber.tags, expected);
-    }
+    };
+    check(UPSERT, json!({"tags": ["vip", "y"]}), &["vip", "y"]).await;
+    check(merge, json!({"tags": ["z"]}), &["vip", "y", "z"]).await;
+    check(UPSERT, json!({}), &["vip", "y", "z"]).await;
     let subscriber = account.subscriber("anna@example.no").unwrap();
     assert_eq!(subscriber.lists, [77, 78]);
     let path = format!("/subscribers/{}", made["id"]);
@@ -221,15 +220,15 @@ async fn omitted_dates_stay_and_a_null_end_clears() {
     struct Case {
         omitted_dates_clear: bool,
         sent: Value,
-        held: [Option<&'static str>; 2],
+        stored: [Option<&'static str>; 2],
     }
     const START: &str = "2025-01-15";
     const END: &str = "2026-01-15";
     let dates = json!({"start_date": START, "end_date": END});
-    let case = |omitted_dates_clear, sent, held| Case {
+    let case = |omitted_dates_clear, sent, stored| Case {
         omitted_dates_clear,
         sent,
-        held,
+        stored,
     };
     for case in [
         case(false, json!({}), [Some(START), Some(END)]),
@@ -248,14 +247,14 @@ async fn omitted_dates_stay_and_a_null_end_clears() {
             let body = subscription(dates);
             client.post(SUBSCRIPTIONS, body).await.expect(200);
         }
-        let held = account.subscriptions().remove(0);
-        let held = [held.start_date.as_deref(), held.end_date.as_deref()];
-        assert_eq!(held, case.held);
+        let stored = account.subscriptions().remove(0);
+        let dates = [stored.start_date.as_deref(), stored.end_date.as_deref()];
+        assert_eq!(dates, case.stored);
     }
 }
 
 #[tokio::test]
-async fn naming_a_list_may_activate_subscribers_that_left() {
+async fn naming_a_list_can_activate_subscribers_that_left() {
     struct Case {
         method: &'static str,
         list: &'static str,
@@ -295,9 +294,9 @@ async fn naming_a_list_may_activate_subscribers_that_left() {
         client.send(case.method, &path, body).await.expect(200);
         let name = format!("{} {path}", case.method);
         assert_eq!(fakes.violation_kinds(), case.violations, "{name}");
-        let now = account.subscriber("anna@example.no").unwrap();
-        assert_eq!(now.email_status, case.status, "{name}");
-        assert_eq!(now.details["company"], "X AS", "{name}");
+        let after = account.subscriber("anna@example.no").unwrap();
+        assert_eq!(after.email_status, case.status, "{name}");
+        assert_eq!(after.details["company"], "X AS", "{name}");
     }
 }
 
@@ -328,6 +327,6 @@ async fn settings_choose_undocumented_behaviour() {
     assert_eq!(missing.await.expect(404), Value::Null);
     let body = anna(json!({"tags": ["vip", "sesamy_old"]}));
     client.post(UPSERT, body).await.expect(200);
-    let now = account.subscriber("anna@example.no").unwrap().tags;
-    assert_eq!(now, ["vip", "sesamy_Old"]);
+    let tags = account.subscriber("anna@example.no").unwrap().tags;
+    assert_eq!(tags, ["vip", "sesamy_Old"]);
 }

@@ -1,4 +1,4 @@
-//! The program: its one line of output, its seed, its end.
+//! The program: its output, its options and its end.
 
 use std::{
     io::{BufRead, BufReader},
@@ -43,13 +43,12 @@ async fn program_serves_a_seed_until_a_signal() {
 
 #[test]
 fn program_reports_invalid_arguments() {
-    for (arguments, code, message) in [
-        (vec!["--nonsense"], 2, "usage:"),
-        (vec!["--port", "x"], 2, "usage:"),
-        (vec!["--seed", "/nowhere.json"], 1, "/nowhere.json"),
-    ] {
-        let output = start(&arguments).wait_with_output().unwrap();
+    let check = |arguments: &[&str], code, message| {
+        let output = start(arguments).wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(code));
         assert!(String::from_utf8_lossy(&output.stderr).contains(message));
-    }
+    };
+    check(&["--nonsense"], 2, "usage:");
+    check(&["--port", "x"], 2, "usage:");
+    check(&["--seed", "/nowhere.json"], 1, "/nowhere.json");
 }

@@ -1,4 +1,4 @@
-//! Rule: what is rejected, what is harmful, and what happens to tags and fields.
+//! The fake of Rule: rejected and harmful requests, tags, fields and flows.
 
 use fakes::{
     Fakes, ViolationKind,
@@ -330,7 +330,7 @@ async fn only_automation_unblocks() {
 }
 
 #[tokio::test]
-async fn empty_values_may_clear_text_alone() {
+async fn empty_values_can_be_limited_to_text_fields() {
     let fakes = Fakes::start().await.unwrap();
     let (account, client) = rule(&fakes);
     account.set_settings(RuleSettings {
@@ -368,8 +368,8 @@ async fn groups_are_cleared_by_subscriber_id_if_they_are_ours() {
     };
     client.check(&fakes, cases).await;
     let fields = account.subscriber("anna@example.se").unwrap().fields;
-    let left: Vec<_> = fields.keys().map(String::as_str).collect();
-    assert_eq!(left, ["Sesamy_ActiveProducts.SKU", "Shop.Size"]);
+    let keys: Vec<_> = fields.keys().map(String::as_str).collect();
+    assert_eq!(keys, ["Sesamy_ActiveProducts.SKU", "Shop.Size"]);
 }
 
 #[tokio::test]
@@ -392,7 +392,7 @@ async fn tag_case_is_folded_only_on_request() {
 }
 
 #[tokio::test]
-async fn phones_may_match_another_subscriber() {
+async fn phone_number_can_match_another_subscriber() {
     let fakes = Fakes::start().await.unwrap();
     let (account, client) = rule(&fakes);
     account.put_subscriber(Subscriber::new("bo@example.se").phone("+46701234567"));

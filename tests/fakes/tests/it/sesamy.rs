@@ -1,4 +1,4 @@
-//! Sesamy: tokens, reads, envelopes, pages, limits and races.
+//! The fake of Sesamy: tokens, reads, envelopes, pages, limits and races.
 
 use fakes::{
     Bill, Contract, Entitlement, Envelope, Fakes, RateLimit, Resource, User, ViolationKind,
@@ -59,7 +59,7 @@ async fn token_endpoint_rejects_what_sesamy_rejects() {
     let with_tenant = client.clone().with("tenant-id", "acme");
     let reply = with_tenant.send_as(FORM, "POST", "", good).await;
     assert_eq!(reply.status, 403);
-    // The JSON that claims to be a form.
+    // Only the JSON body with the content type of a form is reported.
     assert_eq!(fakes.violation_kinds(), [ViolationKind::UnknownParameter]);
     let records = serde_json::to_string(&fakes.requests()).unwrap();
     assert!(!records.contains("s3cret"), "{records}");

@@ -1,4 +1,4 @@
-//! A bare client that sends exactly what a test writes, and tables of requests.
+//! A client without any defaults, and tables of requests.
 
 use fakes::{Fakes, Vendor, ViolationKind, rule::RuleAccount};
 use reqwest::{Method, header::HeaderMap};
@@ -83,7 +83,7 @@ impl Client {
             .unwrap()
     }
 
-    /// Sends no body if it is null.
+    /// Sends a JSON body, or no body if it is null.
     pub async fn send(&self, method: &str, path: &str, body: Value) -> Reply {
         let kind = (!body.is_null()).then_some("application/json");
         self.try_send(method, path, kind, body.to_string())
@@ -116,18 +116,18 @@ impl Client {
     }
 }
 
-/// A request, and what the fake must do with it.
+/// A request and the fake's expected reaction.
 pub struct Case {
     pub method: &'static str,
     pub path: String,
     pub body: Value,
     pub status: u16,
-    /// A part of the response.
+    /// A part of the response's text.
     pub contains: &'static str,
     pub violations: &'static [ViolationKind],
 }
 
-/// A table of [`Case`]s, one in each row:
+/// A table of [`Case`]s, one per row:
 /// `METHOD path, body => status "part of the response" [violations];`
 macro_rules! cases {
     (@or $default:expr) => { $default };
@@ -147,7 +147,7 @@ macro_rules! cases {
     };
 }
 
-/// An object with the keys of another one added or replaced.
+/// The object with some keys added or replaced.
 pub fn merged(mut object: Value, changes: Value) -> Value {
     let changes = changes.as_object().unwrap().clone();
     object.as_object_mut().unwrap().extend(changes);

@@ -1,6 +1,6 @@
-//! The surroundings of functions run by `sam local invoke`: a local AWS with the
-//! sample secrets and queues, and fakes of Sesamy and the CRMs, at the addresses
-//! of `events/env.json`. Runs until Ctrl-C.
+//! The environment for functions that `sam local invoke` runs: a local AWS with the
+//! sample secrets and queues, and fakes of Sesamy and the CRMs, at the addresses in
+//! `events/env.json`. Runs until Ctrl-C.
 
 #![expect(clippy::print_stdout, reason = "a command-line program")]
 
@@ -14,10 +14,10 @@ use tokio::net::{TcpListener, TcpStream};
 /// The port of the local AWS in `events/env.json`.
 const AWS_PORT: u16 = 4570;
 
-/// The secrets name it.
+/// The API URLs in the secrets contain this port.
 const FAKES_PORT: u16 = 4571;
 
-/// Parameter `SecretPrefix`, as `events/env.json` gives it.
+/// The value of `SECRET_PREFIX` in `events/env.json`.
 const SECRET_PREFIX: &str = "sesamy-crm-sync";
 
 #[tokio::main]
@@ -28,7 +28,11 @@ async fn main() -> Result<()> {
         .seed(samples::seed(&project)?)
         .start()
         .await
-        .map_err(|error| Error::new(format!("no fakes on port {FAKES_PORT}: {error}")))?;
+        .map_err(|error| {
+            Error::new(format!(
+                "the fakes could not start on port {FAKES_PORT}: {error}"
+            ))
+        })?;
     let local = LocalAws::start(&project, AwsMode::Open { port: AWS_PORT }).await?;
     for (name, content) in samples::secrets(fakes.urls()) {
         let name = format!("{SECRET_PREFIX}/{name}");
@@ -48,21 +52,21 @@ async fn main() -> Result<()> {
     }
     println!(
         "The local AWS is at {}.\n\
-         The fakes are at {}; {}/state shows what they hold.\n\
+         The fakes are at {}; {}/state shows their data.\n\
          In another terminal:\n\n  \
          sam local invoke RuleFunction --event events/rule/one-user.json \\\n    \
          --env-vars events/env.json --add-host localhost:host-gateway\n\n\
-         Ctrl-C ends all of it.",
+         Ctrl-C stops everything.",
         local.aws().endpoint(),
         fakes.base(),
         fakes.urls().control,
     );
     tokio::signal::ctrl_c()
         .await
-        .map_err(|error| Error::new(format!("Ctrl-C cannot be waited for: {error}")))
+        .map_err(|error| Error::new(format!("waiting for Ctrl-C failed: {error}")))
 }
 
-/// Replaces the loopback address by a name that a container can resolve to its host.
+/// Replaces the loopback address with a name that a container resolves to its host.
 fn with_localhost(secret: Value) -> Value {
     match secret {
         Value::String(text) => text.replace("//127.0.0.1:", "//localhost:").into(),
@@ -75,11 +79,11 @@ fn with_localhost(secret: Value) -> Value {
     }
 }
 
-/// Lets Docker's containers reach a port of the loopback address, through the
-/// address that this machine has in their network.
+/// Forwards a port of this machine's address in Docker's network to the same port of
+/// the loopback address, so that containers reach it.
 ///
-/// Where Docker runs in a virtual machine, there is no such address and none is
-/// needed.
+/// If Docker runs in a virtual machine, this machine has no address in its network,
+/// and containers reach the loopback address without help.
 async fn forward_from_containers(gateway: Ipv4Addr, port: u16) {
     let Ok(listener) = TcpListener::bind((gateway, port)).await else {
         return;

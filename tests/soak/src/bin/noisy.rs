@@ -1,8 +1,8 @@
 //! Measures on the deployed stack how much a noisy publisher delays another.
 //!
-//! `NOISY_FLOOD` is the number of events of the flood, `NOISY_RATE` their number a
-//! second. The local AWS runs one batch of a queue at a time, where AWS runs two,
-//! so AWS is faster than these times.
+//! `NOISY_FLOOD` is the number of events in the flood, `NOISY_RATE` the events per
+//! second. The local AWS runs one batch of a queue at a time and AWS runs two, so AWS is
+//! faster than these times.
 
 #![expect(clippy::print_stdout, reason = "a command-line program")]
 
@@ -25,19 +25,19 @@ use tokio::time::{MissedTickBehavior, interval};
 /// How often the other publisher has an event.
 const EVENT_INTERVAL: Duration = Duration::from_secs(3);
 
-/// How long the CRMs fail: six hundred events of the other publisher.
-const TROUBLE: Duration = Duration::from_secs(30 * 60);
+/// How long the CRMs fail. The other publisher has six hundred events meanwhile.
+const OUTAGE: Duration = Duration::from_secs(30 * 60);
 
 /// How long to measure after all messages of the flood are sent.
 const AFTER_FLOOD: Duration = Duration::from_secs(5 * 60);
 
-/// How long the last events may take.
+/// How long to wait for the last events.
 const MAX_WAIT: Duration = Duration::from_secs(300);
 
-/// Users of the noisy publisher while its CRMs fail.
+/// How many users of the noisy publisher have events while its CRMs fail.
 const WAITING_USERS: usize = 100;
 
-/// How long the other publisher's events took, by CRM.
+/// How long the other publisher's events took per CRM.
 type Times = BTreeMap<Connector, Vec<Duration>>;
 
 #[tokio::main]
@@ -79,7 +79,7 @@ async fn run() -> Result<()> {
             Fault::too_many_requests(RetryAfter::Seconds(0)),
         ),
     ];
-    // An account at Make.as has the name of its set of credentials.
+    // At Make.as an account is named after its set of credentials.
     let faults = faults.map(|(connector, fault)| {
         let account = match connector {
             Connector::Make => "noisy-1",
@@ -93,12 +93,12 @@ async fn run() -> Result<()> {
         noisy.sesamy.put_user(User::new(&id).email(&address));
         post(&stack, &noisy, &id).await?;
     }
-    print_table(&measure_events(&stack, &other, "trouble", TROUBLE).await?);
+    print_table(&measure_events(&stack, &other, "outage", OUTAGE).await?);
     for fault in faults {
         fakes.remove_fault(fault);
     }
 
-    println!("{flood} events of users that do not exist, {rate} a second, at Rule …");
+    println!("{flood} events of unknown users for Rule, {rate} a second …");
     noisy.sesamy.set_rate_limit(Some(RateLimit::default()));
     let duration = Duration::from_secs(flood / rate) + AFTER_FLOOD;
     let (times, flooded) = tokio::join!(
@@ -108,7 +108,7 @@ async fn run() -> Result<()> {
     flooded?;
     print_table(&times?);
     let depth = stack.queue_depth(Connector::Rule).await?;
-    println!("Left in Rule's queue: {depth:?}");
+    println!("Rule's queue still has {depth:?}");
     Ok(())
 }
 
@@ -153,7 +153,7 @@ async fn measure_events(
             posted += 1;
         }
         waiting.retain(|(connector, address, since)| {
-            let arrived = is_in(publisher, *connector, address);
+            let arrived = has_contact(publisher, *connector, address);
             if arrived {
                 times.entry(*connector).or_default().push(since.elapsed());
             }
@@ -163,13 +163,13 @@ async fn measure_events(
             return Ok(times);
         }
         if elapsed >= duration + MAX_WAIT {
-            let left = waiting.len();
-            return Err(Error::new(format!("{left} users are still missing")));
+            let missing = waiting.len();
+            return Err(Error::new(format!("{missing} users are still missing")));
         }
     }
 }
 
-fn is_in(publisher: &Publisher, connector: Connector, address: &str) -> bool {
+fn has_contact(publisher: &Publisher, connector: Connector, address: &str) -> bool {
     match connector {
         Connector::Rule => publisher.rule.subscriber(address).is_some(),
         Connector::Mailmojo => publisher.mailmojo.contact(address).is_some(),
@@ -180,7 +180,7 @@ fn is_in(publisher: &Publisher, connector: Connector, address: &str) -> bool {
     }
 }
 
-/// Puts messages into Rule's queue, each of another user, at a rate per second.
+/// Sends `rate` messages per second to Rule's queue, each for another user.
 async fn send_flood(stack: &Stack<'_>, publisher: &Publisher, count: u64, rate: u64) -> Result<()> {
     let vendor = VendorId::try_from(publisher.id);
     let vendor = vendor.map_err(|error| Error::new(error.to_string()))?;

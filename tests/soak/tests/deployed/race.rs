@@ -6,14 +6,14 @@ use soak::{Publisher, webhook_secret};
 
 use crate::run_test;
 
-/// Longer than three syncs, one of them slow, and the queue's delay.
+/// Ample time for three syncs, one of them slow, and the queue's delay.
 const SOON: Duration = Duration::from_secs(60);
 
-/// The same if a sync fails on a busy machine and is retried.
-const RETRIED: Duration = Duration::from_secs(180);
+/// Ample time even if a sync fails on a busy machine and is retried.
+const SOON_WITH_RETRY: Duration = Duration::from_secs(180);
 
-/// State B replaces A after a sync has read A's contracts, and B's webhook arrives
-/// while that sync still writes. The CRMs must hold B in the end.
+/// State B replaces A after a sync has read A's contracts, and B's webhook arrives while
+/// that sync still writes. The CRMs must end up with B.
 #[test]
 fn state_that_changes_during_a_sync_wins() {
     let deployment = Deployment::new("race").log_level("info");
@@ -29,12 +29,12 @@ fn state_that_changes_during_a_sync_wins() {
             (Connector::Make, Publisher::open(&fakes, "race-make", 1)),
         ];
         for (connector, publisher) in &publishers {
-            let of_connector = |name: &str| {
+            let is_needed = |name: &str| {
                 let (_, api) = name.split_once('/').unwrap();
                 api == "sesamy" || api == connector.name()
             };
             let secrets = publisher.secrets(&fakes, 1).into_iter();
-            let secrets = secrets.filter(|(name, _)| of_connector(name));
+            let secrets = secrets.filter(|(name, _)| is_needed(name));
             stack.put_secrets(secrets).await?;
         }
         let all = publishers.iter().map(|(_, publisher)| publisher);
@@ -80,7 +80,7 @@ fn state_that_changes_during_a_sync_wins() {
                 tags.sort();
                 Some(tags)
             };
-            eventually("both syncs to end", RETRIED, async || {
+            eventually("both syncs to end", SOON_WITH_RETRY, async || {
                 let syncs = stack.syncs(connector).await?;
                 let ended = syncs.iter().filter(|sync| sync.user == id);
                 let ended = ended.filter(|sync| sync.outcome != "retry");

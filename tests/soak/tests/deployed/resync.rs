@@ -18,7 +18,7 @@ const USERS: usize = 5_000;
 /// instead of hours.
 const REQUESTS_PER_MINUTE: u32 = 15_000;
 
-/// How soon a live event must arrive. Decided in the contract.
+/// How soon a live event must arrive, as the contract says.
 const MAX_LIVE_DELAY: Duration = Duration::from_secs(30);
 
 /// Long enough for a busy machine.
@@ -88,16 +88,16 @@ fn resync_of_5000_users_keeps_sesamys_limit_and_does_not_delay_live_events() {
             let started = publisher.rule.flows_of(&email(number));
             assert_eq!(started, [], "{number}: a resync starts no flow");
         }
-        // The limit must hold in every window of a minute too, in case Sesamy has no
-        // token bucket.
+        // In case Sesamy does not use a token bucket, no minute may exceed the limit
+        // either.
         let times: Vec<_> = requests
             .iter()
             .filter(|request| request.account.is_some())
             .map(|request| request.at.as_millisecond())
             .collect();
         let mut busiest = 0;
-        for (last, at) in times.iter().enumerate() {
-            let first = times.partition_point(|time| time + 60_000 <= *at);
+        for (last, time) in times.iter().enumerate() {
+            let first = times.partition_point(|earlier| earlier + 60_000 <= *time);
             busiest = busiest.max(last + 1 - first);
         }
         println!("{busiest} requests in the busiest minute, of {REQUESTS_PER_MINUTE}");
@@ -115,12 +115,12 @@ fn email(number: usize) -> String {
     format!("user.{number}@example.com")
 }
 
-/// Waits until the run has ended by itself.
+/// Waits until the run has finished.
 async fn wait_until_finished(stack: &Stack<'_>, vendor: &str) -> Result<Value> {
     let began = Instant::now();
     loop {
         tokio::time::sleep(Duration::from_secs(2)).await;
-        // A killed function does not answer.
+        // A killed function gives no answer.
         let show = json!({"action": "resync", "vendorId": vendor, "do": "show"});
         let answer = stack.invoke(Function::Operator, &show).await;
         let answer = answer.unwrap_or_default();
@@ -128,13 +128,13 @@ async fn wait_until_finished(stack: &Stack<'_>, vendor: &str) -> Result<Value> {
         match run.get("state").and_then(Value::as_str) {
             Some("finished") => return Ok(run),
             Some("running") | None if began.elapsed() < TIMEOUT => {}
-            _ => return Err(Error::new(format!("the run has not ended well: {run}"))),
+            _ => return Err(Error::new(format!("the run did not finish: {run}"))),
         }
     }
 }
 
-/// Announces new users one after the other during the run. Returns how long each
-/// took to arrive in the CRM.
+/// Announces new users one after another during the run. Returns how long each took to
+/// reach the CRM.
 async fn live_events(stack: &Stack<'_>, publisher: &Publisher) -> Result<Vec<Duration>> {
     let mut took = Vec::new();
     for number in 0..15 {
@@ -143,7 +143,7 @@ async fn live_events(stack: &Stack<'_>, publisher: &Publisher) -> Result<Vec<Dur
             format!("live.{number}@example.com"),
         );
         publisher.sesamy.put_user(User::new(&id).email(&email));
-        let (event_type, now) = ("userVendor.1#new", samples::just_now());
+        let (event_type, now) = ("userVendor.1#new", samples::now_text());
         let began = Instant::now();
         publisher.announce(stack, event_type, &id, &now).await?;
         eventually("a live event to arrive", TIMEOUT, async || {

@@ -14,9 +14,9 @@ fn no_event_is_lost_while_everything_fails() {
         let report = soak(&stack, seed, SoakSize::SHORT).await?;
         println!("{report}");
         if !report.failures.is_empty() {
-            return Err(Error::new(format!("something was lost:\n{report}")));
+            return Err(Error::new(format!("the soak failed:\n{report}")));
         }
-        // Proves that the soak exercised all of these.
+        // Make sure that the soak exercised each of these.
         for (what, count) in [
             ("events", report.events),
             ("kills", report.killed_processes),

@@ -8,16 +8,18 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use operator::command::Command;
 use operator::connectors::Connectors;
 use operator::dead_letters::{ConnectorQueues, Receipt, ReceivedDeadLetter, Unavailable};
 use operator::deadline::Deadline;
 use operator::resync::{
-    Execution, ExecutionState, Executions, Platform, Progress, ResyncReport, Resyncs, Run,
-    StartError, Users, UsersError, Vendors, name,
+    Execution, ExecutionState, Executions, Platform, Progress, Resyncs, Run, StartError, Users,
+    UsersError, Vendors, name,
 };
 use serde_json::{Value, json};
 use shared::identity::{UserId, VendorId};
 use shared::message::Message;
+use shared::request::parse_command;
 use shared::sesamy::{PAGE_USERS, UsersPage};
 use shared::sqs::{Depth, MAX_BATCH, OutgoingMessage, SqsError};
 use tokio::sync::Notify;
@@ -158,25 +160,45 @@ impl FakePlatform {
         }
     }
 
-    pub async fn start(&self) -> ResyncReport {
-        self.resyncs().start(vendor(), None).await
+    /// Asks as a person does, and returns the answer's JSON.
+    pub async fn ask(&self, event: Value) -> Value {
+        let command: Command = parse_command(event).unwrap();
+        let Command::Resync(command) = command else {
+            unreachable!("not a resync");
+        };
+        match self.resyncs().execute(command).await {
+            Ok(answer) => serde_json::to_value(answer).unwrap(),
+            Err(error) => json!({ "error": error }),
+        }
     }
 
-    pub async fn stop(&self) -> ResyncReport {
-        self.resyncs().stop(vendor()).await
+    async fn change(&self, operation: &str) -> Value {
+        let event = json!({"action": "resync", "vendorId": VENDOR, "do": operation});
+        self.ask(event).await
     }
 
-    pub async fn resume(&self) -> ResyncReport {
-        self.resyncs().resume(vendor()).await
+    pub async fn start(&self) -> Value {
+        self.change("start").await
     }
 
-    pub async fn show(&self) -> ResyncReport {
-        self.resyncs().show(vendor()).await
+    pub async fn stop(&self) -> Value {
+        self.change("stop").await
+    }
+
+    pub async fn resume(&self) -> Value {
+        self.change("resume").await
+    }
+
+    pub async fn show(&self) -> Value {
+        self.change("show").await
     }
 
     pub async fn reconcile(&self) -> serde_json::Value {
         let deadline = Deadline::after(Duration::from_secs(60));
-        serde_json::to_value(self.resyncs().reconcile(deadline).await).unwrap()
+        match self.resyncs().reconcile(deadline).await {
+            Ok(done) => serde_json::to_value(done).unwrap(),
+            Err(error) => json!({ "error": error }),
+        }
     }
 
     pub fn state_total(&self) {
@@ -636,7 +658,7 @@ impl Users for FakePlatform {
             let ids = state.users.iter().skip(offset).take(PAGE_USERS);
             let ids = ids.map(|id| UserId::try_from(id.as_str()).ok()).collect();
             let total = state.states_total.then_some(state.users.len());
-            Ok(UsersPage::of(ids, total))
+            Ok(UsersPage::from_ids(ids, total))
         })
         .await
     }

@@ -43,29 +43,29 @@ impl Contact {
 
     fn in_mailmojo(fakes: &Fakes, email: &str) -> Self {
         let account = fakes.mailmojo().account(samples::VENDOR);
-        let found = account.and_then(|account| account.contact(email));
+        let stored = account.and_then(|account| account.contact(email));
         let mut contact = Self {
             crm: "Mailmojo",
             ..Self::default()
         };
-        if let Some(found) = found {
+        if let Some(stored) = stored {
             contact.exists = true;
-            contact.tags.extend(found.tags);
+            contact.tags.extend(stored.tags);
             let personal = [
-                ("first_name", found.first_name),
-                ("last_name", found.last_name),
-                ("phone", found.phone),
+                ("first_name", stored.first_name),
+                ("last_name", stored.last_name),
+                ("phone", stored.phone),
             ];
             for (key, value) in personal {
                 contact
                     .fields
                     .extend(value.map(|value| (key.to_owned(), value)));
             }
-            let custom = found.custom.iter().filter(|(_, value)| !value.is_null());
+            let custom = stored.custom.iter().filter(|(_, value)| !value.is_null());
             contact
                 .fields
                 .extend(custom.map(|(key, value)| (key.clone(), display(value))));
-            for list in found.list_associations {
+            for list in stored.list_associations {
                 let key = format!("list {}", list.list_id);
                 contact.fields.insert(key, format!("{:?}", list.status));
             }
@@ -104,11 +104,11 @@ impl Contact {
         contact
     }
 
-    /// What changed in this contact, in lines to print.
+    /// The changes from this contact to `after`, as lines to print.
     pub fn changes(&self, after: &Self) -> Vec<String> {
         match (self.exists, after.exists) {
             (false, false) => return vec!["no contact, before or after".to_owned()],
-            (true, false) => return vec!["the contact has gone".to_owned()],
+            (true, false) => return vec!["the contact was deleted".to_owned()],
             _ => {}
         }
         let mut lines = Vec::new();

@@ -9,7 +9,7 @@ pub struct DemoUser {
 
 pub struct DemoEvent {
     pub event_type: &'static str,
-    /// The ids that the webhook has beside vendor and user.
+    /// The webhook's ids other than those of the vendor and the user.
     pub ids: &'static [(&'static str, &'static str)],
 }
 

@@ -1,6 +1,6 @@
-//! The whole system on this machine: builds and deploys the template, sends the
-//! sample publisher's webhooks, and shows each user's contacts in the CRMs before
-//! and after.
+//! Runs the whole system on this machine: builds and deploys the template, sends the
+//! sample publisher's webhooks, and shows each user's contacts in the CRMs before and
+//! after.
 
 #![expect(clippy::print_stdout, reason = "a command-line program")]
 
@@ -22,7 +22,7 @@ use contact::Contact;
 use events::{DemoUser, USERS};
 use progress::Progress;
 
-/// How long the users may take to arrive in the CRMs. Usually it is seconds.
+/// How long the users may take to reach the CRMs. Usually they take seconds.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The user whose sync the demo previews.
@@ -75,7 +75,7 @@ async fn demo() -> Result<()> {
         .map(|user| Contact::all(&fakes, user.email))
         .collect();
 
-    let step = progress.step("Ask Rule's function what it would write of one user");
+    let step = progress.step("Preview what Rule's function would write for one user");
     let previewed = USERS.iter().find(|user| user.user_id == PREVIEWED_USER);
     let previewed = previewed.ok_or_else(|| Error::new(format!("no user {PREVIEWED_USER}")))?;
     let lines = preview::preview(&stack, Connector::Rule, previewed).await?;
@@ -110,7 +110,7 @@ async fn demo() -> Result<()> {
     resync::all(&stack, &progress).await?;
     let checked = check(&stack, &fakes).await;
 
-    let step = progress.step("Take everything down");
+    let step = progress.step("Stop everything");
     drop(local);
     drop(fakes);
     step.done("");
@@ -119,7 +119,7 @@ async fn demo() -> Result<()> {
 
 /// Posts every user's webhooks and returns their number.
 async fn post_webhooks(stack: &Stack<'_>) -> Result<usize> {
-    let now = samples::just_now();
+    let now = samples::now_text();
     let mut count = 0;
     for user in USERS {
         for event in user.events {

@@ -1,11 +1,11 @@
-//! The preview: what a connector would write.
+//! Shows what a connector would write for a user.
 
 use harness::{Connector, Error, Result, Stack, samples};
 use serde_json::{Value, json};
 
 use crate::events::DemoUser;
 
-/// The preview of a user, in lines to print.
+/// The preview as lines to print.
 pub async fn preview(
     stack: &Stack<'_>,
     connector: Connector,
@@ -36,7 +36,7 @@ pub async fn preview(
             let value = match (field.get("set"), field.get("clear")) {
                 (Some(value), _) => value.to_string(),
                 (None, Some(_)) => "no value".to_owned(),
-                (None, None) => "(about a person, not shown)".to_owned(),
+                (None, None) => "(personal data, not shown)".to_owned(),
             };
             lines.push(format!("{} becomes {value}", text(field, "name")));
         }

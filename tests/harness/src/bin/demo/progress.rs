@@ -1,4 +1,4 @@
-//! Steps on the screen, each with its duration.
+//! Shows the steps of the demo, each with its duration.
 
 use std::{
     io::Write as _,
@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How often a note is shown where the output is not a terminal.
+/// How often a note is shown if the output is not a terminal.
 const NOTE_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Keeps a note on one line.
@@ -48,7 +48,7 @@ impl Step {
         self.notes().show(note);
     }
 
-    /// A handle that shows notes from elsewhere.
+    /// A handle that can be moved into a callback to show notes.
     pub fn notes(&self) -> Notes {
         Notes(Arc::clone(&self.0))
     }
@@ -74,7 +74,8 @@ impl Step {
 pub struct Notes(Arc<StepState>);
 
 impl Notes {
-    /// Shows a note, or drops it if the last one was shown just now.
+    /// Shows a note. Off a terminal, drops it if the last one is less than
+    /// [`NOTE_INTERVAL`] old.
     pub fn show(&self, note: &str) {
         let state = &self.0;
         let note: String = note.trim().chars().take(NOTE_WIDTH).collect();
@@ -107,7 +108,7 @@ struct StepState {
 impl StepState {
     fn overwrite_line(&self, text: &str) {
         print!("\r\x1b[2K{text}");
-        // Progress that cannot be shown does not matter.
+        // The demo works without its progress, so a failed write is ignored.
         let _ = std::io::stdout().flush();
     }
 }

@@ -1,4 +1,4 @@
-//! A resync of all of the publisher's users.
+//! Resyncs all of the publisher's users.
 
 use harness::{Error, Function, Result, Stack, eventually, samples};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ pub async fn all(stack: &Stack<'_>, progress: &Progress) -> Result<()> {
     };
     let started = ask("start").await?;
     if text(&started, "did") != "started" {
-        return Err(Error::new(format!("no resync was started: {started}")));
+        return Err(Error::new(format!("the resync did not start: {started}")));
     }
     let run = eventually("the resync to end", TIMEOUT, async || {
         let answer = ask("show").await?;

@@ -1,4 +1,4 @@
-//! A case: a publisher with one user and one fault.
+//! A case: one fault at one call, tested with a separate publisher and user.
 
 use fakes::{
     Address, Contract, Entitlement, Fakes, Fault, User,
@@ -18,10 +18,10 @@ use soak::leaks::{MARKER, PHONE};
 
 use super::table::{CALLS, Expected, FAULTS, Frequency, ONLY_STATUS_READ, expected};
 
-/// The list to which users are added.
+/// The list that users join.
 const LIST: u64 = 42;
 
-/// The state of the publisher's secrets.
+/// Which of the publisher's secrets is missing or malformed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecretState {
     Valid,
@@ -31,7 +31,7 @@ pub enum SecretState {
     SesamyMalformed,
 }
 
-/// The account at the CRM of the case.
+/// The publisher's account at the CRM that the case tests.
 pub enum CrmAccount {
     Rule(RuleAccount),
     Mailmojo(MailmojoAccount),
@@ -44,12 +44,12 @@ pub struct Case {
     pub connector: Connector,
     pub expected: Expected,
     pub frequency: Frequency,
-    /// To be injected.
+    /// `None` if the case tests secrets.
     pub fault: Option<Fault>,
     pub secrets: SecretState,
     /// Whether the CRM has the contact before the sync.
     pub known: bool,
-    /// The names of call and fault in the table.
+    /// The names of the call and the fault in the table.
     pub call_name: &'static str,
     pub fault_name: &'static str,
 }
@@ -63,7 +63,7 @@ pub fn cases() -> Vec<Case> {
                 let expected = expected(call, named, frequency);
                 let mut fault = (named.fault)().on(call.api).method(call.method);
                 fault = fault.skip(call.skip);
-                // Where the sync ignores the fault, the API has carried out the call.
+                // If the sync ignores the fault, the API must have carried out the call.
                 let is_ignored = ONLY_STATUS_READ.contains(&call.name) && named.name == "malformed"
                     || (call.name, named.name) == ("rule-untag", "404");
                 if expected == Expected::Done && is_ignored {
@@ -78,7 +78,7 @@ pub fn cases() -> Vec<Case> {
                     expected,
                     frequency,
                     secrets: SecretState::Valid,
-                    // Here the CRM says that it does not know the contact.
+                    // A 404 here means that the CRM does not know the contact.
                     known: !(matches!(call.name, "mailmojo-contact" | "make-subscriber")
                         && named.name == "404"),
                     call_name: call.name,
@@ -108,7 +108,7 @@ pub fn cases() -> Vec<Case> {
             });
         }
     }
-    // Slow cases delay those behind them.
+    // Slow cases come last, because they delay the cases after them.
     cases.sort_by_key(|case| case.fault_name == "slow");
     cases
 }
@@ -150,7 +150,7 @@ impl Case {
         }
     }
 
-    /// Opens the accounts. Returns the CRM's and the publisher's secrets.
+    /// Creates the accounts. Returns the one at the CRM, and the publisher's secrets.
     pub fn open(&self, fakes: &Fakes) -> (CrmAccount, Vec<(String, Value)>) {
         let (id, email, urls) = (self.id.as_str(), self.email(), fakes.urls());
         let (client, client_secret) = (format!("client-{id}"), format!("{MARKER}-secret"));
@@ -187,12 +187,12 @@ impl Case {
                 let account = fakes.mailmojo().add_account(id, &key);
                 account.add_list(LIST, "Users");
                 account.add_list(7, "Others");
-                // The values of fields that cannot be defined are lost.
+                // Values of undefined fields are dropped if the fields cannot be defined.
                 account.set_settings(MailmojoSettings {
                     drop_unknown_fields: self.call_name == "mailmojo-define",
                     ..MailmojoSettings::default()
                 });
-                // One field is left to define, unless the sync cannot list them.
+                // The sync has one field to define, unless listing the fields fails.
                 let undefined = usize::from(self.call_name != "mailmojo-fields");
                 for (name, kind) in DEFINITIONS.into_iter().skip(undefined) {
                     let kind = serde_json::from_value::<FieldKind>(kind.name().into());
@@ -216,12 +216,12 @@ impl Case {
                     });
                 }
                 if self.known {
-                    let own = Subscriber::new(&email).tags(&tags);
-                    // A contact on the list is changed, another one joins it.
+                    // The sync changes a contact that is on the list, and otherwise adds it.
+                    let subscriber = Subscriber::new(&email).tags(&tags);
                     account.put_subscriber(if self.call_name == "make-change" {
-                        own.on_list(LIST)
+                        subscriber.on_list(LIST)
                     } else {
-                        own
+                        subscriber
                     });
                 }
                 let secret = secrets::make(urls, &user, &key, LIST);
@@ -230,17 +230,20 @@ impl Case {
         };
         let sesamy = secrets::sesamy(urls, &client, &client_secret);
         let malformed = json!({"unknown": MARKER, "apiUrl": MARKER});
-        let of_connector = match self.secrets {
+        let connector_secret = match self.secrets {
             SecretState::ConnectorMissing => None,
             SecretState::ConnectorMalformed => Some(malformed.clone()),
             _ => Some(secret),
         };
-        let of_sesamy = match self.secrets {
+        let sesamy_secret = match self.secrets {
             SecretState::SesamyMissing => None,
             SecretState::SesamyMalformed => Some(malformed),
             _ => Some(sesamy),
         };
-        let secrets = [(self.connector.name(), of_connector), ("sesamy", of_sesamy)];
+        let secrets = [
+            (self.connector.name(), connector_secret),
+            ("sesamy", sesamy_secret),
+        ];
         let secrets = secrets
             .into_iter()
             .filter_map(|(name, content)| Some((format!("{id}/{name}"), content?)));
@@ -248,7 +251,7 @@ impl Case {
     }
 }
 
-/// The sorted tags of a contact, and whether the rest of it is correct.
+/// The sorted tags of a contact, and whether its other data is correct.
 pub fn contact(account: &CrmAccount, email: &str) -> Option<(Vec<String>, bool)> {
     let (mut tags, agrees) = match account {
         CrmAccount::Rule(account) => {

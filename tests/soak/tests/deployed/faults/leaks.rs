@@ -1,7 +1,7 @@
 //! No log or answer of a function contains personal data or credentials.
 //!
-//! The table has exercised the connectors. This exercises the webhook and the
-//! operator function too, and searches all logs and answers.
+//! The table exercises the connectors. This module also exercises the webhook and the
+//! operator function, and then searches all logs and answers.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::{
     table::Expected,
 };
 
-/// How long the messages sent here may take.
+/// How long the functions may take to handle the messages sent here.
 const TIMEOUT: Duration = Duration::from_secs(90);
 
 pub struct Answer {
@@ -42,7 +42,7 @@ pub async fn find_all(stack: &Stack<'_>, answers: Vec<Answer>) -> Result<Vec<Str
     Ok(failures)
 }
 
-/// How many messages of each connector are in flight, or `None` while others wait.
+/// The number of messages in flight per connector; `None` while any message waits.
 async fn in_flight(stack: &Stack<'_>) -> Result<Option<Vec<u64>>> {
     let mut in_flight = Vec::new();
     for connector in Connector::ALL {
@@ -55,7 +55,7 @@ async fn in_flight(stack: &Stack<'_>) -> Result<Option<Vec<u64>>> {
     Ok(Some(in_flight))
 }
 
-/// The answers of the webhook and the operator function to all kinds of requests.
+/// The answers of the webhook and the operator function to valid and invalid requests.
 pub async fn webhook_and_operator_answers(stack: &Stack<'_>) -> Result<Vec<Answer>> {
     let in_flight = wait_until_in_flight(stack).await?;
     let mut answers = Vec::new();
@@ -113,8 +113,8 @@ pub async fn webhook_and_operator_answers(stack: &Stack<'_>) -> Result<Vec<Answe
     Ok(answers)
 }
 
-/// The answers to actions about two users of each connector: one that was synced, and
-/// one whose publisher has a malformed secret.
+/// The answers to actions about two users per connector: a synced one, and one whose
+/// publisher has a malformed secret.
 pub async fn action_answers(stack: &Stack<'_>, cases: &[&Case]) -> Result<Vec<Answer>> {
     let in_flight = wait_until_in_flight(stack).await?;
     let mut answers = Vec::new();
@@ -124,7 +124,7 @@ pub async fn action_answers(stack: &Stack<'_>, cases: &[&Case]) -> Result<Vec<An
                 let is_synced = matches!(case.expected, Expected::Retried | Expected::Refused);
                 case.connector == connector && case.secrets == secrets && is_synced
             });
-            let case = case.ok_or_else(|| Error::new(format!("no case of {connector}")))?;
+            let case = case.ok_or_else(|| Error::new(format!("no case for {connector}")))?;
             let action = |action: &str| json!({"action": action, "vendorId": case.id, "userId": case.user_id()});
             let mut forget = action("forget");
             if let Some(forget) = forget.as_object_mut() {
@@ -142,7 +142,8 @@ pub async fn action_answers(stack: &Stack<'_>, cases: &[&Case]) -> Result<Vec<An
                 ),
             ];
             for (function, event) in requests {
-                // This message would wait long behind the refused one.
+                // With a malformed secret, the resync's message would wait behind the refused
+                // one.
                 if function == Function::Operator && secrets != SecretState::Valid {
                     continue;
                 }
@@ -162,7 +163,7 @@ pub async fn action_answers(stack: &Stack<'_>, cases: &[&Case]) -> Result<Vec<An
     Ok(answers)
 }
 
-/// Waits until the same messages are in flight as before and no other waits.
+/// Waits until only as many messages are in flight as before and no message waits.
 async fn wait_until_handled(stack: &Stack<'_>, before: &[u64]) -> Result<()> {
     eventually("the messages to be handled", TIMEOUT, async || {
         let now = in_flight(stack).await?;
@@ -171,8 +172,8 @@ async fn wait_until_handled(stack: &Stack<'_>, before: &[u64]) -> Result<()> {
     .await
 }
 
-/// Waits until all messages are in flight, since refused ones are received again from
-/// time to time.
+/// Waits until every message is in flight. A refused message is briefly visible between
+/// its retries.
 async fn wait_until_in_flight(stack: &Stack<'_>) -> Result<Vec<u64>> {
     eventually("all messages to be in flight", TIMEOUT, async || {
         in_flight(stack).await
@@ -180,7 +181,7 @@ async fn wait_until_in_flight(stack: &Stack<'_>) -> Result<Vec<u64>> {
     .await
 }
 
-/// All kinds of webhook bodies, each with a marker in it.
+/// Webhook bodies, valid and invalid, each with a marker in it.
 fn bodies(vendor: &str) -> Vec<(&'static str, String)> {
     let valid = json!({
         "eventType": "userVendor.1#update",
@@ -200,7 +201,7 @@ fn bodies(vendor: &str) -> Vec<(&'static str, String)> {
     vec![
         ("unknown fields", valid.to_string()),
         ("a broken body", format!("{{\"{MARKER}\": \"{MARKER}")),
-        ("a text for a body", json!(MARKER).to_string()),
+        ("a string for a body", json!(MARKER).to_string()),
         ("a wrong type", with("userId", json!({MARKER: PHONE}))),
         ("no timestamp", with("occured_at", json!(MARKER))),
         (

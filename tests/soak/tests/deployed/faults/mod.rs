@@ -1,4 +1,4 @@
-//! Every fault at every call, once and always.
+//! Injects every fault at every call, once and always.
 
 mod case;
 mod leaks;

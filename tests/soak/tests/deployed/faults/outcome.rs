@@ -9,8 +9,8 @@ use super::{
     table::{Expected, Frequency},
 };
 
-/// The shortest retry delay after a refusal, less what the clocks of queue and test
-/// may differ by.
+/// The shortest retry delay after a refusal, minus a tolerance for the clocks of the
+/// queue and the test.
 const MIN_REFUSED_WAIT: Duration = Duration::from_secs(55);
 
 pub fn failures(
@@ -55,7 +55,7 @@ pub fn failures(
             let refused = !before.is_empty() && before.iter().all(|o| *o == "refused");
             check(
                 refused && is_done(last),
-                "was not refused until the fault ended, and then done".into(),
+                "was not refused until the fault ended and then done".into(),
             );
             let max_tries = 1 + elapsed.as_secs() / MIN_REFUSED_WAIT.as_secs();
             check(
@@ -82,11 +82,14 @@ pub fn failures(
             }
         }
         Expected::Done if case.secrets == SecretState::ConnectorMissing => {
-            check(outcomes == ["not_configured"], "is configured".into());
+            check(
+                outcomes == ["not_configured"],
+                "did not count as not configured".into(),
+            );
             return failures;
         }
         Expected::Done => {
-            let done = matches!(outcomes.as_slice(), [one] if is_done(one));
+            let done = matches!(outcomes.as_slice(), [only] if is_done(only));
             check(done, "was not done at the first try".into());
         }
         Expected::Skipped => check(outcomes == ["skipped"], "was not skipped".into()),
@@ -115,17 +118,17 @@ pub fn failures(
             case.call_name == "mailmojo-subscribe" && case.fault_name.starts_with("400");
         check(
             is_correct != is_kept_off_list,
-            "its data is not as it should be".into(),
+            "has wrong data in the CRM".into(),
         );
     } else {
-        // The contact may be half synced, but the foreign tag must be there.
+        // The contact may be half synced, but it must still have the foreign tag.
         let has_foreign = contact.is_some_and(|(tags, _)| tags.iter().any(|tag| tag == "vip"));
-        check(has_foreign == case.known, "the foreign tag has gone".into());
+        check(has_foreign == case.known, "has lost the foreign tag".into());
     }
     failures
 }
 
-/// The tags after a sync that is done.
+/// The tags after a completed sync.
 fn expected_tags(case: &Case) -> Vec<&'static str> {
     let mut tags = vec![
         "sesamy_active_entitlement_the-daily",

@@ -1,4 +1,4 @@
-//! Runs all cases at once on one stack.
+//! Runs all cases concurrently on one stack.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -15,9 +15,12 @@ use super::{
 };
 use crate::run_test;
 
-/// How long all cases may take. A fault that lasts is removed after the second try,
-/// and the third try comes up to four minutes after the first.
+/// How long all cases may take. A lasting fault is removed after the second try, and the
+/// third try comes up to four minutes after the first.
 const TIMEOUT: Duration = Duration::from_secs(420);
+
+/// The timeout of the operator function.
+const INVOCATION: Duration = Duration::from_secs(60);
 
 struct RunningCase {
     case: Case,
@@ -28,17 +31,19 @@ struct RunningCase {
 
 #[test]
 fn every_fault_at_every_call_has_the_outcome_of_the_table() {
-    // At the lowest level the logs contain the most.
+    // The most verbose level, so that the search for leaks covers every log line.
     let deployment = Deployment::new("faults").log_level("trace");
     run_test(deployment, async |stack| {
         let fakes = start_fakes(Fakes::builder().requests_kept(0)).await?;
         let start = Instant::now();
         let mut running = begin(&stack, &fakes).await?;
         let ended = wait_until_all_ended(&stack, &fakes, &mut running).await;
-        // Before the dead-letter messages are taken, so that the status contains them.
+        // Before `check_outcomes` takes the dead-letter messages, so that the operator
+        // function's status lists them. Its redrive keeps them for a minute.
         let mut answers = leaks::webhook_and_operator_answers(&stack).await?;
+        tokio::time::sleep(INVOCATION).await;
         let mut failures = check_outcomes(&stack, &running, start).await?;
-        let cases: Vec<_> = running.iter().map(|one| &one.case).collect();
+        let cases: Vec<_> = running.iter().map(|running| &running.case).collect();
         answers.extend(leaks::action_answers(&stack, &cases).await?);
         failures.extend(leaks::find_all(&stack, answers).await?);
         for violation in fakes.violations() {
@@ -58,8 +63,8 @@ async fn begin(stack: &Stack<'_>, fakes: &Fakes) -> Result<Vec<RunningCase>> {
     let (mut running, mut secrets) = (Vec::new(), Vec::new());
     let mut messages: BTreeMap<Connector, Vec<_>> = BTreeMap::new();
     for case in cases() {
-        let (account, of_case) = case.open(fakes);
-        secrets.extend(of_case);
+        let (account, case_secrets) = case.open(fakes);
+        secrets.extend(case_secrets);
         let messages = messages.entry(case.connector).or_default();
         messages.push(case.message());
         let fault = case.fault.clone().map(|fault| fakes.fault(fault));
@@ -77,9 +82,9 @@ async fn begin(stack: &Stack<'_>, fakes: &Fakes) -> Result<Vec<RunningCase>> {
     Ok(running)
 }
 
-/// Waits until every fault has struck as often as it must, and only messages that are
-/// refused for ever are left in the queues. Any other lasting fault is removed after
-/// the first retry.
+/// Waits until every fault has struck as often as it must and the queues have only the
+/// messages that are refused forever. Removes any other lasting fault after the first
+/// retry.
 async fn wait_until_all_ended(
     stack: &Stack<'_>,
     fakes: &Fakes,
@@ -90,37 +95,37 @@ async fn wait_until_all_ended(
         let faults = fakes.faults();
         let struck: HashMap<u64, u32> = faults.iter().map(|f| (f.id, f.struck)).collect();
         let mut waiting_for = Vec::new();
-        for one in &mut *running {
-            let Some(id) = one.fault else { continue };
-            one.struck = struck.get(&id).copied().unwrap_or(one.struck);
-            let lasts = is_always(&one.case) && one.case.expected == Expected::Retried;
-            if one.struck < 1 + u32::from(lasts) {
-                waiting_for.push(one.case.id.clone());
+        for entry in &mut *running {
+            let Some(id) = entry.fault else { continue };
+            entry.struck = struck.get(&id).copied().unwrap_or(entry.struck);
+            let lasts = is_always(&entry.case) && entry.case.expected == Expected::Retried;
+            if entry.struck < 1 + u32::from(lasts) {
+                waiting_for.push(entry.case.id.clone());
             } else if lasts {
                 fakes.remove_fault(id);
             }
         }
-        let mut left = Vec::new();
+        let mut wrong_depths = Vec::new();
         for connector in Connector::ALL {
-            let refused = running.iter().filter(|one| {
-                one.case.connector == connector
-                    && one.case.expected == Expected::Refused
-                    && is_always(&one.case)
+            let refused = running.iter().filter(|entry| {
+                entry.case.connector == connector
+                    && entry.case.expected == Expected::Refused
+                    && is_always(&entry.case)
             });
             let refused = refused.count();
             let depth = stack.queue_depth(connector).await?;
             if depth.total() != u64::try_from(refused).unwrap() || depth.in_flight != depth.total()
             {
-                left.push(format!(
-                    "{connector} has {depth:?}, and {refused} must be in flight"
+                wrong_depths.push(format!(
+                    "{connector} has {depth:?}, but exactly {refused} messages must be in flight"
                 ));
             }
         }
-        if waiting_for.is_empty() && left.is_empty() {
+        if waiting_for.is_empty() && wrong_depths.is_empty() {
             return Ok(());
         }
         if start.elapsed() > TIMEOUT {
-            waiting_for.extend(left);
+            waiting_for.extend(wrong_depths);
             return Err(Error::new("not all cases ended").output(waiting_for));
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -140,8 +145,8 @@ async fn check_outcomes(
     for connector in Connector::ALL {
         let syncs = stack.syncs(connector).await?;
         let dead_letters = stack.take_dead_letters(connector).await?;
-        for one in running {
-            let (case, account) = (&one.case, &one.account);
+        for entry in running {
+            let (case, account) = (&entry.case, &entry.account);
             if case.connector != connector {
                 continue;
             }
@@ -152,7 +157,12 @@ async fn check_outcomes(
             let messages: Vec<_> = messages.collect();
             let elapsed = start.elapsed();
             failures.extend(outcome::failures(
-                case, account, &syncs, &messages, one.struck, elapsed,
+                case,
+                account,
+                &syncs,
+                &messages,
+                entry.struck,
+                elapsed,
             ));
         }
         // The body is what was sent, so only the attributes may leak.

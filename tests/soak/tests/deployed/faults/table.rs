@@ -10,7 +10,7 @@ use soak::leaks::{MARKER, PHONE};
 
 use Expected::{DeadLetter, Done, Refused, Retried, RetriedOnce, Skipped, Undecided};
 
-/// What happens to a message whose sync meets a fault.
+/// The outcome of a message whose sync meets a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {
     /// Retried until the fault ends, then done.
@@ -18,36 +18,35 @@ pub enum Expected {
     /// Retried once: the API carried out the failed call, so the next try has
     /// nothing left to do there.
     RetriedOnce,
-    /// The message stays in flight between slow retries, until someone acts.
+    /// The message stays in flight and is retried slowly until an operator acts.
     Refused,
     /// With this error kind and HTTP status.
     DeadLetter(&'static str, Option<u16>),
     /// Done at the first try.
     Done,
     Skipped,
-    /// Not decided, but foreign data must survive.
+    /// Any outcome is accepted, but foreign data must survive.
     Undecided,
 }
 
-/// Which calls a fault strikes.
+/// How often a fault strikes its call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Frequency {
-    /// The first call.
     Once,
-    /// Every call, until the fault is removed.
+    /// Until the fault is removed.
     Always,
 }
 
-/// A call of a sync.
+/// An API call that a sync makes.
 pub struct ApiCall {
     pub name: &'static str,
     /// The connector whose sync makes the call.
     pub connector: Connector,
     pub api: Api,
     pub method: &'static str,
-    /// As faults match it.
+    /// The pattern for [`Fault::path`].
     pub path: &'static str,
-    /// How many calls to the same path come before it.
+    /// How many calls with the same path come first.
     pub skip: u32,
 }
 
@@ -74,8 +73,8 @@ const fn sesamy(name: &'static str, connector: Connector, path: &'static str) ->
     }
 }
 
-/// Every call of a sync. All connectors make Sesamy's calls; each is tested through
-/// one of them.
+/// Every API call of every sync. All connectors make the calls to Sesamy, and each of those
+/// is tested through one connector.
 pub const CALLS: [ApiCall; 22] = [
     ApiCall {
         api: Api::SesamyToken,
@@ -142,7 +141,7 @@ const MALFORMED: Expected = DeadLetter("malformed_answer", None);
 /// Longer than the timeout of a call.
 const TOO_SLOW: Duration = Duration::from_millis(10_500);
 
-/// Every fault, with its outcome at any call but the [`EXCEPTIONS`].
+/// Every fault, with its outcome at all calls except the [`EXCEPTIONS`].
 pub const FAULTS: [NamedFault; 24] = [
     fault("429", || rate_limited(RetryAfter::Missing), Retried),
     fault(
@@ -213,7 +212,7 @@ fn rate_limited(retry_after: RetryAfter) -> Fault {
 pub struct Exception {
     calls: &'static [&'static str],
     faults: &'static [&'static str],
-    /// `None` for every frequency.
+    /// `None` means every frequency.
     frequency: Option<Frequency>,
     expected: Expected,
 }
@@ -231,7 +230,7 @@ const fn except(
     }
 }
 
-/// Calls of whose answers only the status is read.
+/// The calls where the sync reads only the status of the answer.
 pub const ONLY_STATUS_READ: [&str; 11] = [
     "rule-fields",
     "rule-untag",
@@ -247,7 +246,7 @@ pub const ONLY_STATUS_READ: [&str; 11] = [
 ];
 
 pub const EXCEPTIONS: [Exception; 12] = [
-    // A 4xx of the token endpoint concerns the vendor's secret, not one user.
+    // A 4xx from the token endpoint is about the vendor's secret, not about one user.
     except(
         &["token"],
         &["400", "400-quoting", "404", "409", "413", "422"],
@@ -255,7 +254,7 @@ pub const EXCEPTIONS: [Exception; 12] = [
     ),
     // Sesamy does not know the user, so there is nothing to sync.
     except(&["user"], &["404"], Skipped),
-    // The sync replaces a refused token at once.
+    // The sync gets a new token and repeats the call.
     Exception {
         calls: &["user", "contracts", "entitlements", "bills"],
         faults: &["401", "403"],
@@ -264,18 +263,18 @@ pub const EXCEPTIONS: [Exception; 12] = [
     },
     // The status says that the call was carried out.
     except(&ONLY_STATUS_READ, &["malformed", "wrong-types"], Done),
-    // The sync reads two values of the upsert's answer: the phone number, which is in
-    // a field too, and the consent, which is assumed unless the answer denies it.
+    // The sync reads two values of the upsert's answer: the phone number, which is also
+    // in a field, and the consent, which it assumes unless the answer denies it.
     except(&["rule-upsert"], &["wrong-types"], Done),
     // The tag is already removed.
     except(&["rule-untag"], &["404"], Done),
-    // Rule refuses a phone number that two users share. It is in a field too.
+    // Rule refuses a phone number that another user has. The number is also in a field.
     except(
         &["rule-phone"],
         &["400", "400-quoting", "404", "409", "413", "422", "501"],
         Done,
     ),
-    // Assumed: an account may not allow fields to be defined. It is synced without.
+    // Assumed: an account may forbid defining fields. The sync then leaves them out.
     except(
         &["mailmojo-fields", "mailmojo-define"],
         &["403", "404"],
@@ -283,9 +282,9 @@ pub const EXCEPTIONS: [Exception; 12] = [
     ),
     // The contact is new.
     except(&["mailmojo-contact", "make-subscriber"], &["404"], Done),
-    // Mailmojo keeps suppressed addresses off its lists. Their data is synced.
+    // Mailmojo keeps suppressed addresses off its lists. Their data is still synced.
     except(&["mailmojo-subscribe"], &["400", "400-quoting"], Done),
-    // A write that depends on differences is not repeated.
+    // The API carried out the write, so the next try finds no difference to write.
     Exception {
         calls: &[
             "rule-untag",
@@ -300,9 +299,9 @@ pub const EXCEPTIONS: [Exception; 12] = [
         frequency: Some(Frequency::Always),
         expected: RetriedOnce,
     },
-    // The derivation drops each malformed value. Contracts need ids, so a list without
-    // any is malformed. It is open whether entitlements and bills with only malformed
-    // values should remove a user's tags, as they do.
+    // The derivation drops each malformed value. Contracts need ids, so a list without any
+    // is malformed. Lists of entitlements or bills with only malformed values remove the
+    // user's tags today; whether they should is not decided.
     except(
         &["user", "entitlements", "bills"],
         &["wrong-types"],
