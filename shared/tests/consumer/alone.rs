@@ -100,6 +100,23 @@ async fn suspect_that_does_not_kill_the_function_is_settled_normally() {
 }
 
 #[tokio::test]
+async fn of_the_users_synced_alone_only_the_first_begins_after_eight_seconds() {
+    let (bench, crm) = start().await;
+    for user in ["email|slow", "email|a", "email|b", "email|c"] {
+        bench.sesamy.put_user(User::new(user).email("a@example.se"));
+    }
+    crm.script("email|slow", [Step::DoAfter(Duration::from_millis(8_100))]);
+    let batch = [
+        received("email|slow", 1),
+        received("email|a", 900),
+        received("email|b", 900),
+        received("email|c", 900),
+    ];
+    assert_eq!(bench.handle(batch).await.len(), 2);
+    assert_eq!(crm.syncs().len(), 2, "the slow user's and one suspect's");
+}
+
+#[tokio::test]
 async fn too_large_user_is_synced_alone_after_the_others() {
     let (bench, crm) = start().await;
     bench.sesamy.set_rate_limit(None);

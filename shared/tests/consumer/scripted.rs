@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use conformance::{Bench, MemorySecrets};
 use fakes::sesamy::User;
@@ -40,6 +41,7 @@ pub enum Step {
     DeliverThenFail(usize, ApiError),
     Panic,
     Hang,
+    DoAfter(Duration),
     Call(Url),
 }
 
@@ -118,8 +120,11 @@ impl Connector for Scripted {
             let steps = script.steps.get_mut(&user).and_then(VecDeque::pop_front);
             (steps.unwrap_or(Step::Do), script.secrets.clone())
         };
+        if let Step::DoAfter(wait) = step {
+            tokio::time::sleep(wait).await;
+        }
         match step {
-            Step::Do => {
+            Step::Do | Step::DoAfter(_) => {
                 while !job.events.pending().is_empty() {
                     job.events.mark_delivered();
                 }
@@ -182,6 +187,10 @@ impl Connector for Scripted {
         };
         match step {
             None | Some(Step::Do | Step::Refused(_) | Step::Call(_)) => steps.cleared_all(),
+            Some(Step::DoAfter(wait)) => {
+                tokio::time::sleep(wait).await;
+                steps.cleared_all();
+            }
             Some(Step::Panic) => panic!("scripted"),
             Some(Step::Hang) => std::future::pending().await,
             Some(

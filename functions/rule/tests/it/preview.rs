@@ -87,3 +87,26 @@ async fn a_preview_changes_no_state_of_the_function() {
         "defined"
     );
 }
+
+#[tokio::test]
+async fn a_preview_clears_no_field_that_has_no_value() {
+    let canceled_at = "Sesamy_Subscription.CanceledAt";
+    let cases = [
+        (json!(null), false),
+        (json!(""), false),
+        (json!([]), false),
+        (json!(["2020-01-01"]), true),
+        (json!("2020-01-01"), true),
+        (json!(0), true),
+    ];
+    for (value, is_cleared) in cases {
+        let (bench, account) = start().await;
+        let subscriber = Subscriber::new(EMAIL).field(canceled_at, value.clone());
+        account.put_subscriber(subscriber);
+        bench.sesamy.put_user(daily_subscriber());
+        let preview = serde_json::to_value(bench.preview(USER).await).unwrap();
+        let fields = preview["contacts"][0]["fields"].as_array().unwrap();
+        let field = json!({ "name": canceled_at, "clear": true });
+        assert_eq!(fields.contains(&field), is_cleared, "{value}");
+    }
+}
