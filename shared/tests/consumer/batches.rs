@@ -109,6 +109,23 @@ async fn no_sync_starts_without_time_and_all_are_retried_after_half_a_minute() {
 }
 
 #[tokio::test]
+async fn user_whose_turn_comes_after_other_vendors_returns_at_once_without_time() {
+    let (bench, crm) = start().await;
+    let mut others = record("other", USER, "b");
+    let body = others.body.take().unwrap();
+    others.body = Some(body.replace(r#""vendorId":"vendor""#, r#""vendorId":"other""#));
+    let batch = [record("first", USER, "a"), others];
+    let failures = bench.handle_within(batch, Duration::from_secs(5)).await;
+    assert_eq!(failures.len(), 2);
+    assert_eq!(crm.syncs(), []);
+    for (receipt, wait) in bench.queue.visibility_changes() {
+        let is_at_once = wait.is_zero();
+        assert_eq!(is_at_once, receipt == "receipt-other", "{receipt} {wait:?}");
+    }
+    assert_eq!(bench.queue.visibility_changes().len(), 2);
+}
+
+#[tokio::test]
 async fn too_slow_sync_is_aborted_before_the_invocation_ends() {
     let (bench, crm) = start().await;
     crm.script(USER, [Step::Hang]);
