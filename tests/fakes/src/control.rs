@@ -171,7 +171,7 @@ async fn remove_user(
 ) -> StatusCode {
     let mut fakes = state.lock();
     let vendor = fakes.sesamy.vendors.get_mut(&vendor);
-    match vendor.and_then(|vendor| vendor.users.remove(&user)) {
+    match vendor.and_then(|vendor| vendor.remove(&user)) {
         Some(_) => StatusCode::NO_CONTENT,
         None => StatusCode::NOT_FOUND,
     }

@@ -35,7 +35,7 @@
 //! | --- | --- |
 //! | `GET /` | the addresses of all APIs |
 //! | `GET /state`, `GET /state/{api}` | the data of all APIs or of one (`sesamy`, `rule`, `mailmojo`, `make`) |
-//! | `POST /preload` | adds a [`Seed`]: accounts, content, settings, faults |
+//! | `POST /preload` | adds a [`Seed`]: accounts, content, settings, faults; content with the same id is replaced, for example a user by one with a new address |
 //! | `POST /reset` | deletes everything except the accounts, and applies the initial seed again |
 //! | `GET`, `POST`, `DELETE /faults` | lists, adds (a [`Fault`]; the response has its id), clears faults |
 //! | `DELETE /faults/{id}` | removes a fault |

@@ -9,8 +9,8 @@ use crate::{
     rule::RuleAccountSeed, sesamy::SesamySeed,
 };
 
-/// The initial content. Every part is optional. Applying a seed twice adds its faults
-/// twice and changes nothing else.
+/// The initial content. Every part is optional. Applying a seed twice adds its faults,
+/// `afterReads` and `entitlementLags` again and changes nothing else.
 ///
 /// ```
 /// let seed = r#"{
@@ -23,6 +23,7 @@ use crate::{
 ///       "contracts": [{"id": "c1", "status": "ACTIVE", "isActive": true, "items": []}],
 ///       "entitlements": [], "bills": []
 ///     }],
+///     "entitlementLags": [{"userId": "email|84cc", "reads": 2}],
 ///     "afterReads": [{"resource": "contracts", "userId": "email|84cc", "read": 1, "replaceWith": null}]
 ///   }]},
 ///   "rule": {"accounts": [{

@@ -38,7 +38,7 @@ pub struct ListAssociation {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Contact {
-    /// In the spelling of the first write.
+    /// In the spelling of the write that set it.
     pub email: String,
     #[serde(default)]
     pub first_name: Option<String>,
@@ -235,6 +235,8 @@ pub struct MailmojoSettings {
     /// Whether adding an unsubscribed contact to a list without force is a 400. Otherwise
     /// it is a 201 that changes no status.
     pub refuse_unsubscribed: bool,
+    /// Whether a change of a contact's address is a 400, even if the new one is free.
+    pub refuse_moves: bool,
     /// Whether tags that differ only in letter case are one tag.
     pub fold_tag_case: bool,
 }
@@ -247,6 +249,7 @@ impl Default for MailmojoSettings {
             fields: FieldsEndpoint::Open,
             drop_unknown_fields: false,
             refuse_unsubscribed: true,
+            refuse_moves: false,
             fold_tag_case: false,
         }
     }
@@ -330,6 +333,14 @@ impl Account {
 
     pub fn keep_out(&mut self, email: &str) {
         self.kept_out.insert(email.to_ascii_lowercase());
+    }
+
+    pub fn is_kept_out(&self, email: &str) -> bool {
+        self.kept_out.contains(&email.to_ascii_lowercase())
+    }
+
+    pub fn remove(&mut self, email: &str) -> Option<Contact> {
+        self.contacts.remove(&email.trim().to_ascii_lowercase())
     }
 
     pub fn contact(&self, email: &str) -> Option<&Contact> {

@@ -59,7 +59,12 @@ pub(crate) struct ContactData {
 }
 
 impl ContactData {
-    pub fn read(account: &Account, body: &Map<String, Value>, errors: &mut FieldErrors) -> Self {
+    pub fn read(
+        account: &Account,
+        existing: Option<&Contact>,
+        body: &Map<String, Value>,
+        errors: &mut FieldErrors,
+    ) -> Self {
         // The documented model requires it for PATCH too.
         let email = validation::required_text(body, "email", errors);
         if !email.is_empty() && !validation::is_email(email) {
@@ -71,9 +76,7 @@ impl ContactData {
                 texts.push((key, text.to_owned()));
             }
         }
-        let current = account
-            .contact(email)
-            .map_or(&[] as &[String], |contact| &contact.tags);
+        let current = existing.map_or(&[] as &[String], |contact| &contact.tags);
         let tags = validation::tag_names(body, current, errors);
         Self {
             email: email.to_owned(),
@@ -130,9 +133,7 @@ impl Account {
         reporter: &mut Reporter<'_>,
     ) -> Result<ApiResponse, Rejection> {
         let body = object(request)?;
-        if self.contact(email).is_none() {
-            return Err(Rejection::NOT_FOUND);
-        }
+        let existing = self.contact(email).ok_or(Rejection::NOT_FOUND)?;
         let mut errors = FieldErrors::default();
         for key in CONSENT_KEYS {
             if body.contains_key(key) {
@@ -143,17 +144,18 @@ impl Account {
             }
         }
         validation::only(&body, &BASE_KEYS, &mut errors);
-        let data = ContactData::read(self, &body, &mut errors);
-        if validation::is_email(&data.email) && !data.email.eq_ignore_ascii_case(email) {
-            reporter.report(
-                ViolationKind::WrongContact,
-                "body and path name different contacts",
-            );
-            errors.add("email", "is not the contact's");
+        let data = ContactData::read(self, Some(existing), &body, &mut errors);
+        let moves = !data.email.eq_ignore_ascii_case(&existing.email);
+        if moves {
+            self.check_move(&data.email, &mut errors);
         }
         errors.into_result()?;
+        if moves {
+            self.move_contact(email, &data.email);
+        }
+        let address = data.email.clone();
         self.write(data, reporter);
-        self.contact(email)
+        self.contact(&address)
             .map(|contact| ApiResponse::ok(contact.base_json()))
             .ok_or(Rejection::NOT_FOUND)
     }

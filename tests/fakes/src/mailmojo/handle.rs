@@ -71,6 +71,11 @@ impl MailmojoAccount {
             .with_account(|account| account.contact(email).cloned())
     }
 
+    /// Removes a contact, as the publisher would.
+    pub fn remove_contact(&self, email: &str) {
+        self.0.with_account(|account| account.remove(email));
+    }
+
     pub fn contacts(&self) -> Vec<Contact> {
         self.0
             .with_account(|account| account.contacts.values().cloned().collect())

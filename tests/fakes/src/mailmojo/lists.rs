@@ -56,7 +56,9 @@ impl Account {
         let force = validation::flag(&body, "force_subscribe", &mut errors);
         body.remove("force_subscribe");
         validation::only(&body, &BASE_KEYS, &mut errors);
-        let data = ContactData::read(self, &body, &mut errors);
+        let email = body.get("email").and_then(Value::as_str);
+        let existing = email.and_then(|email| self.contact(email));
+        let data = ContactData::read(self, existing, &body, &mut errors);
         errors.into_result()?;
         let has_left = self.contact(&data.email).is_some_and(|contact| {
             contact.status != Status::Active
@@ -74,7 +76,7 @@ impl Account {
             }
             _ => {}
         }
-        if self.kept_out.contains(&data.email.to_ascii_lowercase()) {
+        if self.is_kept_out(&data.email) {
             return Err(Rejection::bad_request("The address is kept out."));
         }
         let joins = !has_left || force.unwrap_or(true);

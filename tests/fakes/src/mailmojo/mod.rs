@@ -5,6 +5,7 @@ mod contacts;
 mod fields;
 mod handle;
 mod lists;
+mod moves;
 
 use axum::http::StatusCode;
 use serde_json::{Map, Value, json};

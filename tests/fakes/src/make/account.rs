@@ -14,7 +14,7 @@ pub struct Subscriber {
     /// 0 in a preload means a new id.
     #[serde(default)]
     pub id: u64,
-    /// In the spelling of the first write.
+    /// In the spelling of the write that set it.
     pub email: String,
     /// The standard text fields: `firstname`, `lastname`, `company` and so on.
     #[serde(default)]
@@ -144,6 +144,8 @@ pub struct MakeSettings {
     /// Whether naming a list keeps the status of an unsubscribed or bounced subscriber.
     /// Otherwise it activates the subscriber, which is the worse case.
     pub lists_keep_status: bool,
+    /// Whether a change of a subscriber's address is a 422, even if the new one is free.
+    pub refuse_moves: bool,
     /// Whether sending a subscription again without a date clears the date.
     pub omitted_dates_clear: bool,
 }
@@ -203,12 +205,16 @@ impl Account {
         }
     }
 
-    /// Stores a subscriber unchecked, and creates its tags and fields.
+    /// Stores a subscriber unchecked, and creates its tags and fields. Replaces the ones with
+    /// the same address or id.
     pub fn put(&mut self, mut subscriber: Subscriber) {
         let address = subscriber.email.to_ascii_lowercase();
+        let known = self.subscribers.get(&address).map(|known| known.id);
         if subscriber.id == 0 {
-            let known = self.subscribers.get(&address).map(|known| known.id);
             subscriber.id = known.unwrap_or(self.last_id + 1);
+        }
+        if known != Some(subscriber.id) && subscriber.id <= self.last_id {
+            self.leave_address(subscriber.id, &subscriber.email);
         }
         self.last_id = self.last_id.max(subscriber.id);
         for key in subscriber.extras.keys() {
@@ -221,12 +227,15 @@ impl Account {
         self.subscribers.insert(address, subscriber);
     }
 
+    pub fn remove(&mut self, email: &str) {
+        self.subscribers.remove(&email.trim().to_ascii_lowercase());
+    }
+
     pub fn by_email(&self, email: &str) -> Option<&Subscriber> {
         self.subscribers.get(&email.trim().to_ascii_lowercase())
     }
 
-    pub fn by_id(&self, id: &str) -> Option<&Subscriber> {
-        let id: u64 = id.parse().ok()?;
+    pub fn by_id(&self, id: u64) -> Option<&Subscriber> {
         self.subscribers.values().find(|known| known.id == id)
     }
 

@@ -49,7 +49,8 @@ impl MakeAccount {
         self.0.with_account(|account| account.define(key));
     }
 
-    /// Adds a subscriber, or replaces the one with the same address.
+    /// Adds a subscriber, or replaces the one with the same address or id. With the id of
+    /// another address, the subscriber moves.
     pub fn put_subscriber(&self, subscriber: Subscriber) {
         self.0.with_account(|account| account.put(subscriber));
     }
@@ -57,6 +58,15 @@ impl MakeAccount {
     pub fn subscriber(&self, email: &str) -> Option<Subscriber> {
         self.0
             .with_account(|account| account.by_email(email).cloned())
+    }
+
+    pub fn subscriber_by_id(&self, id: u64) -> Option<Subscriber> {
+        self.0.with_account(|account| account.by_id(id).cloned())
+    }
+
+    /// Removes a subscriber, as the publisher would.
+    pub fn remove_subscriber(&self, email: &str) {
+        self.0.with_account(|account| account.remove(email));
     }
 
     pub fn subscribers(&self) -> Vec<Subscriber> {

@@ -4,6 +4,7 @@ mod account;
 mod catalogue;
 mod handle;
 mod lists;
+mod moves;
 mod subscribers;
 
 use axum::http::StatusCode;
@@ -101,6 +102,7 @@ impl CrmAccount for Account {
                 "status_mobile",
                 "updated_after",
             ],
+            ("GET", ["subscribers", _]) => &["external_id"],
             _ => &[],
         };
         reporter.unknown_parameters(query, known);
@@ -108,6 +110,7 @@ impl CrmAccount for Account {
             ("POST", ["subscribers"]) => self.upsert(request, query, reporter),
             ("POST", ["subscribers", "by_email"]) => self.get_by_email(request),
             ("GET", ["subscribers", "by_list"]) => self.list_subscribers(query),
+            ("GET", ["subscribers", id]) => self.get_by_id(id, query, reporter),
             ("PATCH", ["subscribers", id]) => self.patch(request, id, query, reporter),
             ("DELETE", ["subscribers", _]) | ("POST", ["subscribers", "bulkremove"]) => {
                 Err(reporter.reject(

@@ -52,7 +52,30 @@ impl Account {
         validation::only(&body, &["email"], &mut errors);
         let email = validation::required_text(&body, "email", &mut errors);
         errors.into_result()?;
-        match self.by_email(email) {
+        self.shown(self.by_email(email))
+    }
+
+    pub fn get_by_id(
+        &self,
+        id: &str,
+        query: &Query,
+        reporter: &mut Reporter<'_>,
+    ) -> Result<ApiResponse, Rejection> {
+        if query.get("external_id").is_some() {
+            let message = "how the two ids combine is not documented";
+            let what = "a look-up by two ids";
+            return Err(reporter.reject(ViolationKind::Undocumented, message, what));
+        }
+        self.shown(self.of_path(id))
+    }
+
+    fn of_path(&self, id: &str) -> Option<&Subscriber> {
+        self.by_id(id.parse().ok()?)
+    }
+
+    /// The response to a look-up.
+    fn shown(&self, found: Option<&Subscriber>) -> Result<ApiResponse, Rejection> {
+        match found {
             Some(subscriber) => Ok(ApiResponse::ok(self.subscriber_json(subscriber))),
             None if self.settings.bare_not_found => {
                 let status = StatusCode::NOT_FOUND;
@@ -109,22 +132,25 @@ impl Account {
         reporter: &mut Reporter<'_>,
     ) -> Result<ApiResponse, Rejection> {
         let mut body = object(request)?;
-        let mut subscriber = self.by_id(id).cloned().ok_or(Rejection::NOT_FOUND)?;
+        let Some(mut subscriber) = self.of_path(id).cloned() else {
+            return self.shown(None);
+        };
         check_consent(&body, query, Some(&subscriber), reporter)?;
         let mut errors = FieldErrors::default();
-        if let Some(email) = validation::text(&body, "email", &mut errors)
-            && !email.eq_ignore_ascii_case(&subscriber.email)
-        {
-            reporter.report(
-                ViolationKind::WrongContact,
-                "the subscriber's address would change",
-            );
-            errors.add("email", "is not the subscriber's");
+        let email = validation::text(&body, "email", &mut errors);
+        let new_address = email
+            .filter(|email| !email.eq_ignore_ascii_case(&subscriber.email))
+            .map(str::to_owned);
+        if let Some(email) = &new_address {
+            self.check_move(email, &mut errors);
         }
         body.remove("email");
         let data = self.read(&body, query, Some(&subscriber), &mut errors);
         errors.into_result()?;
         self.write(&mut subscriber, data, reporter);
+        if let Some(email) = new_address {
+            subscriber.email = email;
+        }
         let shown = self.subscriber_json(&subscriber);
         self.put(subscriber);
         Ok(ApiResponse::ok(shown))

@@ -15,7 +15,7 @@ pub struct Subscriber {
     /// 0 in a preload means a new id.
     #[serde(default)]
     pub id: u64,
-    /// In the spelling of the first write.
+    /// In the spelling of the write that set it.
     pub email: String,
     /// In international form.
     #[serde(default)]
@@ -125,6 +125,8 @@ pub struct RuleSettings {
     /// Whether an empty string clears only fields of type text and is a 400 for all other
     /// types.
     pub empty_clears_text_alone: bool,
+    /// Whether a change of a subscriber's address is a 400, even if the new one is free.
+    pub refuse_moves: bool,
     /// The percentage of failed calls that blocks the key for ten minutes. Rule's is 49. Off
     /// by default, because tests provoke failures.
     pub error_percent_limit: Option<u32>,
@@ -136,6 +138,7 @@ impl Default for RuleSettings {
             fold_tag_case: false,
             absent_tag_is_404: true,
             empty_clears_text_alone: false,
+            refuse_moves: false,
             error_percent_limit: None,
         }
     }
@@ -170,6 +173,9 @@ impl FieldDefinition {
     }
 }
 
+/// Four digits make the ids look real.
+const FIRST_ID: u64 = 1_000;
+
 /// A group of fields, or a tag.
 pub(crate) struct Named {
     pub id: u64,
@@ -195,19 +201,20 @@ pub(crate) struct Account {
 impl Account {
     pub const fn next_id(&mut self) -> u64 {
         self.next_id += 1;
-        // Four digits make the ids look real.
-        1_000 + self.next_id
+        FIRST_ID + self.next_id
     }
 
-    /// Stores a subscriber unchecked, and creates its tags and fields.
+    /// Stores a subscriber unchecked, and creates its tags and fields. Replaces the ones with
+    /// the same address or id.
     pub fn put(&mut self, mut subscriber: Subscriber) -> u64 {
         let address = subscriber.email.to_lowercase();
         let known = self.by_email.get(&address).copied();
         if subscriber.id == 0 {
             subscriber.id = known.unwrap_or_else(|| self.next_id());
         }
-        if let Some(old) = known.filter(|&old| old != subscriber.id) {
-            self.subscribers.remove(&old);
+        self.next_id = self.next_id.max(subscriber.id.saturating_sub(FIRST_ID));
+        for old in known.into_iter().chain([subscriber.id]) {
+            self.remove(old);
         }
         for (key, value) in &subscriber.fields {
             if self.definition(key).is_none() {
@@ -230,6 +237,12 @@ impl Account {
         }
         self.subscribers.insert(id, subscriber);
         id
+    }
+
+    pub fn remove(&mut self, id: u64) {
+        if let Some(removed) = self.subscribers.remove(&id) {
+            self.by_email.remove(&removed.email.to_lowercase());
+        }
     }
 
     pub fn by_email(&self, email: &str) -> Option<u64> {

@@ -40,7 +40,8 @@ impl RuleAccount {
         self.0.with_account(|account| account.define(key, kind));
     }
 
-    /// Adds a subscriber, or replaces the one with the same address.
+    /// Adds a subscriber, or replaces the one with the same address or id. With the id of
+    /// another address, the subscriber moves.
     pub fn put_subscriber(&self, subscriber: Subscriber) {
         self.0.with_account(|account| account.put(subscriber));
     }
@@ -50,6 +51,20 @@ impl RuleAccount {
             let id = account.by_email(email)?;
             account.subscribers.get(&id).cloned()
         })
+    }
+
+    pub fn subscriber_by_id(&self, id: u64) -> Option<Subscriber> {
+        self.0
+            .with_account(|account| account.subscribers.get(&id).cloned())
+    }
+
+    /// Removes a subscriber, as the publisher would.
+    pub fn remove_subscriber(&self, email: &str) {
+        self.0.with_account(|account| {
+            if let Some(id) = account.by_email(email) {
+                account.remove(id);
+            }
+        });
     }
 
     pub fn subscribers(&self) -> Vec<Subscriber> {

@@ -125,10 +125,15 @@ impl Account {
         if body.is_empty() && errors.is_empty() {
             errors.add("body", "changes nothing");
         }
-        errors.into_result()?;
-        // Rule matches subscribers by either value, so two subscribers cannot share one.
-        let taken = |owner: Option<u64>| owner.is_some_and(|owner| owner != id);
         let email = entry.email.as_deref();
+        let moves = email.is_some_and(|email| self.by_email(email) != Some(id));
+        if moves && self.settings.refuse_moves {
+            errors.add("email", "cannot be changed");
+        }
+        errors.into_result()?;
+        // Assumed: the response is that of an upsert that may not update. Rule matches
+        // subscribers by either value, so two subscribers cannot share one.
+        let taken = |owner: Option<u64>| owner.is_some_and(|owner| owner != id);
         if taken(email.and_then(|email| self.by_email(email))) {
             return Err(conflict("another subscriber has this e-mail"));
         }

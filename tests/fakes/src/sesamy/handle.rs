@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{
     model::User,
     rate::RateLimit,
-    state::{AfterRead, Envelope, ListFault, Resource, TokenGrant, VendorState},
+    state::{AfterRead, EntitlementLag, Envelope, ListFault, Resource, TokenGrant, VendorState},
 };
 use crate::{accounts::AccountHandle, state::SharedState};
 
@@ -38,8 +38,7 @@ impl Vendor {
 
     /// Adds a user, or replaces the one with the same id.
     pub fn put_user(&self, user: User) {
-        self.0
-            .with_account(|vendor| vendor.users.insert(user.id.clone(), user));
+        self.0.with_account(|vendor| vendor.put(user));
     }
 
     /// Adds a user in the format of a seed file, for values that no builder creates. The
@@ -50,7 +49,23 @@ impl Vendor {
     }
 
     pub fn remove_user(&self, id: &str) {
-        self.0.with_account(|vendor| vendor.users.remove(id));
+        self.0.with_account(|vendor| vendor.remove(id));
+    }
+
+    pub fn users(&self) -> Vec<User> {
+        self.0
+            .with_account(|vendor| vendor.users.values().cloned().collect())
+    }
+
+    /// Keeps the list of a user's entitlements as it is now for this many reads, each page
+    /// being one, whatever [`Self::put_user`] changes. A new user's list stays empty.
+    pub fn lag_entitlements(&self, user_id: &str, reads: u32) {
+        self.0.with_account(|vendor| {
+            vendor.lag_entitlements(EntitlementLag {
+                user_id: user_id.to_owned(),
+                reads,
+            });
+        });
     }
 
     pub fn user(&self, id: &str) -> Option<User> {

@@ -204,7 +204,7 @@ impl VendorState {
         let mut items = Vec::new();
         let mut malformed = None;
         for user in users {
-            match user.resource(resource) {
+            match self.shown(user, resource) {
                 Value::Array(list) => items.extend(list.iter().cloned()),
                 other => malformed = Some(other.clone()),
             }

@@ -15,5 +15,6 @@ pub use handle::{Sesamy, Vendor};
 pub use model::{Address, Bill, Contract, Entitlement, User};
 pub use rate::RateLimit;
 pub use state::{
-    AfterRead, Envelope, ListFault, Resource, SesamySeed, TokenGrant, VendorSeed, VendorSettings,
+    AfterRead, EntitlementLag, Envelope, ListFault, Resource, SesamySeed, TokenGrant, VendorSeed,
+    VendorSettings,
 };

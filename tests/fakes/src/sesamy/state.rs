@@ -92,6 +92,21 @@ pub struct AfterRead {
     pub replace_with: Option<User>,
 }
 
+/// A list of entitlements that stays as it is while the user's other data change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EntitlementLag {
+    pub user_id: String,
+    /// The number of reads that it lasts. Each page is a read.
+    pub reads: u32,
+}
+
+/// The entitlements that a lagging list shows.
+pub(crate) struct StaleEntitlements {
+    pub list: Value,
+    pub reads: u32,
+}
+
 const fn first() -> u32 {
     1
 }
@@ -121,6 +136,9 @@ pub struct VendorSeed {
     pub client_secret: Option<String>,
     #[serde(default)]
     pub settings: Option<VendorSettings>,
+    /// They begin before the users of this seed are added.
+    #[serde(default)]
+    pub entitlement_lags: Vec<EntitlementLag>,
     #[serde(default)]
     pub users: Vec<User>,
     #[serde(default)]
@@ -134,13 +152,54 @@ pub(crate) struct VendorState {
     pub settings: VendorSettings,
     pub users: BTreeMap<String, User>,
     pub after_reads: Vec<AfterRead>,
+    /// By user id.
+    pub stale_entitlements: BTreeMap<String, StaleEntitlements>,
     pub grants: Vec<TokenGrant>,
     pub bucket: TokenBucket,
 }
 
 impl VendorState {
+    pub fn put(&mut self, user: User) {
+        self.users.insert(user.id.clone(), user);
+    }
+
+    pub fn remove(&mut self, user_id: &str) -> Option<User> {
+        self.stale_entitlements.remove(user_id);
+        self.users.remove(user_id)
+    }
+
+    pub fn lag_entitlements(&mut self, lag: EntitlementLag) {
+        let EntitlementLag { user_id, reads } = lag;
+        if reads == 0 {
+            self.stale_entitlements.remove(&user_id);
+            return;
+        }
+        let list = self.users.get(&user_id).map_or_else(
+            || json!([]),
+            |user| self.shown(user, Resource::Entitlements).clone(),
+        );
+        let stale = StaleEntitlements { list, reads };
+        self.stale_entitlements.insert(user_id, stale);
+    }
+
+    /// What a read of a user shows.
+    pub fn shown<'a>(&'a self, user: &'a User, resource: Resource) -> &'a Value {
+        match self.stale_entitlements.get(&user.id) {
+            Some(stale) if resource == Resource::Entitlements => &stale.list,
+            _ => user.resource(resource),
+        }
+    }
+
     /// Applies the changes that are due after this read.
     pub fn was_read(&mut self, resource: Resource, user_id: &str) {
+        if resource == Resource::Entitlements
+            && let Some(stale) = self.stale_entitlements.get_mut(user_id)
+        {
+            stale.reads -= 1;
+            if stale.reads == 0 {
+                self.stale_entitlements.remove(user_id);
+            }
+        }
         let mut due = Vec::new();
         self.after_reads.retain_mut(|change| {
             if change.resource != resource || change.user_id != user_id {
@@ -153,9 +212,14 @@ impl VendorState {
             change.read > 0
         });
         for state in due {
-            self.users.remove(user_id);
-            if let Some(user) = state {
-                self.users.insert(user.id.clone(), user);
+            match state {
+                None => {
+                    self.remove(user_id);
+                }
+                Some(user) => {
+                    self.users.remove(user_id);
+                    self.put(user);
+                }
             }
         }
     }
@@ -181,8 +245,11 @@ impl SesamyState {
             replace(&mut vendor.client_id, new.client_id);
             replace(&mut vendor.client_secret, new.client_secret);
             replace(&mut vendor.settings, new.settings);
+            for lag in new.entitlement_lags {
+                vendor.lag_entitlements(lag);
+            }
             for user in new.users {
-                vendor.users.insert(user.id.clone(), user);
+                vendor.put(user);
             }
             vendor.after_reads.extend(new.after_reads);
         }
@@ -193,6 +260,7 @@ impl SesamyState {
         for vendor in self.vendors.values_mut() {
             vendor.users.clear();
             vendor.after_reads.clear();
+            vendor.stale_entitlements.clear();
             vendor.grants.clear();
             vendor.bucket = TokenBucket::default();
         }

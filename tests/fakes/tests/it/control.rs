@@ -116,6 +116,21 @@ async fn users_and_tokens_are_added_and_removed() {
     let more = json!({"sesamy": {"vendors": [{"id": "acme", "users": users}]}});
     control.post("/preload", more).await.expect(204);
     sesamy.get("/users/u2").await.expect(200);
+    let users = json!([{
+        "id": "u2",
+        "profile": {"email": "new@example.se"},
+        "entitlements": [{"id": "e1"}],
+    }]);
+    let lags = json!([{"userId": "u2", "reads": 1}]);
+    let vendor = json!({"id": "acme", "entitlementLags": lags, "users": users});
+    let moved = json!({"sesamy": {"vendors": [vendor]}});
+    control.post("/preload", moved).await.expect(204);
+    let user = sesamy.get("/users/u2").await.expect(200);
+    assert_eq!(user["data"]["email"], "new@example.se");
+    for entitlements in [json!([]), json!([{"id": "e1"}])] {
+        let list = sesamy.get("/entitlements?userId=u2").await.expect(200);
+        assert_eq!(list["data"], entitlements);
+    }
     let path = "/sesamy/vendors/acme/users/u2";
     control.call("DELETE", path).await.expect(204);
     sesamy.get("/users/u2").await.expect(404);

@@ -114,7 +114,6 @@ async fn existing_contacts_are_protected() {
         PATCH ANNA, anna(json!({"first_name": "Anna", "tags": ["vip"]})) => 200;
         PATCH ANNA, anna(json!({"status": "a"})) => 400 [ConsentChanged];
         PATCH ANNA, anna(json!({"force_subscribe": false})) => 400 [ConsentChanged];
-        PATCH ANNA, json!({"email": "bo@example.no"}) => 400 [WrongContact];
         PATCH ANNA, anna(json!({"first_name": "Anne"})) => 200 [ForeignDataChanged];
         PATCH ANNA, anna(json!({"phone": ""})) => 200 [ForeignDataChanged];
         PATCH ANNA, anna(json!({"name": "Anna B"})) => 200 [ForeignDataChanged];
@@ -237,6 +236,75 @@ async fn contacts_join_a_list_and_change() {
     let kind = account.definitions()["Issues Remaining"];
     assert_eq!(kind, FieldKind::Number);
     assert_eq!(fakes.violation_kinds(), []);
+}
+
+#[tokio::test]
+async fn moved_contacts_keep_everything_but_the_address() {
+    let fakes = Fakes::start().await.unwrap();
+    let (account, client) = mailmojo(&fakes);
+    let long = "y".repeat(150);
+    let before = Contact::new("anna@example.no")
+        .names("Anna", "Berg")
+        .phone("+4790000000")
+        .tags(&["vip", &long])
+        .custom("Shoe Size", 38)
+        .status(Status::Bounced)
+        .on_list(42, Status::Unsubscribed)
+        .on_list(43, Status::Active);
+    account.put_contact(before.clone());
+    account.put_contact(Contact::new("bo@example.no"));
+    account.keep_out("out@example.no");
+    let to = |email: &str| json!({"email": email});
+    let new = json!({"email": "new@example.no", "tags": ["vip", long, "sesamy_x"]});
+    let cases = cases! {
+        PATCH ANNA, to("bo@example.no") => 400 "belongs to another contact";
+        PATCH ANNA, to("BO@example.no") => 400 "belongs to another contact";
+        PATCH ANNA, to("Out@example.no") => 400 "is kept out";
+        PATCH ANNA, to("new") => 400 "is not an e-mail";
+        PATCH "/v1/contacts/unknown%40example.no/", to("new@example.no") => 404 "Not found";
+        PATCH ANNA, to("ANNA@example.no") => 200 "anna@example.no";
+        PATCH ANNA, new => 200 "new@example.no";
+        GET ANNA => 404;
+        GET "/v1/contacts/new%40example.no/" => 200 "sesamy_x";
+    };
+    client.check(&fakes, cases).await;
+    let expected = Contact {
+        email: "new@example.no".into(),
+        tags: vec!["vip".into(), long, "sesamy_x".into()],
+        ..before
+    };
+    assert_eq!(account.contact("new@example.no").unwrap(), expected);
+    assert_eq!(account.contacts().len(), 2);
+}
+
+#[tokio::test]
+async fn refused_moves_change_nothing() {
+    let fakes = Fakes::start().await.unwrap();
+    let (account, client) = mailmojo(&fakes);
+    account.set_settings(MailmojoSettings {
+        refuse_moves: true,
+        ..MailmojoSettings::default()
+    });
+    account.put_contact(Contact::new("anna@example.no"));
+    let before = account.contacts();
+    let new = contact(json!({"email": "new@example.no"}));
+    let cases = cases! {
+        PATCH ANNA, new => 400 "cannot be changed";
+    };
+    client.check(&fakes, cases).await;
+    assert_eq!(account.contacts(), before);
+    let same = contact(json!({}));
+    client.send("PATCH", ANNA, same).await.expect(200);
+}
+
+#[tokio::test]
+async fn publishers_remove_contacts() {
+    let fakes = Fakes::start().await.unwrap();
+    let (account, client) = mailmojo(&fakes);
+    account.put_contact(Contact::new("anna@example.no"));
+    account.remove_contact("Anna@example.no");
+    client.get(ANNA).await.expect(404);
+    assert_eq!(account.contacts(), []);
 }
 
 #[tokio::test]

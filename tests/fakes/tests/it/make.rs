@@ -135,7 +135,6 @@ async fn existing_subscribers_are_protected() {
         POST active, anna(json!({})) => 400 [ConsentChanged];
         POST UPSERT, anna(json!({"email_status": "active"})) => 400 [ConsentChanged];
         PATCH path("?status=active"), json!({}) => 400 [ConsentChanged];
-        PATCH path(""), json!({"email": "b@b.no"}) => 422 [WrongContact];
         POST "/subscribers/unsubscribe_email", anna(json!({})) => 400 [ConsentChanged];
         POST "/subscribers/bulkremove", json!([]) => 400 [Deleted];
         DELETE path("") => 400 [Deleted];
@@ -213,6 +212,109 @@ async fn upserts_replace_or_merge_tags() {
         GET "/subscriber_tags" => 200 "{\"id\":1,\"title\":\"vip\"}";
     };
     client.check(&fakes, cases).await;
+}
+
+#[tokio::test]
+async fn moved_subscribers_keep_everything_but_the_address() {
+    let fakes = Fakes::start().await.unwrap();
+    let (account, client) = make(&fakes);
+    account.put_subscriber(
+        Subscriber::new("anna@example.no")
+            .detail("city", "Oslo")
+            .tags(&["vip", "sesamy_old"])
+            .on_list(78)
+            .unsubscribed(),
+    );
+    account.put_subscriber(Subscriber::new("bo@example.no"));
+    let body = subscription(json!({}));
+    client.post(SUBSCRIPTIONS, body).await.expect(200);
+    let before = account.subscriber("anna@example.no").unwrap();
+    let path = format!("/subscribers/{}", before.id);
+    let to = |email: &str| json!({"email": email});
+    let new = json!({"email": "new@example.no", "tags": ["vip", "sesamy_x"]});
+    let cases = cases! {
+        PATCH path.as_str(), to("bo@example.no") => 422 "email: belongs to another";
+        PATCH path.as_str(), to("BO@example.no") => 422 "email: belongs to another";
+        PATCH path.as_str(), to("anna") => 422 "email: is not an e-mail";
+        PATCH path.as_str(), to("") => 422 "email: is not an e-mail";
+        PATCH path.as_str(), json!({"email": null}) => 422 "email: must be a string";
+        PATCH "/subscribers/999", to("new@example.no") => 404 "Not found";
+        PATCH path.as_str(), to("ANNA@example.no") => 200 "anna@example.no";
+        PATCH format!("{path}?tag=replace"), new => 200 "new@example.no";
+        POST BY_EMAIL, anna(json!({})) => 404;
+        POST BY_EMAIL, to("new@example.no") => 200 "sesamy_x";
+    };
+    client.check(&fakes, cases).await;
+    let after = account.subscriber_by_id(before.id).unwrap();
+    let expected = Subscriber {
+        email: "new@example.no".into(),
+        tags: vec!["vip".into(), "sesamy_x".into()],
+        date_updated: after.date_updated,
+        ..before
+    };
+    assert_eq!(after, expected);
+    assert_eq!(account.subscriptions_of("new@example.no").len(), 1);
+    assert_eq!(account.subscribers().len(), 2);
+}
+
+#[tokio::test]
+async fn refused_moves_change_nothing() {
+    let fakes = Fakes::start().await.unwrap();
+    let (account, client) = make(&fakes);
+    account.set_settings(MakeSettings {
+        refuse_moves: true,
+        ..MakeSettings::default()
+    });
+    account.put_subscriber(Subscriber::new("anna@example.no"));
+    let before = account.subscribers();
+    let path = format!("/subscribers/{}", before[0].id);
+    let new = json!({"email": "new@example.no", "company": "X AS"});
+    let cases = cases! {
+        PATCH path.as_str(), new => 422 "email: cannot be changed";
+    };
+    client.check(&fakes, cases).await;
+    assert_eq!(account.subscribers(), before);
+    let same = anna(json!({"company": "X AS"}));
+    client.send("PATCH", &path, same).await.expect(200);
+}
+
+#[tokio::test]
+async fn subscribers_are_read_by_id() {
+    let fakes = Fakes::start().await.unwrap();
+    let (account, client) = make(&fakes);
+    account.put_subscriber(Subscriber::new("anna@example.no"));
+    let id = account.subscriber("anna@example.no").unwrap().id;
+    let path = format!("/subscribers/{id}");
+    let cases = cases! {
+        GET path.as_str() => 200 "anna@example.no";
+        GET "/subscribers/999" => 404 "Not found";
+        GET "/subscribers/anna%40example.no" => 404 "Not found";
+        GET format!("{path}/") => 404 "Not found";
+        GET format!("{path}?external_id=x") => 400 [Undocumented];
+        GET format!("{path}?tag=replace") => 200 [UnknownParameter];
+    };
+    client.check(&fakes, cases).await;
+    let by_email = client.post(BY_EMAIL, anna(json!({}))).await.expect(200);
+    assert_eq!(client.get(&path).await.expect(200), by_email);
+}
+
+#[tokio::test]
+async fn publishers_move_and_remove_subscribers() {
+    let fakes = Fakes::start().await.unwrap();
+    let (account, client) = make(&fakes);
+    account.put_subscriber(Subscriber::new("anna@example.no"));
+    let body = subscription(json!({}));
+    client.post(SUBSCRIPTIONS, body).await.expect(200);
+    let mut anna = account.subscriber("anna@example.no").unwrap();
+    anna.email = "new@example.no".into();
+    account.put_subscriber(anna.clone());
+    assert_eq!(account.subscriptions_of("new@example.no").len(), 1);
+    assert_eq!(account.subscribers(), [anna.clone()]);
+    account.remove_subscriber("NEW@example.no");
+    let path = format!("/subscribers/{}", anna.id);
+    client.get(&path).await.expect(404);
+    account.put_subscriber(Subscriber::new("bo@example.no"));
+    assert_ne!(account.subscribers()[0].id, anna.id);
 }
 
 #[tokio::test]
@@ -325,6 +427,11 @@ async fn settings_choose_undocumented_behaviour() {
     });
     let missing = client.post(BY_EMAIL, json!({"email": "bo@example.no"}));
     assert_eq!(missing.await.expect(404), Value::Null);
+    for method in ["GET", "PATCH"] {
+        let body = json!({});
+        let missing = client.send(method, "/subscribers/999", body).await;
+        assert_eq!(missing.expect(404), Value::Null, "{method}");
+    }
     let body = anna(json!({"tags": ["vip", "sesamy_old"]}));
     client.post(UPSERT, body).await.expect(200);
     let tags = account.subscriber("anna@example.no").unwrap().tags;

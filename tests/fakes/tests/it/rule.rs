@@ -416,6 +416,125 @@ async fn phone_number_can_match_another_subscriber() {
 }
 
 #[tokio::test]
+async fn moved_subscribers_keep_everything_but_the_address() {
+    let fakes = Fakes::start().await.unwrap();
+    let (account, client) = rule(&fakes);
+    account.put_subscriber(
+        Subscriber::new("anna@example.se")
+            .tags(&["vip", "sesamy"])
+            .field("Custom.Shoe", "38")
+            .phone("+46701234567")
+            .blocked()
+            .unsubscribed(),
+    );
+    account.put_subscriber(Subscriber::new("bo@example.se"));
+    let before = account.subscriber("anna@example.se").unwrap();
+    let path = format!("/v2/subscribers/{}", before.id);
+    let to = |email: &str| json!({"email": email});
+    let cases = cases! {
+        PUT path.as_str(), to("bo@example.se") => 409 "DuplicateSubscriber";
+        PUT path.as_str(), to("BO@example.se") => 409 "DuplicateSubscriber";
+        PUT path.as_str(), to("anna") => 400 "email: is not an e-mail";
+        PUT path.as_str(), json!({"email": null}) => 400 "email: must be a string";
+        PUT format!("{path}?identified_by=email"), to("new@example.se") => 400 "numeric id";
+        PUT ANNA, to("new@example.se") => 400 "numeric id";
+        PUT "/v2/subscribers/1", to("new@example.se") => 404 "SubscriberNotFound";
+        PUT path.as_str(), to("ANNA@example.se") => 200 "anna@example.se";
+        PUT format!("{path}?identified_by=id"), to("other@example.se") => 200;
+        PUT path.as_str(), to("new@example.se") => 200 "new@example.se";
+        GET ANNA => 404;
+        GET "/v2/subscribers/other%40example.se?identified_by=email" => 404;
+        GET "/v2/subscribers/new%40example.se?identified_by=email" => 200 "BLOCKED";
+    };
+    client.check(&fakes, cases).await;
+    let after = account.subscriber_by_id(before.id).unwrap();
+    let expected = Subscriber {
+        email: "new@example.se".into(),
+        updated_at: after.updated_at,
+        ..before
+    };
+    assert_eq!(after, expected);
+    assert_eq!(account.subscribers().len(), 2);
+    assert_eq!(account.flows(), []);
+}
+
+#[tokio::test]
+async fn refused_moves_change_nothing() {
+    let fakes = Fakes::start().await.unwrap();
+    let (account, client) = rule(&fakes);
+    account.set_settings(RuleSettings {
+        refuse_moves: true,
+        ..RuleSettings::default()
+    });
+    account.put_subscriber(Subscriber::new("anna@example.se"));
+    let before = account.subscribers();
+    let path = format!("/v2/subscribers/{}", before[0].id);
+    let new = json!({"email": "new@example.se", "language": "sv"});
+    let cases = cases! {
+        PUT path.as_str(), new => 400 "email: cannot be changed";
+    };
+    client.check(&fakes, cases).await;
+    assert_eq!(account.subscribers(), before);
+    let same = json!({"email": "anna@example.se", "language": "sv"});
+    client.send("PUT", &path, same).await.expect(200);
+}
+
+#[tokio::test]
+async fn subscribers_are_read_and_untagged_by_id() {
+    let fakes = Fakes::start().await.unwrap();
+    let (account, client) = rule(&fakes);
+    account.put_subscriber(
+        Subscriber::new("anna@example.se")
+            .tags(&["sesamy_x"])
+            .field("Sesamy_User.ID", "email|1"),
+    );
+    let id = account.subscriber("anna@example.se").unwrap().id;
+    let by_id = "identified_by=id";
+    let cases = cases! {
+        GET format!("/v2/subscribers/{id}?{by_id}") => 200 "anna@example.se";
+        GET format!("/v2/subscribers/{id}/tags?{by_id}") => 200 "sesamy_x";
+        GET format!("/v2/subscriber/{id}/fields?{by_id}") => 200 "email|1";
+        DELETE format!("/v2/subscribers/{id}/tags/sesamy_x?{by_id}") => 200;
+        DELETE format!("/v2/subscribers/{id}/tags/sesamy_x?{by_id}") => 404 "TagNotFound";
+
+        GET format!("/v2/subscribers/{id}") => 400 "identified_by is required";
+        GET format!("/v2/subscribers/{id}/tags") => 400 "identified_by is required";
+        GET format!("/v2/subscriber/{id}/fields") => 400 "identified_by is required";
+        GET format!("/v2/subscribers/{id}?identified_by=ID") => 400 "identified_by";
+        GET format!("/v2/subscribers/{id}/tags?identified_by=email") => 404 "SubscriberNotFound";
+        GET format!("/v2/subscribers/1?{by_id}") => 404 "SubscriberNotFound";
+        GET format!("/v2/subscribers/1/tags?{by_id}") => 404 "SubscriberNotFound";
+        GET format!("/v2/subscriber/1/fields?{by_id}") => 404 "SubscriberNotFound";
+        DELETE format!("/v2/subscribers/1/tags/sesamy_x?{by_id}") => 404 "SubscriberNotFound";
+    };
+    client.check(&fakes, cases).await;
+    assert!(account.subscriber_by_id(id).unwrap().tags.is_empty());
+}
+
+#[tokio::test]
+async fn publishers_move_and_remove_subscribers() {
+    let fakes = Fakes::start().await.unwrap();
+    let (account, client) = rule(&fakes);
+    account.put_subscriber(Subscriber::new("anna@example.se"));
+    let mut anna = account.subscriber("anna@example.se").unwrap();
+    anna.email = "new@example.se".into();
+    account.put_subscriber(anna.clone());
+    assert_eq!(account.subscriber("anna@example.se"), None);
+    assert_eq!(account.subscribers(), [anna.clone()]);
+    account.remove_subscriber("NEW@example.se");
+    let path = format!("/v2/subscribers/{}?identified_by=id", anna.id);
+    client.get(&path).await.expect(404);
+    assert_eq!(account.subscriber("new@example.se"), None);
+    let taken = Subscriber {
+        id: anna.id + 1,
+        ..anna
+    };
+    account.put_subscriber(taken.clone());
+    account.put_subscriber(Subscriber::new("bo@example.se"));
+    assert_eq!(account.subscriber_by_id(taken.id), Some(taken));
+}
+
+#[tokio::test]
 async fn lists_of_tags_have_pages() {
     let fakes = Fakes::start().await.unwrap();
     let (account, client) = rule(&fakes);

@@ -211,6 +211,97 @@ async fn user_changes_between_reads() {
 }
 
 #[tokio::test]
+async fn users_change_address_share_one_and_are_removed() {
+    let fakes = Fakes::start().await.unwrap();
+    let (acme, client) = vendor(&fakes).await;
+    let old = "/users?search=old%40example.se";
+    let shared = "/users?search=shared%40example.se";
+    acme.put_user(User::new("u1").email("old@example.se"));
+    acme.put_user(User::new("u2").email("shared@example.se"));
+    let cases = cases! {
+        GET "/users/u1" => 200 "old@example.se";
+        GET shared => 200 "u2";
+    };
+    client.check(&fakes, cases).await;
+    acme.put_user(User::new("u1").email("shared@example.se"));
+    let both = acme.users().into_iter().map(|user| user.id);
+    assert_eq!(both.collect::<Vec<_>>(), ["u1", "u2"]);
+    let cases = cases! {
+        GET "/users/u1" => 200 "shared@example.se";
+        GET "/users/u2" => 200 "shared@example.se";
+        GET old => 200 "[]";
+    };
+    client.check(&fakes, cases).await;
+    for (path, count) in [("/users", 2), (shared, 2)] {
+        let list = client.get(path).await.expect(200);
+        assert_eq!(list.as_array().unwrap().len(), count, "{path}");
+    }
+    acme.remove_user("u1");
+    let missing = client.get("/users/u1").await.expect(404);
+    assert_eq!(missing["error"]["code"], "resource_not_found");
+    let list = client.get("/users").await.expect(200);
+    assert_eq!(list.as_array().unwrap().len(), 1);
+    assert_eq!(list[0]["id"], "u2");
+}
+
+#[tokio::test]
+async fn entitlements_lag_for_a_number_of_reads() {
+    struct Case {
+        /// The user before the lag.
+        known: bool,
+        reads: u32,
+        /// The number of entitlements in each read.
+        shown: &'static [usize],
+    }
+    let case = |known, reads, shown| Case {
+        known,
+        reads,
+        shown,
+    };
+    for case in [
+        case(true, 0, &[2, 2]),
+        case(true, 1, &[1, 2]),
+        case(true, 3, &[1, 1, 1, 2]),
+        case(false, 1, &[0, 2]),
+    ] {
+        let fakes = Fakes::start().await.unwrap();
+        let (acme, client) = vendor(&fakes).await;
+        let entitlement = |id| Entitlement::new(id, "sid:a", "A");
+        let user = User::new("u").entitlement(entitlement("e1"));
+        if case.known {
+            acme.put_user(user.clone());
+        }
+        acme.lag_entitlements("u", case.reads);
+        let user = user
+            .contract(Contract::active("c2"))
+            .entitlement(entitlement("e2"));
+        acme.put_user(user.clone());
+        for (read, &shown) in case.shown.iter().enumerate() {
+            let name = format!("{} {} {read}", case.known, case.reads);
+            let contracts = client.get("/contracts?userId=u").await.expect(200);
+            assert_eq!(contracts.as_array().unwrap().len(), 1, "{name}");
+            // A change of the user does not end the lag.
+            acme.put_user(user.clone().email("new@example.se"));
+            let list = client.get("/entitlements?userId=u").await.expect(200);
+            assert_eq!(list.as_array().unwrap().len(), shown, "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn removing_a_user_ends_the_lag() {
+    let fakes = Fakes::start().await.unwrap();
+    let (acme, client) = vendor(&fakes).await;
+    let user = || User::new("u").entitlement(Entitlement::new("e1", "sid:a", "A"));
+    acme.lag_entitlements("u", 2);
+    acme.put_user(user());
+    acme.remove_user("u");
+    acme.put_user(user());
+    let list = client.get("/entitlements?userId=u").await.expect(200);
+    assert_eq!(list[0]["id"], "e1");
+}
+
+#[tokio::test]
 async fn malformed_values_are_served_as_they_are() {
     let fakes = Fakes::start().await.unwrap();
     let (acme, client) = vendor(&fakes).await;
