@@ -16,6 +16,7 @@ pub mod http;
 pub mod identity;
 pub mod message;
 pub mod personal;
+pub mod remembered;
 pub mod request;
 pub mod secrets;
 pub mod sesamy;

@@ -38,6 +38,8 @@ pub struct Contact {
     pub active: bool,
     /// Every list it is or was on, whatever its status there.
     pub lists: BTreeSet<String>,
+    /// Those that it unsubscribed from, bounced on or was deleted from.
+    pub left_lists: BTreeSet<String>,
 }
 
 /// Empty or `None` parts are not sent.
@@ -117,6 +119,14 @@ impl<'a> Client<'a> {
         self.0.write(call).await.map(drop)
     }
 
+    /// Gives a contact a new address. Assumed: it keeps all it has, its status on
+    /// each list too.
+    pub async fn set_email(&self, email: &str, new: &str) -> Result<(), ApiError> {
+        let call = ApiCall::new(Method::PATCH, "/v1/contacts/{email}/", &[email])
+            .json(json!({ "email": new }));
+        self.0.write(call).await.map(drop)
+    }
+
     /// Adds an address to a list and writes its contact. A contact that
     /// unsubscribed stays unsubscribed.
     pub async fn subscribe(
@@ -173,31 +183,37 @@ fn read_contact(contact: &Map<String, Value>) -> Result<Contact, &'static str> {
         Some(Value::Object(custom)) => custom.clone(),
         Some(_) => return Err("custom is not an object"),
     };
-    let lists = contact
-        .get("list_associations")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(|association| match association.get("list_id")? {
-            Value::String(id) => Some(id.clone()),
-            Value::Number(id) => Some(id.to_string()),
-            _ => None,
-        })
-        .collect();
-    // Assumed: `a` is active, `u` unsubscribed, `b` bounced, `d` deleted.
-    let active = match contact.get("status") {
-        None | Some(Value::Null) => true,
-        Some(status) => status
-            .as_str()
-            .is_some_and(|status| status.eq_ignore_ascii_case("a")),
-    };
+    let (mut lists, mut left_lists) = (BTreeSet::new(), BTreeSet::new());
+    let associations = contact.get("list_associations").and_then(Value::as_array);
+    for association in associations.into_iter().flatten() {
+        let id = match association.get("list_id") {
+            Some(Value::String(id)) => id.clone(),
+            Some(Value::Number(id)) => id.to_string(),
+            _ => continue,
+        };
+        if !is_active(association.get("status")) {
+            left_lists.insert(id.clone());
+        }
+        lists.insert(id);
+    }
     Ok(Contact {
         has_first_name: has("first_name") || has_full_name,
         has_last_name: has("last_name") || has_full_name,
         has_phone: has("phone"),
         tags,
         custom,
-        active,
+        active: is_active(contact.get("status")),
         lists,
+        left_lists,
     })
+}
+
+/// Assumed: `a` is active, `u` unsubscribed, `b` bounced, `d` deleted.
+fn is_active(status: Option<&Value>) -> bool {
+    match status {
+        None | Some(Value::Null) => true,
+        Some(status) => status
+            .as_str()
+            .is_some_and(|status| status.eq_ignore_ascii_case("a")),
+    }
 }

@@ -3,7 +3,7 @@
 //! As in a sync, foreign tags and account fields are sent back as they were read.
 
 use serde_json::Value;
-use shared::connector::{ContactLookup, ForgetProgress, is_our_tag};
+use shared::connector::{ContactLookup, ForgetProgress, LookupKey, is_our_tag};
 use shared::http::ApiError;
 
 use crate::client::{Client, ContactWrite};
@@ -16,7 +16,11 @@ pub async fn forget(
 ) -> Result<(), ApiError> {
     let steps = progress.contact(None);
     let work = async {
-        let Some(contact) = client.contact(lookup.email).await? else {
+        let email = match lookup.by {
+            LookupKey::Email(email) | LookupKey::TypedEmail(email) => email,
+            LookupKey::Reference(reference) => reference.as_str(),
+        };
+        let Some(contact) = client.contact(email).await? else {
             return Ok(());
         };
         let owner = contact.custom.get(mapping::OWNER).and_then(Value::as_str);
@@ -42,7 +46,7 @@ pub async fn forget(
         };
         steps.found(ours, fields);
         if write != ContactWrite::default() {
-            client.update(lookup.email, &write).await?;
+            client.update(email, &write).await?;
             steps.removed_all();
             steps.cleared_all();
         }

@@ -1,5 +1,6 @@
 //! The order of a sync's calls: define account fields, once per account; read
-//! the contact; then make only the writes that change something.
+//! the contact; move it if the user's address has changed; then make only the writes
+//! that change something.
 //!
 //! Foreign tags and account fields are sent back as they were read. Assumed:
 //! Mailmojo replaces them and does not merge.
@@ -8,8 +9,8 @@ use serde_json::{Map, Value};
 use shared::cache::Once;
 use shared::check::CheckItem;
 use shared::connector::{
-    Account, Changes, Connector, ContactChanges, ContactLookup, FieldChange, ForgetProgress, Job,
-    TagChanges,
+    Account, Changes, Connector, ContactChanges, ContactLookup, ContactReference, FieldChange,
+    ForgetProgress, Job, TagChanges,
 };
 use shared::derivation::{TagDiff, diff_tags};
 use shared::http::ApiError;
@@ -42,8 +43,32 @@ impl Connector for Mailmojo {
 
         let email = job.desired.email.lookup();
         let list_id = &job.credentials.list_id;
-        let mut changes = Changes::default();
-        let Some(contact) = client.contact(&email).await? else {
+        let mut changes = Changes {
+            reference: Some(ContactReference::new(&*email)),
+            ..Changes::default()
+        };
+        let mut contact = client.contact(&email).await?;
+        let mut is_moved = false;
+        if let Some(earlier) = job.earlier.map(|earlier| earlier.reference) {
+            match move_contact(&client, earlier, contact.is_some(), &email, list_id).await? {
+                Moved::Done(moved) => {
+                    contact = Some(moved);
+                    is_moved = true;
+                    changes.writes += 1;
+                }
+                Moved::NotFound => {}
+                Moved::Stays => changes.left_behind = Some(earlier.clone()),
+                Moved::Refused { has_left } => {
+                    changes.refused_writes += 1;
+                    changes.left_behind = Some(earlier.clone());
+                    if has_left {
+                        // A new contact would be mailed against the user's wish.
+                        return Ok(changes);
+                    }
+                }
+            }
+        }
+        let Some(contact) = contact else {
             let target = TargetContact::new(&Contact::default(), &job);
             join(&client, list_id, &email, &target.full_write(), &mut changes).await?;
             if changes.refused_writes == 0 {
@@ -60,7 +85,10 @@ impl Connector for Mailmojo {
             client.update(&email, &write).await?;
             changes.writes += 1;
         }
-        changes.contacts.push(target.changes(&contact));
+        changes.contacts.push(ContactChanges {
+            is_moved,
+            ..target.changes(&contact)
+        });
         // Contacts that unsubscribed, bounced or were deleted keep their membership.
         if contact.active && !contact.lists.contains(list_id) {
             let write = ContactWrite {
@@ -89,6 +117,42 @@ impl Connector for Mailmojo {
 
 fn client<'a>(account: &Account<'a, Mailmojo>) -> Client<'a> {
     Client::new(account.http, account.vendor, account.credentials)
+}
+
+enum Moved {
+    /// The contact, which has the new address now.
+    Done(Contact),
+    NotFound,
+    /// Mailmojo has another contact of the new address.
+    Stays,
+    Refused {
+        /// Of the list, or of all mails.
+        has_left: bool,
+    },
+}
+
+async fn move_contact(
+    client: &Client<'_>,
+    earlier: &ContactReference,
+    is_taken: bool,
+    email: &str,
+    list_id: &str,
+) -> Result<Moved, ApiError> {
+    let Some(contact) = client.contact(earlier.as_str()).await? else {
+        return Ok(Moved::NotFound);
+    };
+    if is_taken {
+        return Ok(Moved::Stays);
+    }
+    match client.set_email(earlier.as_str(), email).await {
+        Ok(()) => Ok(Moved::Done(contact)),
+        Err(error) if error.is_transient() || error.is_refusal() => Err(error),
+        Err(error) => {
+            warn!(%error, "Mailmojo refused a contact's new address.");
+            let has_left = !contact.active || contact.left_lists.contains(list_id);
+            Ok(Moved::Refused { has_left })
+        }
+    }
 }
 
 /// Adds a contact to the list. Assumed: a 400 means that Mailmojo blocks the

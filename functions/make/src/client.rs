@@ -39,6 +39,10 @@ pub struct Contact {
 }
 
 impl Contact {
+    pub fn email(&self) -> Option<&str> {
+        self.fields.get("email").and_then(Value::as_str)
+    }
+
     /// Whether the contact may be added to a list: not if it unsubscribed or
     /// bounced.
     ///
@@ -101,6 +105,15 @@ impl<'a> Client<'a> {
     pub async fn contact(&self, email: &str) -> Result<Option<Contact>, ApiError> {
         let call = ApiCall::new(Method::POST, "/subscribers/by_email", &[])
             .json(json!({ "email": email }));
+        self.find(call).await
+    }
+
+    pub async fn contact_by_id(&self, id: &str) -> Result<Option<Contact>, ApiError> {
+        let call = ApiCall::new(Method::GET, "/subscribers/{id}", &[id]);
+        self.find(call).await
+    }
+
+    async fn find(&self, call: ApiCall<'_>) -> Result<Option<Contact>, ApiError> {
         let response = match self.api.read(call).await {
             Err(error) if error.status() == Some(404) => return Ok(None),
             response => response?,
@@ -178,16 +191,31 @@ impl<'a> Client<'a> {
     }
 
     /// Creates or updates a contact and adds it to the list. The body's tags
-    /// replace the contact's.
+    /// replace the contact's. Returns the contact's id; a dry run has none.
     ///
     /// Only for a contact that is new or [may join](Contact::may_join): what the call
     /// does to the status of a contact that left is not documented.
-    pub async fn join(&self, body: Value) -> Result<(), ApiError> {
+    pub async fn join(&self, body: Value) -> Result<Option<String>, ApiError> {
         let call = ApiCall::new(Method::POST, "/subscribers", &[])
             .query("subscriber_list_id[]", self.list_id)
             .query("tag", "replace")
             .json(body);
-        self.api.write(call).await.map(drop)
+        let Some(response) = self.api.write(call).await? else {
+            return Ok(None);
+        };
+        // The contact is written; without its id, it is only not remembered.
+        let contact: Map<String, Value> = response.json().unwrap_or_default();
+        Ok(contact.get("id").and_then(text))
+    }
+
+    /// Gives a contact a new address. It keeps its tags, which are sent along because
+    /// the call's tags replace the contact's. Assumed: the address may change, and
+    /// the contact keeps its lists and its status.
+    pub async fn set_email(&self, contact: &Contact, email: &str) -> Result<(), ApiError> {
+        let mut body = Map::new();
+        body.insert("email".to_owned(), email.into());
+        body.insert("tags".to_owned(), contact.tags.as_slice().into());
+        self.change(&contact.id, body).await
     }
 
     /// The body's tags replace the contact's. The call names no list and no

@@ -5,12 +5,13 @@
 
 use futures_util::future::join_all;
 use serde_json::{Map, Value};
-use shared::connector::{ContactLookup, ContactProgress, ForgetProgress, is_our_tag};
+use shared::connector::{ContactLookup, ContactProgress, ForgetProgress, LookupKey, is_our_tag};
 use shared::http::ApiError;
 
 use crate::client::{Client, Contact};
 use crate::credentials::MalformedSet;
 use crate::lists::collect_results;
+use crate::references::References;
 
 /// Names the Sesamy user that the contact belongs to.
 const OWNER: &str = "external_id";
@@ -43,7 +44,14 @@ async fn forget_on_list(
     lookup: ContactLookup<'_>,
     steps: ContactProgress<'_>,
 ) -> Result<(), ApiError> {
-    let Some(contact) = client.contact(lookup.email).await? else {
+    let contact = match lookup.by {
+        LookupKey::Email(email) | LookupKey::TypedEmail(email) => client.contact(email).await?,
+        LookupKey::Reference(reference) => match References::read(reference).id(client.list_id()) {
+            Some(id) => client.contact_by_id(id).await?,
+            None => None,
+        },
+    };
+    let Some(contact) = contact else {
         return Ok(());
     };
     let Contact {

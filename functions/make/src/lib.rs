@@ -6,6 +6,7 @@ pub mod credentials;
 pub mod forget;
 mod lists;
 pub mod mapping;
+mod references;
 pub mod sync;
 
 pub use credentials::MakeCredentials;

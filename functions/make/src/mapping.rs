@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use shared::derivation::{CatalogueProduct, DesiredContact, SubscriptionRecord};
 use shared::personal::Personal;
 
-/// The fields that a sync may change, and whether their values are personal. The
-/// address is the key and never changes.
+/// The fields that a sync may change, and whether their values are personal. A new
+/// address is a call of its own.
 pub const FIELDS: [(&str, bool); 4] = [
     ("firstname", true),
     ("lastname", true),

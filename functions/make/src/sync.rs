@@ -1,5 +1,5 @@
-//! The order of a sync's calls, concurrently for each list: read the contact;
-//! write it if it differs; write products and subscriptions, which cannot be read
+//! The order of a sync's calls, concurrently for each list: read the contact; move
+//! it if the user's address has changed; write it if it differs; write products and subscriptions, which cannot be read
 //! and so are always sent.
 //!
 //! Every write can be repeated, so a failing list repeats the whole sync.
@@ -12,15 +12,17 @@ use serde_json::{Map, Value};
 use shared::check::CheckItem;
 use shared::connector::{
     Account, Changes, Connector, ContactChanges, ContactLookup, FieldChange, ForgetProgress, Job,
-    TagChanges,
+    SyncedContact, TagChanges,
 };
 use shared::derivation::diff_tags;
 use shared::http::ApiError;
 use shared::sesamy::Reads;
+use tracing::warn;
 
 use crate::client::{Client, Contact};
 use crate::credentials::{CredentialSet, MakeCredentials};
 use crate::lists::collect_results;
+use crate::references::References;
 use crate::{check, forget, mapping};
 
 #[derive(Debug, Default)]
@@ -40,9 +42,18 @@ impl Connector for Make {
         let mut results = join_all(sets.iter().map(|set| sync_list(&job, set))).await;
         results.extend(malformed.iter().map(|set| Err(set.error())));
         let mut changes = Changes::default();
+        let (mut references, mut left_behind) = (References::default(), References::default());
         for list in collect_results(results)? {
-            changes += list;
+            changes += list.changes;
+            if let Some(id) = list.contact {
+                references.add(list.list_id, &id);
+            }
+            if let Some(id) = list.left_behind {
+                left_behind.add(list.list_id, &id);
+            }
         }
+        changes.reference = references.write();
+        changes.left_behind = left_behind.write();
         Ok(changes)
     }
 
@@ -67,11 +78,49 @@ fn clients<'a>(account: &Account<'a, Make>) -> Vec<Client<'a>> {
         .collect()
 }
 
-async fn sync_list(job: &Job<'_, Make>, set: &CredentialSet) -> Result<Changes, ApiError> {
+/// What a sync did on one list.
+struct SyncedList<'a> {
+    list_id: &'a str,
+    changes: Changes,
+    /// Ids of contacts.
+    contact: Option<String>,
+    left_behind: Option<String>,
+}
+
+async fn sync_list<'a>(
+    job: &Job<'_, Make>,
+    set: &'a CredentialSet,
+) -> Result<SyncedList<'a>, ApiError> {
     let client = Client::new(job.http, job.vendor, set);
     let email = job.desired.email.lookup();
-    let contact = client.contact(&email).await?;
+    let mut contact = client.contact(&email).await?;
     let mut changes = Changes::default();
+    let mut left_behind = None;
+    let mut is_moved = false;
+    if let Some(earlier) = job.earlier {
+        match move_contact(&client, earlier, contact.is_some(), &email).await? {
+            Moved::Done(moved) => {
+                contact = Some(*moved);
+                is_moved = true;
+                changes.writes += 1;
+            }
+            Moved::NotFound => {}
+            Moved::Stays { id } => left_behind = Some(id),
+            Moved::Refused { id, may_join } => {
+                changes.refused_writes += 1;
+                left_behind = Some(id);
+                if !may_join {
+                    // A new contact would be mailed against the user's wish.
+                    return Ok(SyncedList {
+                        list_id: &set.list_id,
+                        changes,
+                        contact: None,
+                        left_behind,
+                    });
+                }
+            }
+        }
+    }
 
     let tags = contact.as_ref().map_or(&[][..], |contact| &contact.tags);
     let diff = diff_tags(tags, &job.desired.tags, &[]);
@@ -86,6 +135,7 @@ async fn sync_list(job: &Job<'_, Make>, set: &CredentialSet) -> Result<Changes, 
     if writes.is_empty() && (joins || !agrees) {
         writes.push(tags.to_vec());
     }
+    let mut id = contact.as_ref().map(|contact| contact.id.clone());
     for (n, tags) in (1..).zip(&writes) {
         match &contact {
             // A contact joins with the last write; an earlier one only removes a tag
@@ -96,7 +146,7 @@ async fn sync_list(job: &Job<'_, Make>, set: &CredentialSet) -> Result<Changes, 
             }
             _ => {
                 let body = mapping::contact(job.desired, tags);
-                client.join(body).await?;
+                id = client.join(body).await?.or(id);
             }
         }
         changes.writes += 1;
@@ -104,8 +154,10 @@ async fn sync_list(job: &Job<'_, Make>, set: &CredentialSet) -> Result<Changes, 
     changes.contacts.push(ContactChanges {
         list: Some(set.list_id.clone()),
         is_new: contact.is_none(),
+        is_moved,
         tags: TagChanges::new(&diff, tags),
         fields: field_changes(contact.as_ref(), &body),
+        ..ContactChanges::default()
     });
     changes.writes += client
         .write_products(&mapping::products(job.desired))
@@ -113,7 +165,61 @@ async fn sync_list(job: &Job<'_, Make>, set: &CredentialSet) -> Result<Changes, 
     changes.writes += client
         .write_subscriptions(&mapping::subscriptions(job.desired))
         .await?;
-    Ok(changes)
+    Ok(SyncedList {
+        list_id: &set.list_id,
+        changes,
+        contact: id,
+        left_behind,
+    })
+}
+
+enum Moved {
+    /// The contact, which has the new address now.
+    Done(Box<Contact>),
+    NotFound,
+    /// Make.as has another contact of the new address, or the publisher gave this one
+    /// an address that Sesamy does not know.
+    Stays {
+        id: String,
+    },
+    Refused {
+        id: String,
+        may_join: bool,
+    },
+}
+
+/// Reads the contact first: its address shows whether it is still the same one.
+async fn move_contact(
+    client: &Client<'_>,
+    earlier: SyncedContact<'_>,
+    is_taken: bool,
+    email: &str,
+) -> Result<Moved, ApiError> {
+    let references = References::read(earlier.reference);
+    let Some(id) = references.id(client.list_id()) else {
+        return Ok(Moved::NotFound);
+    };
+    let Some(contact) = client.contact_by_id(id).await? else {
+        return Ok(Moved::NotFound);
+    };
+    let id = contact.id.clone();
+    let current = contact.email().unwrap_or_default();
+    if current.eq_ignore_ascii_case(email) {
+        // An earlier attempt moved it, so `is_taken` is about the same contact.
+        return Ok(Moved::NotFound);
+    }
+    if is_taken || !earlier.had_address(current) {
+        return Ok(Moved::Stays { id });
+    }
+    match client.set_email(&contact, email).await {
+        Ok(()) => Ok(Moved::Done(Box::new(contact))),
+        Err(error) if error.is_transient() || error.is_refusal() => Err(error),
+        Err(error) => {
+            warn!(%error, "Make.as refused a contact's new address.");
+            let may_join = contact.may_join();
+            Ok(Moved::Refused { id, may_join })
+        }
+    }
 }
 
 /// Whether a contact has all values of the body, except the tags.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
+use shared::connector::ContactReference;
 use shared::http::{
     ApiCall, ApiClient, ApiDescription, ApiError, ApiResponse, Authorization, FailedCall, Http,
     Method,
@@ -47,10 +48,38 @@ pub enum UpsertOutcome {
     DryRun(Option<Contact>),
 }
 
+/// Names a contact in a path.
+#[derive(Clone, Copy)]
+pub enum ContactKey<'a> {
+    Email(&'a str),
+    Id(u64),
+}
+
+impl ContactKey<'_> {
+    pub fn from_reference(reference: &ContactReference) -> Option<Self> {
+        reference.as_str().parse().ok().map(Self::Id)
+    }
+
+    fn segment(self) -> String {
+        match self {
+            Self::Email(email) => email.to_owned(),
+            Self::Id(id) => id.to_string(),
+        }
+    }
+
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Email(_) => "email",
+            Self::Id(_) => "id",
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contact {
     /// Rule's answer may leave it out.
     pub id: Option<u64>,
+    pub email: Option<Personal>,
     pub phone_number: Option<Personal>,
     /// The contact is suppressed, blocked or not opted in: no event may make
     /// Rule send it anything.
@@ -98,7 +127,7 @@ impl<'a> Client<'a> {
     }
 
     /// Creates or updates a contact: adds tags, and keeps fields that the call
-    /// does not name. A dry run looks the contact up instead.
+    /// does not name. A dry run looks the contact up instead, by its own key.
     ///
     /// Identifies the contact by address only. Rule may match by phone number too,
     /// and a number that a family shares must not put one user's tags on another.
@@ -108,13 +137,14 @@ impl<'a> Client<'a> {
         tags: &[&str],
         fields: &[&Field],
         flows: Flows,
+        dry_run_key: ContactKey<'_>,
     ) -> Result<UpsertOutcome, WriteFieldsError> {
         let mut chunks = tags.chunks(MAX_TAGS_PER_CALL);
         let first = chunks.next().unwrap_or_default();
         let call = upsert_call(email, first, fields, flows);
         let upserted = match self.write_fields(call, fields).await? {
             Some(response) => read_upsert(&response.json()?),
-            None => UpsertOutcome::DryRun(self.contact(email).await?),
+            None => UpsertOutcome::DryRun(self.contact(dry_run_key).await?),
         };
         if upserted != UpsertOutcome::Suppressed {
             for more in chunks {
@@ -145,11 +175,12 @@ impl<'a> Client<'a> {
         Ok(())
     }
 
-    /// For previews and `forget` only: Rule counts the 404 of an unknown address
-    /// against the key.
-    pub async fn contact(&self, email: &str) -> Result<Option<Contact>, ApiError> {
-        let call = ApiCall::new(Method::GET, "/v2/subscribers/{email}", &[email])
-            .query("identified_by", "email");
+    /// Not for ordinary syncs: Rule counts the 404 of an unknown contact against the
+    /// key.
+    pub async fn contact(&self, key: ContactKey<'_>) -> Result<Option<Contact>, ApiError> {
+        let segment = &key.segment();
+        let call = ApiCall::new(Method::GET, "/v2/subscribers/{contact}", &[segment])
+            .query("identified_by", key.kind());
         let response = match self.0.read(call).await {
             Err(error) if error.status() == Some(404) => return Ok(None),
             response => response?,
@@ -162,19 +193,21 @@ impl<'a> Client<'a> {
     }
 
     /// Values by `Group.Field`. A sync rarely needs them: it writes them all.
-    pub async fn fields(&self, email: &str) -> Result<BTreeMap<String, Value>, ApiError> {
+    pub async fn fields(&self, key: ContactKey<'_>) -> Result<BTreeMap<String, Value>, ApiError> {
+        let segment = &key.segment();
         // Singular, unlike every other path.
-        let call = ApiCall::new(Method::GET, "/v2/subscriber/{email}/fields", &[email])
-            .query("identified_by", "email");
+        let call = ApiCall::new(Method::GET, "/v2/subscriber/{contact}/fields", &[segment])
+            .query("identified_by", key.kind());
         let response = self.0.read(call).await?;
         let answer: Value = response.json()?;
         by_key(&answer, "value")
             .ok_or_else(|| response.malformed("it contains no groups of fields"))
     }
 
-    pub async fn tags(&self, email: &str) -> Result<Vec<String>, ApiError> {
-        let call = ApiCall::new(Method::GET, "/v2/subscribers/{email}/tags", &[email])
-            .query("identified_by", "email");
+    pub async fn tags(&self, key: ContactKey<'_>) -> Result<Vec<String>, ApiError> {
+        let segment = &key.segment();
+        let call = ApiCall::new(Method::GET, "/v2/subscribers/{contact}/tags", &[segment])
+            .query("identified_by", key.kind());
         let response = self.0.read(call).await?;
         let answer: Value = response.json()?;
         let tags = answer
@@ -188,13 +221,14 @@ impl<'a> Client<'a> {
     }
 
     /// A tag that is already gone is not an error.
-    pub async fn remove_tag(&self, email: &str, tag: &str) -> Result<(), ApiError> {
+    pub async fn remove_tag(&self, key: ContactKey<'_>, tag: &str) -> Result<(), ApiError> {
+        let segment = key.segment();
         let call = ApiCall::new(
             Method::DELETE,
-            "/v2/subscribers/{email}/tags/{tag}",
-            &[email, tag],
+            "/v2/subscribers/{contact}/tags/{tag}",
+            &[&segment, tag],
         )
-        .query("identified_by", "email");
+        .query("identified_by", key.kind());
         match self.0.write(call).await {
             Err(error) if error.status() == Some(404) => Ok(()),
             answer => answer.map(drop),
@@ -251,6 +285,12 @@ impl<'a> Client<'a> {
     /// The id is `None` in a dry run for a contact that does not exist yet.
     pub async fn set_phone(&self, id: Option<u64>, phone: &str) -> Result<(), ApiError> {
         let call = update_call(id, json!({ "phone_number": phone }));
+        self.0.write(call).await.map(drop)
+    }
+
+    /// Gives a contact a new address. It keeps its id, tags, fields and consent.
+    pub async fn set_email(&self, id: u64, email: &str) -> Result<(), ApiError> {
+        let call = update_call(Some(id), json!({ "email": email }));
         self.0.write(call).await.map(drop)
     }
 
@@ -350,16 +390,15 @@ fn is_suppressed(channels: Option<&Value>) -> bool {
 fn read_subscriber(contact: &Value) -> Contact {
     let status = contact.get("status").and_then(Value::as_str);
     let is_blocked = status.is_some_and(|status| status.eq_ignore_ascii_case("blocked"));
+    let personal = |key| contact.get(key).and_then(Value::as_str).map(Personal::new);
     let has_not_opted_in = contact.get("opted_in") == Some(&Value::Bool(false));
     Contact {
         id: contact.get("id").and_then(|id| match id {
             Value::String(text) => text.parse().ok(),
             other => other.as_u64(),
         }),
-        phone_number: contact
-            .get("phone_number")
-            .and_then(Value::as_str)
-            .map(Personal::new),
+        email: personal("email"),
+        phone_number: personal("phone_number"),
         is_silenced: is_blocked || has_not_opted_in || is_suppressed(contact.get("suppressed")),
     }
 }

@@ -6,10 +6,10 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use shared::connector::{ContactLookup, ForgetProgress, is_our_tag};
+use shared::connector::{ContactLookup, ForgetProgress, LookupKey, is_our_tag};
 use shared::http::ApiError;
 
-use crate::client::{Client, Contact};
+use crate::client::{Client, Contact, ContactKey};
 use crate::mapping::{self, Field};
 
 /// Names the Sesamy user that the contact belongs to.
@@ -22,22 +22,29 @@ pub async fn forget(
 ) -> Result<(), ApiError> {
     let steps = progress.contact(None);
     let work = async {
-        let Some(Contact { id, .. }) = client.contact(lookup.email).await? else {
+        let key = match lookup.by {
+            LookupKey::Email(email) | LookupKey::TypedEmail(email) => ContactKey::Email(email),
+            LookupKey::Reference(reference) => match ContactKey::from_reference(reference) {
+                Some(key) => key,
+                None => return Ok(()),
+            },
+        };
+        let Some(Contact { id, .. }) = client.contact(key).await? else {
             return Ok(());
         };
-        let values = client.fields(lookup.email).await?;
+        let values = client.fields(key).await?;
         if !lookup.owns(values.get(OWNER).and_then(Value::as_str)) {
             steps.belongs_to_another_user();
             return Ok(());
         }
-        let mut tags = client.tags(lookup.email).await?;
+        let mut tags = client.tags(key).await?;
         tags.retain(|tag| is_our_tag(tag) || tag == mapping::BASE_TAG);
         let fields: Vec<Field> = mapping::cleared_fields()
             .filter(|field| field.change(values.get(field.key)).is_some())
             .collect();
         steps.found(tags.iter().cloned(), fields.iter().map(|field| field.key));
         for tag in &tags {
-            client.remove_tag(lookup.email, tag).await?;
+            client.remove_tag(key, tag).await?;
             steps.removed(tag);
         }
         if !fields.is_empty() {

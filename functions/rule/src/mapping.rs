@@ -195,22 +195,28 @@ fn subscription(primary: Option<&PrimarySubscription>) -> [Field; 4] {
     ]
 }
 
-/// The event and its payment, for the mails of flows. Ids that the event lacks are
+/// The event, for the mails of flows. Ids that the event lacks are
 /// cleared, so that no flow uses those of another event.
 ///
 /// Decided. Known: receipts and "event streams" are promised; no field is named.
 /// Assumed: a mail about an event or a payment needs these fields.
-pub fn event_fields(event: &Event, desired: &DesiredContact) -> [Field; 8] {
+pub fn event_fields(event: &Event) -> [Field; 4] {
     let occurred_at = event.occurred_at.to_string();
     let contract_id = event.contract_id.as_ref();
     let checkout_id = event.checkout_id.as_ref();
-    let payment = desired.payment_for(contract_id);
-    let receipt_url = payment.and_then(|payment| payment.receipt_url.as_ref());
     [
         text(EVENT_TYPE, Some(event.event_type.name())),
         text(EVENT_OCCURRED_AT, Some(&occurred_at)),
         text(EVENT_CONTRACT_ID, contract_id.map(ContractId::as_str)),
         text(EVENT_CHECKOUT_ID, checkout_id.map(CheckoutId::as_str)),
+    ]
+}
+
+/// The newest payment of the event's contract, for receipts.
+pub fn payment_fields(event: &Event, desired: &DesiredContact) -> [Field; 4] {
+    let payment = desired.payment_for(event.contract_id.as_ref());
+    let receipt_url = payment.and_then(|payment| payment.receipt_url.as_ref());
+    [
         text(PAYMENT_AMOUNT, payment.and_then(|p| p.amount.as_deref())),
         text(
             PAYMENT_CURRENCY,

@@ -1,15 +1,16 @@
 //! The order of a sync's calls:
 //!
 //! 1. define the fields, once per account
-//! 2. upsert the contact with the desired tags and fields
-//! 3. delete groups of fields that the upsert could not clear
-//! 4. read the tags, and remove stale ones
-//! 5. set the phone number
-//! 6. deliver the events
+//! 2. move the contact, if the user's address has changed
+//! 3. upsert the contact with the desired tags and fields
+//! 4. delete groups of fields that the upsert could not clear
+//! 5. read the tags, and remove stale ones
+//! 6. set the phone number
+//! 7. deliver the events
 //!
-//! Nothing is looked up before the upsert: an unknown address is a 404, and Rule
-//! blocks a key when half of its calls fail. Only a dry run, which sends no upsert,
-//! looks the contact up.
+//! Otherwise nothing is looked up before the upsert: an unknown address is a 404,
+//! and Rule blocks a key when half of its calls fail. Only a dry run, which sends no
+//! upsert, looks the contact up.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -19,19 +20,20 @@ use serde_json::Value;
 use shared::cache::Once;
 use shared::check::CheckItem;
 use shared::connector::{
-    Account, Changes, Connector, ContactChanges, ContactLookup, FieldChange, ForgetProgress, Job,
-    TagChanges,
+    Account, Changes, Connector, ContactChanges, ContactLookup, ContactReference, Delivery,
+    EventStream, FieldChange, ForgetProgress, Job, TagChanges,
 };
-use shared::derivation::{Tag, TagDiff, diff_tags};
+use shared::derivation::{DesiredContact, Tag, TagDiff, diff_tags};
 use shared::http::ApiError;
 use shared::personal::Personal;
 use shared::sesamy::Reads;
 use tracing::{debug, warn};
 
 use crate::clearing::ClearingMethods;
-use crate::client::{Client, Contact, Flows, UpsertOutcome};
+use crate::client::{Client, Contact, ContactKey, Flows, UpsertOutcome};
 use crate::credentials::RuleCredentials;
 use crate::mapping::{self, Field};
+use crate::moving::{self, Moved};
 use crate::{check, forget};
 
 const MAX_REFUSED_PHONES: usize = 10_000;
@@ -72,6 +74,30 @@ impl Connector for Rule {
             ..Changes::default()
         };
         let mut contact_changes = ContactChanges::default();
+        let mut key = ContactKey::Email(&email);
+        if let Some(earlier) = job.earlier {
+            match moving::move_contact(&client, earlier, &email).await? {
+                Moved::Done(id) => {
+                    changes.writes += 1;
+                    contact_changes.is_moved = true;
+                    // A dry run finds the contact at its earlier address.
+                    if job.http.is_read_only() {
+                        key = ContactKey::Id(id);
+                    }
+                }
+                Moved::NotFound => {}
+                Moved::Stays => changes.left_behind = Some(earlier.reference.clone()),
+                Moved::Refused { is_silenced } => {
+                    changes.refused_writes += 1;
+                    changes.left_behind = Some(earlier.reference.clone());
+                    if is_silenced {
+                        // A new contact would be mailed against the user's wish.
+                        changes.writes = 0;
+                        return Ok(changes);
+                    }
+                }
+            }
+        }
         // A resync of all users must not send each of them a welcome mail.
         let flows = if job.events.is_empty() {
             Flows::Silent
@@ -80,7 +106,7 @@ impl Connector for Rule {
         };
         let (upserted, left_out) = loop {
             let attempt = self.clearing_methods.attempt(job.account, &fields).await;
-            let upserted = client.upsert(&email, &desired_tags, &attempt.sent, flows);
+            let upserted = client.upsert(&email, &desired_tags, &attempt.sent, flows, key);
             match upserted.await {
                 // A dry run does not show how the account clears fields.
                 Ok(dry_run @ UpsertOutcome::DryRun(_)) => break (dry_run, attempt.left_out),
@@ -93,12 +119,12 @@ impl Connector for Rule {
             UpsertOutcome::Contact(contact) => Some(contact),
             UpsertOutcome::Suppressed => {
                 // A suppressed address has no contact to tag.
-                changes.refused_writes = 1;
+                changes.refused_writes += 1;
                 return Ok(changes);
             }
             UpsertOutcome::DryRun(contact) => {
                 let values = known_values.insert(match contact {
-                    Some(_) => client.fields(&email).await?,
+                    Some(_) => client.fields(key).await?,
                     None => BTreeMap::new(),
                 });
                 let change = |field: &Field| field.change(values.get(field.key));
@@ -109,10 +135,11 @@ impl Connector for Rule {
         };
 
         let id = contact.as_ref().and_then(|contact| contact.id);
+        changes.reference = id.map(|id| ContactReference::new(id.to_string()));
         if !left_out.is_empty() {
             let values = match known_values {
                 Some(values) => values,
-                None => client.fields(&email).await?,
+                None => client.fields(key).await?,
             };
             let groups = clear_groups(&client, id, &left_out, &values, &mut changes).await?;
             // Deleting a group also deleted the values that should stay.
@@ -123,7 +150,15 @@ impl Connector for Rule {
                 changes.writes += 1;
             }
         }
-        let tags = sync_tags(&client, &email, &job, &mut contact_changes, &mut changes).await?;
+        let tags = sync_tags(
+            &client,
+            &email,
+            key,
+            &job,
+            &mut contact_changes,
+            &mut changes,
+        )
+        .await?;
         let is_silenced = contact.as_ref().is_some_and(|c| c.is_silenced);
         self.set_phone(&client, &job, contact, &mut contact_changes, &mut changes)
             .await?;
@@ -131,10 +166,48 @@ impl Connector for Rule {
         if is_silenced && !job.events.is_empty() {
             debug!("The contact is suppressed, blocked or not opted in: no event is delivered.");
         } else if job.credentials.events {
-            self.deliver(&client, &email, id, &job, tags, &mut changes)
-                .await?;
+            let recipient = Recipient {
+                client: &client,
+                account: job.account,
+                email: &email,
+                id,
+                desired: Some(job.desired),
+            };
+            changes.writes += self.deliver_all(recipient, job.events, tags).await?;
         }
         Ok(changes)
+    }
+
+    /// Reads the contact by its id, because only that is remembered.
+    async fn deliver(&self, delivery: Delivery<'_, Self>) -> Result<bool, ApiError> {
+        if !delivery.credentials.events {
+            return Ok(true);
+        }
+        let client = Client::new(delivery.http, delivery.vendor, delivery.credentials);
+        let Some(synced) = delivery.contact else {
+            return Ok(false);
+        };
+        let Some((id, contact)) = moving::find(&client, synced).await? else {
+            return Ok(false);
+        };
+        let Some(email) = contact
+            .email
+            .filter(|email| synced.had_address(email.expose()))
+        else {
+            return Ok(false);
+        };
+        if !contact.is_silenced {
+            let tags = client.tags(ContactKey::Id(id)).await?;
+            let recipient = Recipient {
+                client: &client,
+                account: delivery.account,
+                email: email.expose(),
+                id: Some(id),
+                desired: None,
+            };
+            self.deliver_all(recipient, delivery.events, tags).await?;
+        }
+        Ok(true)
     }
 
     async fn check(&self, account: Account<'_, Self>) -> Vec<CheckItem> {
@@ -155,32 +228,53 @@ fn client<'a>(account: &Account<'a, Rule>) -> Client<'a> {
     Client::new(account.http, account.vendor, account.credentials)
 }
 
+/// The contact that events are delivered to.
+#[derive(Clone, Copy)]
+struct Recipient<'a> {
+    client: &'a Client<'a>,
+    account: &'a str,
+    email: &'a str,
+    id: Option<u64>,
+    /// Has the payments. `None` if the user's state was not read.
+    desired: Option<&'a DesiredContact>,
+}
+
 impl Rule {
     /// Delivers each event in a separate upsert, oldest first, so that each flow
     /// finds the fields of its event. A flow starts only when its tag is new to the
-    /// contact, so the tag of an earlier event is removed first.
-    async fn deliver(
+    /// contact, so the tag of an earlier event is removed first. Returns the number
+    /// of writes.
+    async fn deliver_all(
         &self,
-        client: &Client<'_>,
-        email: &str,
-        id: Option<u64>,
-        job: &Job<'_, Self>,
+        recipient: Recipient<'_>,
+        events: &EventStream,
         mut tags: Vec<String>,
-        changes: &mut Changes,
-    ) -> Result<(), ApiError> {
-        for event in job.events.pending() {
+    ) -> Result<u32, ApiError> {
+        let Recipient {
+            client,
+            account,
+            email,
+            id,
+            desired,
+        } = recipient;
+        let key = ContactKey::Email(email);
+        let mut changes = Changes::default();
+        for event in events.pending() {
             let tag = mapping::event_tag(event.event_type);
             for earlier in tags.extract_if(.., |earlier| earlier.eq_ignore_ascii_case(tag)) {
-                client.remove_tag(email, &earlier).await?;
+                client.remove_tag(key, &earlier).await?;
                 changes.writes += 1;
             }
-            let fields = mapping::event_fields(event, job.desired);
+            let mut fields = mapping::event_fields(event).to_vec();
+            if let Some(desired) = desired {
+                fields.extend(mapping::payment_fields(event, desired));
+            }
             loop {
-                let attempt = self.clearing_methods.attempt(job.account, &fields).await;
+                let attempt = self.clearing_methods.attempt(account, &fields).await;
                 if !attempt.left_out.is_empty() {
                     // Before the flow starts. The delivery writes the rest of the group.
-                    let values = client.fields(email).await?;
-                    clear_groups(client, id, &attempt.left_out, &values, changes).await?;
+                    let values = client.fields(key).await?;
+                    clear_groups(client, id, &attempt.left_out, &values, &mut changes).await?;
                 }
                 match client.deliver(email, tag, &attempt.sent).await {
                     Ok(()) => {
@@ -190,11 +284,11 @@ impl Rule {
                     Err(error) => attempt.failed(error).await?,
                 }
             }
-            job.events.mark_delivered();
+            events.mark_delivered();
             changes.writes += 1;
             tags.push(tag.to_owned());
         }
-        Ok(())
+        Ok(changes.writes)
     }
 
     /// Sets Rule's own phone number. A refusal is counted but not fatal, because a
@@ -263,6 +357,7 @@ impl Rule {
 async fn sync_tags(
     client: &Client<'_>,
     email: &str,
+    key: ContactKey<'_>,
     job: &Job<'_, Rule>,
     contact_changes: &mut ContactChanges,
     changes: &mut Changes,
@@ -270,7 +365,7 @@ async fn sync_tags(
     let mut tags = if contact_changes.is_new {
         Vec::new()
     } else {
-        client.tags(email).await?
+        client.tags(key).await?
     };
     let desired = &job.desired.tags;
     let mut diff = diff_tags(&tags, desired, &[mapping::EVENT_TAG_PREFIX]);
@@ -279,7 +374,7 @@ async fn sync_tags(
         replace_hiding_tags(&mut diff, &tags);
     }
     for stale in &diff.remove {
-        client.remove_tag(email, stale).await?;
+        client.remove_tag(key, stale).await?;
         changes.writes += 1;
     }
     // If Rule ignores case, the removal took the desired spelling as well.

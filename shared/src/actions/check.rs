@@ -30,22 +30,31 @@ pub(super) async fn run<C: Connector>(
     end: Instant,
 ) -> Check {
     // In parallel, each with its own time limit, so that a slow API does not
-    // hide the results of the other.
+    // hide the results of the others.
     let crm = tokio::spawn({
         let (syncer, vendor) = (syncer.clone(), vendor.clone());
         async move { check_connector(&syncer, &vendor).await }
+    });
+    let memory = tokio::spawn({
+        let syncer = syncer.clone();
+        async move { syncer.memory.check().await }
     });
     let sesamy = tokio::spawn({
         let vendor = vendor.clone();
         async move { check_sesamy(&syncer, &vendor).await }
     });
-    let (crm, sesamy) = tokio::join!(bounded(crm, end), bounded(sesamy, end));
+    let (crm, sesamy, memory) = tokio::join!(
+        bounded(crm, end),
+        bounded(sesamy, end),
+        bounded(memory, end)
+    );
     let too_slow = |what: &str| {
         let say = "it did not finish before the invocation's deadline";
         vec![CheckItem::new(what, CheckCode::ApiUnreachable, say).with_remedy("try again")]
     };
     let mut findings = crm.unwrap_or_else(|_| too_slow(C::NAME));
     findings.extend(sesamy.unwrap_or_else(|_| too_slow("Sesamy")));
+    findings.extend(memory.unwrap_or_else(|_| too_slow("user table and schedules")));
     let has_problem = findings.iter().any(|f| f.result == CheckStatus::Problem);
     Check {
         action: "check",

@@ -10,12 +10,12 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::connector::{
-    Account, Connector, ContactLookup, ForgetProgress, ForgottenContact, Outcome,
+    Connector, ContactLookup, ForgetProgress, ForgottenContact, LookupKey, Outcome,
 };
 use crate::message::UserKey;
 use crate::personal::Email;
+use crate::remembered::Unavailable;
 use crate::request::ErrorAnswer;
-use crate::secrets::Loaded;
 use crate::sesamy::Reads;
 use crate::sync::{Syncer, bounded};
 
@@ -79,47 +79,71 @@ async fn forget<C: Connector>(
     email: Option<Email>,
     progress: &ForgetProgress,
 ) -> Result<bool, ErrorAnswer> {
-    let is_typed = email.is_some();
     let path = Syncer::<C>::connector_path(&user.vendor_id);
     let secret = syncer.secrets.get::<C::Credentials>(&path).await;
     let secret = secret.map_err(|error| Outcome::from(error).into_error())?;
     if secret.value.is_none() {
         return Ok(false);
     }
-    let email = match email {
-        Some(email) => email,
-        None => address(syncer, user).await?,
+    let record = syncer.memory.recall(user).await;
+    let record = record.map_err(|Unavailable| table_unavailable())?;
+    let synced = match &record {
+        Some(record) => syncer.synced_contact(user, record).await,
+        None => None,
     };
-    let email = &email.lookup();
-    syncer
-        .with_secret(&path, |secret: Arc<Loaded<C::Credentials>>| async move {
-            let Some(credentials) = &secret.value else {
-                return Ok(false);
-            };
-            let account = Account {
-                http: &syncer.http,
-                vendor: &user.vendor_id,
-                credentials,
-            };
-            let lookup = ContactLookup {
-                user: &user.user_id,
-                email,
-                is_typed,
-            };
-            syncer.connector.forget(account, lookup, progress).await?;
-            Ok(true)
-        })
-        .await
-        .map_err(Outcome::into_error)
+    let typed = email.as_ref().map(Email::lookup);
+    let current = match typed {
+        Some(_) => None,
+        None => address(syncer, user).await?.map(|email| email.lookup()),
+    };
+    // The contact of an earlier address, and that of the current one, which no sync
+    // may have reached yet.
+    let mut lookups: Vec<LookupKey<'_>> = Vec::new();
+    lookups.extend(typed.as_deref().map(LookupKey::TypedEmail));
+    lookups.extend(current.as_deref().map(LookupKey::Email));
+    lookups.extend(
+        synced
+            .filter(|synced| {
+                !current
+                    .iter()
+                    .chain(&typed)
+                    .any(|email| synced.had_address(email))
+            })
+            .map(|synced| LookupKey::Reference(synced.reference)),
+    );
+    if lookups.is_empty() {
+        let message = "Sesamy has no address for this user; pass it as \"email\"";
+        return Err(ErrorAnswer::new("address_unknown", message));
+    }
+    for by in lookups {
+        let lookup = ContactLookup {
+            user: &user.user_id,
+            by,
+        };
+        progress.next_contact();
+        let forgotten = syncer.forget_contact(&syncer.http, user, lookup, progress);
+        if !forgotten.await.map_err(Outcome::into_error)? {
+            return Ok(false);
+        }
+    }
+    let forgotten = syncer.memory.forget(user).await;
+    forgotten.map_err(|Unavailable| table_unavailable())?;
+    Ok(true)
+}
+
+fn table_unavailable() -> ErrorAnswer {
+    ErrorAnswer::new(
+        "unavailable",
+        "what is remembered of the user cannot be read or deleted now; repeat the request",
+    )
 }
 
 /// The user's address at Sesamy, also a guest's.
-async fn address<C: Connector>(syncer: &Syncer<C>, user: &UserKey) -> Result<Email, ErrorAnswer> {
+async fn address<C: Connector>(
+    syncer: &Syncer<C>,
+    user: &UserKey,
+) -> Result<Option<Email>, ErrorAnswer> {
     let state = syncer.state(user, Reads::default()).await;
     let state = state.map_err(Outcome::into_error)?;
-    let email = state.and_then(|(state, _)| state.profile.email);
-    email.ok_or_else(|| {
-        let message = "Sesamy has no address for this user; pass it as \"email\"";
-        ErrorAnswer::new("address_unknown", message)
-    })
+    Ok(state.and_then(|(state, _)| state.profile.email))
 }

@@ -15,7 +15,7 @@ use crate::derivation::{PERMANENT_TAG, Tags};
 use crate::http::DryRunCall;
 use crate::message::UserKey;
 use crate::request::ErrorAnswer;
-use crate::sync::{SyncDetails, Syncer, bounded};
+use crate::sync::{SyncDetails, SyncRequest, Syncer, bounded};
 
 /// Holds no personal data when serialised; the recorded calls stay in memory.
 #[derive(Debug, Serialize)]
@@ -46,6 +46,12 @@ pub struct ContactPlan {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub list: Option<String>,
     pub new: bool,
+    /// The contact of the user's earlier address moves to the new one.
+    #[serde(skip_serializing_if = "is_false")]
+    pub moved: bool,
+    /// The contact of the earlier address, which keeps nothing of ours.
+    #[serde(skip_serializing_if = "is_false")]
+    pub earlier: bool,
     pub tags: TagPlan,
     pub fields: Vec<FieldPlan>,
 }
@@ -67,7 +73,7 @@ pub struct TagReason {
 #[derive(Debug, Serialize)]
 pub struct FieldPlan {
     /// The CRM's name of the field.
-    pub name: &'static str,
+    pub name: String,
     #[serde(flatten)]
     pub change: PlannedValue,
 }
@@ -98,8 +104,12 @@ pub(super) async fn run<C: Connector>(
         async move {
             let http = syncer.http.read_only();
             let no_events = EventStream::new(Vec::new());
-            let sync = syncer.sync(&http, &user, Timestamp::MIN, &no_events);
-            let (outcome, details) = sync.await;
+            let request = SyncRequest {
+                user,
+                announced_at: Timestamp::MIN,
+                received_at: None,
+            };
+            let (outcome, details) = syncer.sync(&http, &request, &no_events).await;
             (outcome, details, http.dry_run_calls())
         }
     });
@@ -144,15 +154,31 @@ pub(super) async fn run<C: Connector>(
     preview
 }
 
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
 impl ContactPlan {
     fn new(changes: ContactChanges, desired: &Tags) -> Self {
         let fields = changes.fields.into_iter();
         Self {
             list: changes.list,
             new: changes.is_new,
+            moved: changes.is_moved,
+            earlier: changes.is_earlier,
             tags: TagPlan {
                 add: reasons(changes.tags.added, |tag| why_added(tag, desired)),
-                remove: reasons(changes.tags.removed, |tag| vec![why_removed(tag, desired)]),
+                remove: reasons(changes.tags.removed, |tag| {
+                    vec![if changes.is_earlier {
+                        "the user has another address, or is gone".to_owned()
+                    } else {
+                        why_removed(tag, desired)
+                    }]
+                }),
                 kept: changes.tags.kept,
             },
             fields: fields.map(FieldPlan::new).collect(),

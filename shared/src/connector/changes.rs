@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
+use super::forget::ForgottenContact;
 use crate::derivation::{Tag, TagDiff};
+use crate::remembered::ContactReference;
 
 /// No writes means that the CRM already agreed.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -12,6 +14,11 @@ pub struct Changes {
     pub refused_writes: u32,
     /// Several for a CRM that has a contact per list.
     pub contacts: Vec<ContactChanges>,
+    /// How the CRM knows the contact now.
+    pub reference: Option<ContactReference>,
+    /// What is left at the user's earlier address, because the CRM had a contact of
+    /// the new address already. It may be part of the earlier reference.
+    pub left_behind: Option<ContactReference>,
 }
 
 /// Holds no personal data.
@@ -19,6 +26,9 @@ pub struct Changes {
 pub struct ContactChanges {
     pub list: Option<String>,
     pub is_new: bool,
+    pub is_moved: bool,
+    /// The contact of an earlier address, which loses our tags and fields.
+    pub is_earlier: bool,
     pub tags: TagChanges,
     pub fields: Vec<FieldChange>,
 }
@@ -34,7 +44,7 @@ pub struct TagChanges {
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct FieldChange {
-    pub name: &'static str,
+    pub name: String,
     pub to: NewValue,
 }
 
@@ -56,11 +66,30 @@ impl Changes {
     }
 }
 
+impl ContactChanges {
+    /// What a contact loses when our data is removed from it.
+    pub(crate) fn removal(forgotten: ForgottenContact) -> Self {
+        let fields = forgotten.fields.removed.iter();
+        Self {
+            list: forgotten.list,
+            is_earlier: true,
+            tags: TagChanges {
+                removed: forgotten.tags.removed,
+                ..TagChanges::default()
+            },
+            fields: fields.map(|name| FieldChange::cleared(name)).collect(),
+            ..Self::default()
+        }
+    }
+}
+
 impl std::ops::AddAssign for Changes {
     fn add_assign(&mut self, other: Self) {
         self.writes += other.writes;
         self.refused_writes += other.refused_writes;
         self.contacts.extend(other.contacts);
+        self.reference = other.reference.or(self.reference.take());
+        self.left_behind = other.left_behind.or(self.left_behind.take());
     }
 }
 
@@ -76,17 +105,20 @@ impl TagChanges {
 }
 
 impl FieldChange {
-    pub fn set(name: &'static str, value: Value, personal: bool) -> Self {
+    pub fn set(name: &str, value: Value, personal: bool) -> Self {
         let to = if personal {
             NewValue::Personal
         } else {
             NewValue::Shown(value)
         };
+        let name = name.to_owned();
         Self { name, to }
     }
 
-    pub fn cleared(name: &'static str) -> Self {
-        let to = NewValue::Cleared;
-        Self { name, to }
+    pub fn cleared(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            to: NewValue::Cleared,
+        }
     }
 }

@@ -8,22 +8,36 @@ use super::outcome::Outcome;
 use crate::derivation::TAG_PREFIX;
 use crate::http::ApiError;
 use crate::identity::UserId;
+use crate::remembered::ContactReference;
 use crate::request::ErrorAnswer;
 
 #[derive(Debug, Clone, Copy)]
 pub struct ContactLookup<'a> {
     pub user: &'a UserId,
-    pub email: &'a str,
+    pub by: LookupKey<'a>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub enum LookupKey<'a> {
+    /// The user's address at Sesamy.
+    Email(&'a str),
     /// A person typed the address and may have mistyped it.
-    pub is_typed: bool,
+    TypedEmail(&'a str),
+    /// From the last sync. The contact may have changed hands since.
+    Reference(&'a ContactReference),
 }
 
 impl ContactLookup<'_> {
     /// Whether a contact belongs to the user if it names `owner` as its Sesamy
-    /// user. An address from Sesamy is trusted; a typed one may be another
-    /// person's, so the owner must match if the contact names one.
+    /// user. An address from Sesamy is trusted. A typed one may be another person's,
+    /// and so may a remembered id after a change of the account.
     pub fn owns(self, owner: Option<&str>) -> bool {
-        !self.is_typed || owner.is_none_or(|owner| owner == self.user.as_str())
+        let user = self.user.as_str();
+        match self.by {
+            LookupKey::Email(_) => true,
+            LookupKey::TypedEmail(_) => owner.is_none_or(|owner| owner == user),
+            LookupKey::Reference(_) => owner == Some(user),
+        }
     }
 }
 
@@ -61,12 +75,28 @@ pub struct Removals {
 /// Outlives the task that records it, so that an answer is possible even if
 /// the task is aborted.
 #[derive(Debug, Default)]
-pub struct ForgetProgress(Mutex<Vec<ForgottenContact>>);
+pub struct ForgetProgress(Mutex<Forgotten>);
+
+#[derive(Debug, Default)]
+struct Forgotten {
+    /// Of earlier lookups.
+    earlier: Vec<ForgottenContact>,
+    /// Of this lookup, one per list.
+    current: Vec<ForgottenContact>,
+}
 
 impl ForgetProgress {
+    /// Keeps what was recorded. What follows is of another lookup.
+    pub(crate) fn next_contact(&self) {
+        let mut contacts = self.lock();
+        let current = std::mem::take(&mut contacts.current);
+        contacts.earlier.extend(current);
+    }
+
     /// Starts the record of a contact, or restarts it for a second attempt.
     pub fn contact(&self, list: Option<&str>) -> ContactProgress<'_> {
-        let mut contacts = self.lock();
+        let mut recorded = self.lock();
+        let contacts = &mut recorded.current;
         let found = contacts.iter().position(|c| c.list.as_deref() == list);
         let index = found.unwrap_or(contacts.len());
         let contact = ForgottenContact {
@@ -77,7 +107,7 @@ impl ForgetProgress {
             Some(known) => *known = contact,
             None => contacts.push(contact),
         }
-        drop(contacts);
+        drop(recorded);
         ContactProgress {
             progress: self,
             index,
@@ -85,10 +115,12 @@ impl ForgetProgress {
     }
 
     pub(crate) fn contacts(&self) -> Vec<ForgottenContact> {
-        self.lock().clone()
+        let contacts = self.lock();
+        let contacts = contacts.earlier.iter().chain(&contacts.current);
+        contacts.cloned().collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<ForgottenContact>> {
+    fn lock(&self) -> MutexGuard<'_, Forgotten> {
         // A poisoned lock holds whole records: no update here panics half-way.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -102,7 +134,7 @@ pub struct ContactProgress<'a> {
 
 impl ContactProgress<'_> {
     fn update(&self, update: impl FnOnce(&mut ForgottenContact)) {
-        if let Some(contact) = self.progress.lock().get_mut(self.index) {
+        if let Some(contact) = self.progress.lock().current.get_mut(self.index) {
             update(contact);
         }
     }

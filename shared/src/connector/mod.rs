@@ -4,7 +4,8 @@ mod changes;
 mod forget;
 mod outcome;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
@@ -12,16 +13,20 @@ use crate::cache::Once;
 use crate::check::CheckItem;
 use crate::derivation::DesiredContact;
 use crate::http::{ApiError, Http};
-use crate::identity::VendorId;
+use crate::identity::{EventId, VendorId};
 use crate::message::Event;
+use crate::remembered::address_digest;
 use crate::secrets::FromSecret;
 use crate::sesamy::Reads;
 
 pub use changes::{Changes, ContactChanges, FieldChange, NewValue, TagChanges};
 pub use forget::{
-    ContactLookup, ContactProgress, ForgetProgress, ForgottenContact, Removals, is_our_tag,
+    ContactLookup, ContactProgress, ForgetProgress, ForgottenContact, LookupKey, Removals,
+    is_our_tag,
 };
 pub use outcome::{DeadLetterKind, DeadLetterReason, Outcome, SkipReason};
+
+pub use crate::remembered::ContactReference;
 
 pub trait Connector: Send + Sync + 'static {
     /// Names the connector's secret, its queue, and its API in logs and metrics.
@@ -35,10 +40,25 @@ pub trait Connector: Send + Sync + 'static {
 
     /// Makes the CRM's contact agree with the desired one.
     ///
+    /// If [`Job::earlier`] is set, the user's address has changed: the contact is
+    /// moved to the new address, with its history, its consent and the publisher's
+    /// tags. If the CRM has a contact of the new address already, that one is
+    /// synced, and the other is [left behind](Changes::left_behind).
+    ///
     /// Must be safe to repeat: it runs again if it may not have finished. A
     /// preview runs it with a client that sends no writes ([`Http::read_only`]);
     /// it must then continue with what it has read.
     fn sync(&self, job: Job<'_, Self>) -> impl Future<Output = Result<Changes, ApiError>> + Send;
+
+    /// Delivers the pending events to a contact whose state was synced after them.
+    /// Uses the events' own fields alone. False if the contact is not found, so that
+    /// an ordinary sync is needed.
+    fn deliver(
+        &self,
+        _: Delivery<'_, Self>,
+    ) -> impl Future<Output = Result<bool, ApiError>> + Send {
+        async { Ok(true) }
+    }
 
     /// Checks, by reading only, what a sync needs of the vendor's account:
     /// credentials, lists, permissions, and assumptions about the API.
@@ -47,7 +67,7 @@ pub trait Connector: Send + Sync + 'static {
     /// Removes everything that a sync ever wrote to the user's contact, except
     /// what belongs to the publisher too: name, phone, status, the contact.
     ///
-    /// Must look the contact up first, so that it never creates one, be safe to
+    /// Must look the contact up first, at its address or by its reference, so that it never creates one, be safe to
     /// repeat, and record each step and failure. If several contacts fail, it may
     /// return any of their errors.
     fn forget(
@@ -71,6 +91,8 @@ pub struct Job<'a, C: Connector + ?Sized> {
     /// Derived from the credentials; the key of [`Job::once`].
     pub account: &'a str,
     pub desired: &'a DesiredContact,
+    /// The contact at the user's earlier address, if that has changed.
+    pub earlier: Option<SyncedContact<'a>>,
     pub events: &'a EventStream,
     /// When the sync began.
     pub now: Timestamp,
@@ -92,6 +114,34 @@ impl<C: Connector> Job<'_, C> {
     }
 }
 
+/// A contact as it was at the last completed sync.
+#[derive(Debug, Clone, Copy)]
+pub struct SyncedContact<'a> {
+    pub reference: &'a ContactReference,
+    pub(crate) vendor: &'a VendorId,
+    pub(crate) address: &'a str,
+}
+
+impl SyncedContact<'_> {
+    /// Whether the contact had this address then. An id alone proves little: after
+    /// a change of the account, it may be another person's.
+    pub fn had_address(&self, email: &str) -> bool {
+        let lookup = email.to_ascii_lowercase();
+        address_digest(self.vendor, &lookup) == self.address
+    }
+}
+
+/// What [`Connector::deliver`] works with.
+pub struct Delivery<'a, C: Connector + ?Sized> {
+    pub http: &'a Http,
+    pub vendor: &'a VendorId,
+    pub credentials: &'a C::Credentials,
+    /// As [`Job::account`].
+    pub account: &'a str,
+    pub contact: Option<SyncedContact<'a>>,
+    pub events: &'a EventStream,
+}
+
 /// The events that caused a sync, for CRMs that receive each of them.
 ///
 /// An event that was delivered is done even if the sync fails later: the next
@@ -99,21 +149,29 @@ impl<C: Connector> Job<'_, C> {
 #[derive(Debug)]
 pub struct EventStream {
     /// Oldest first.
-    events: Vec<Event>,
-    delivered: AtomicUsize,
+    events: Vec<(EventId, Event)>,
+    delivered: Mutex<Delivered>,
+}
+
+#[derive(Debug, Default)]
+struct Delivered {
+    /// By this sync or an earlier one.
+    all: BTreeSet<EventId>,
+    /// By this sync, oldest first.
+    now: Vec<EventId>,
 }
 
 impl EventStream {
-    pub fn new(events: Vec<Event>) -> Self {
+    pub fn new(events: Vec<(EventId, Event)>) -> Self {
         Self {
             events,
-            delivered: AtomicUsize::new(0),
+            delivered: Mutex::default(),
         }
     }
 
     /// Delivered or not.
-    pub fn all(&self) -> &[Event] {
-        &self.events
+    pub fn all(&self) -> impl ExactSizeIterator<Item = &Event> {
+        self.events.iter().map(|(_, event)| event)
     }
 
     /// True for a resync, which must start no automation in a CRM.
@@ -121,16 +179,43 @@ impl EventStream {
         self.events.is_empty()
     }
 
-    pub fn pending(&self) -> &[Event] {
-        self.events.get(self.delivered()..).unwrap_or_default()
+    pub fn pending(&self) -> Vec<&Event> {
+        let delivered = self.lock();
+        let events = self.events.iter();
+        let pending = events.filter(|(id, _)| !delivered.all.contains(id));
+        pending.map(|(_, event)| event).collect()
     }
 
     /// Marks the first pending event as delivered.
     pub fn mark_delivered(&self) {
-        self.delivered.fetch_add(1, Ordering::Relaxed);
+        let mut delivered = self.lock();
+        let mut ids = self.events.iter().map(|(id, _)| id);
+        if let Some(id) = ids.find(|id| !delivered.all.contains(*id)) {
+            delivered.all.insert(id.clone());
+            delivered.now.push(id.clone());
+        }
     }
 
-    pub fn delivered(&self) -> usize {
-        self.delivered.load(Ordering::Relaxed)
+    /// Marks the events that an earlier sync delivered.
+    pub(crate) fn skip(&self, was_delivered: impl Fn(&EventId) -> bool) {
+        let ids = self.events.iter().map(|(id, _)| id);
+        let earlier = ids.filter(|id| was_delivered(id)).cloned();
+        self.lock().all.extend(earlier);
+    }
+
+    pub(crate) fn is_delivered(&self, id: &EventId) -> bool {
+        self.lock().all.contains(id)
+    }
+
+    /// What this sync delivered, oldest first.
+    pub(crate) fn delivered_now(&self) -> Vec<EventId> {
+        self.lock().now.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Delivered> {
+        // A poisoned lock holds whole sets: no update here panics half-way.
+        self.delivered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -15,6 +15,8 @@ pub enum Outcome {
     Synced(Changes),
     /// The CRM already agreed.
     Unchanged,
+    /// An earlier sync read the user's state after these webhooks.
+    Covered,
     Skipped(SkipReason),
     NotConfigured,
     /// A failure that may pass.
@@ -42,6 +44,8 @@ pub enum SkipReason {
     Unconfirmed,
     NoEmail,
     UnknownToSesamy,
+    /// The contact belongs to another user of the same address.
+    SharedAddress,
 }
 
 /// Why retrying a message cannot help. Holds no personal data.
@@ -90,6 +94,7 @@ impl SkipReason {
             Self::Unconfirmed => "unconfirmed",
             Self::NoEmail => "no_email",
             Self::UnknownToSesamy => "unknown_to_sesamy",
+            Self::SharedAddress => "shared_address",
         }
     }
 }
@@ -109,12 +114,25 @@ impl Outcome {
         match self {
             Self::Synced(_) => "synced",
             Self::Unchanged => "unchanged",
+            Self::Covered => "covered",
             Self::Skipped(_) => "skipped",
             Self::NotConfigured => "not_configured",
             Self::Retry { .. } | Self::NoTime | Self::NoRoom => "retry",
             Self::Refused { .. } => "refused",
             Self::DeadLetter(_) => "dead_letter",
         }
+    }
+
+    /// Whether the messages need no further sync.
+    pub(crate) fn is_done(&self) -> bool {
+        matches!(
+            self,
+            Self::Synced(_)
+                | Self::Unchanged
+                | Self::Covered
+                | Self::Skipped(_)
+                | Self::NotConfigured
+        )
     }
 
     /// Details for the log, without personal data.
@@ -128,7 +146,10 @@ impl Outcome {
             Self::Skipped(SkipReason::Unconfirmed) => Some("unconfirmed"),
             Self::Skipped(SkipReason::NoEmail) => Some("no e-mail address"),
             Self::Skipped(SkipReason::UnknownToSesamy) => Some("unknown to Sesamy"),
-            Self::Synced(_) | Self::Unchanged | Self::NotConfigured => None,
+            Self::Skipped(SkipReason::SharedAddress) => {
+                Some("another user of the same address has access and this one has none")
+            }
+            Self::Synced(_) | Self::Unchanged | Self::Covered | Self::NotConfigured => None,
         }
     }
 

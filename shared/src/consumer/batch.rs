@@ -6,6 +6,8 @@ use std::time::Duration;
 use aws_lambda_events::sqs::SqsMessage;
 use jiff::Timestamp;
 
+use crate::connector::EventStream;
+use crate::identity::EventId;
 use crate::message::{Event, Message, MessageError, UserKey};
 
 /// A message that was received more often is handled alone: it may have killed
@@ -61,13 +63,21 @@ pub(super) struct UserBatch {
 
 impl UserBatch {
     /// Distinct, in the order of the queue.
-    pub(super) fn events(&self) -> Vec<Event> {
+    pub(super) fn events(&self) -> Vec<(EventId, Event)> {
         let mut seen = HashSet::new();
         self.entries
             .iter()
             .filter(|(_, message)| seen.insert(&message.event_id))
-            .filter_map(|(_, message)| message.event.clone())
+            .filter_map(|(_, message)| Some((message.event_id.clone(), message.event.clone()?)))
             .collect()
+    }
+
+    /// When the last of the webhooks was received. `None` if a message is not of a
+    /// webhook.
+    pub(super) fn received_at(&self) -> Option<Timestamp> {
+        let messages = self.entries.iter().map(|(_, message)| message);
+        let received = messages.map(|message| message.event.as_ref().map(|_| message.received_at));
+        received.collect::<Option<Vec<_>>>()?.into_iter().max()
     }
 
     /// The time of the newest message: when its event occurred, or when it was
@@ -91,20 +101,21 @@ impl UserBatch {
         self.entries.into_iter().map(|(record, _)| record)
     }
 
-    /// Splits off the records that are done once the first `delivered` distinct
-    /// events are delivered.
-    pub(super) fn split_after(self, delivered: usize) -> (Vec<Record>, Self) {
-        let mut seen = HashSet::new();
+    /// Splits off the records that are done although the sync failed, because it
+    /// had delivered their events.
+    pub(super) fn split_after(self, events: &EventStream) -> (Vec<Record>, Self) {
+        // The state is synced before the first event is delivered.
+        let is_synced = !events.delivered_now().is_empty();
         let mut done = Vec::new();
         let mut rest = Vec::new();
         for (record, message) in self.entries {
-            if message.event.is_some() {
-                seen.insert(message.event_id.clone());
-            }
-            // A record without an event only asks for a sync of the state, which
-            // happens before the first event is delivered. To keep the order of
-            // the FIFO queue, everything after a retried record is retried too.
-            if delivered > 0 && seen.len() <= delivered && rest.is_empty() {
+            let has_no_event = message.event.is_none();
+            // To keep the order of the FIFO queue, everything after a retried
+            // record is retried too.
+            if is_synced
+                && (has_no_event || events.is_delivered(&message.event_id))
+                && rest.is_empty()
+            {
                 done.push(record);
             } else {
                 rest.push((record, message));
@@ -288,7 +299,9 @@ mod tests {
             let events = case.events.iter().enumerate();
             let messages = events.map(|(n, event)| message(&n.to_string(), "u", *event));
             let user = Batch::sort(messages.collect(), NOW).users.remove(0);
-            let (done, rest) = user.split_after(case.delivered);
+            let events = EventStream::new(user.events());
+            (0..case.delivered).for_each(|_| events.mark_delivered());
+            let (done, rest) = user.split_after(&events);
             let rest: Vec<_> = rest.into_records().collect();
             let name = format!("{:?} {}", case.events, case.delivered);
             assert_eq!(

@@ -28,8 +28,9 @@ use super::slots::{Slots, Turn};
 use crate::actions::{self, Answer, Scope};
 use crate::connector::{Connector, DeadLetterKind, DeadLetterReason, EventStream, Outcome};
 use crate::http::Http;
+use crate::remembered::UserMemory;
 use crate::secrets::Secrets;
-use crate::sync::{Clock, SyncDetails, Syncer, bounded};
+use crate::sync::{Clock, SyncDetails, SyncRequest, Syncer, bounded};
 use crate::telemetry::Metrics;
 
 /// The share of batches that sync every suspect alone, even if a pause explains
@@ -59,8 +60,14 @@ enum Concurrency {
 }
 
 impl<C: Connector, Q: Queue> Consumer<C, Q> {
-    pub fn new(connector: C, http: Arc<Http>, secrets: Secrets, queue: Q) -> Self {
-        Self::with_clock(connector, http, secrets, queue, Timestamp::now)
+    pub fn new(
+        connector: C,
+        http: Arc<Http>,
+        secrets: Secrets,
+        memory: UserMemory,
+        queue: Q,
+    ) -> Self {
+        Self::with_clock(connector, http, secrets, memory, queue, Timestamp::now)
     }
 
     /// For simulations. The clock determines the messages' ages; waits use
@@ -69,12 +76,13 @@ impl<C: Connector, Q: Queue> Consumer<C, Q> {
         connector: C,
         http: Arc<Http>,
         secrets: Secrets,
+        memory: UserMemory,
         queue: Q,
         clock: impl Fn() -> Timestamp + Send + Sync + 'static,
     ) -> Self {
         let clock: Clock = Box::new(clock);
         Self {
-            syncer: Arc::new(Syncer::new(connector, http, secrets, clock)),
+            syncer: Arc::new(Syncer::new(connector, http, secrets, memory, clock)),
             queue,
             metrics: SyncMetrics::default(),
         }
@@ -84,6 +92,7 @@ impl<C: Connector, Q: Queue> Consumer<C, Q> {
     pub fn metrics(&self) -> Vec<Metrics> {
         let mut metrics = self.metrics.take();
         metrics.extend(self.syncer.http.metrics());
+        metrics.extend(self.syncer.memory.metrics());
         metrics
     }
 
@@ -253,17 +262,24 @@ impl<C: Connector, Q: Queue> Consumer<C, Q> {
         let (outcome, details) = if began + MIN_SYNC > end {
             without_details(Outcome::NoTime)
         } else {
-            let (syncer, stream, user) = (self.syncer.clone(), events.clone(), batch.user.clone());
-            let announced = batch.announced_at();
-            let sync = async move { syncer.sync(&syncer.http, &user, announced, &stream).await };
+            let (syncer, stream) = (self.syncer.clone(), events.clone());
+            let request = SyncRequest {
+                announced_at: batch.announced_at(),
+                received_at: batch.received_at(),
+                user: batch.user.clone(),
+            };
+            let sync = async move { syncer.sync(&syncer.http, &request, &stream).await };
             // Every log line of the sync and its calls carries the trace.
             let span = info_span!("sync", trace_id = report::trace(&batch));
             let task = tokio::spawn(sync.instrument(span));
             bounded(task, end).await.unwrap_or_else(without_details)
         };
+        if !outcome.is_done() {
+            self.syncer.remember_delivered(&batch.user, &events).await;
+        }
         let done = |record| (record, Disposition::Done);
         if outcome == Outcome::NoRoom && concurrency == Concurrency::Shared {
-            let (delivered, rest) = batch.split_after(events.delivered());
+            let (delivered, rest) = batch.split_after(&events);
             return (delivered.into_iter().map(done).collect(), Some(rest));
         }
         let now = self.syncer.now();
@@ -273,9 +289,16 @@ impl<C: Connector, Q: Queue> Consumer<C, Q> {
         let disposition = match outcome {
             Outcome::Synced(_)
             | Outcome::Unchanged
+            | Outcome::Covered
             | Outcome::Skipped(_)
             | Outcome::NotConfigured => {
-                return (batch.into_records().map(done).collect(), None);
+                let mut settled: Vec<_> = batch.into_records().map(done).collect();
+                if details.needs_another_sync
+                    && let Some((_, last)) = settled.last_mut()
+                {
+                    *last = Disposition::Retry(RetryReason::Transient);
+                }
+                return (settled, None);
             }
             Outcome::Retry {
                 wait: Some(wait), ..
@@ -288,7 +311,7 @@ impl<C: Connector, Q: Queue> Consumer<C, Q> {
             Outcome::Refused { .. } => Disposition::Retry(RetryReason::Refused),
             Outcome::DeadLetter(reason) => Disposition::DeadLetter(reason),
         };
-        let (delivered, rest) = batch.split_after(events.delivered());
+        let (delivered, rest) = batch.split_after(&events);
         let rest = rest.into_records();
         let rest = rest.map(|record| (record, disposition.clone()));
         (delivered.into_iter().map(done).chain(rest).collect(), None)

@@ -14,6 +14,7 @@ use super::queue::SqsQueues;
 use crate::actions::{Answer, Purpose, Scope};
 use crate::connector::Connector;
 use crate::http::Http;
+use crate::remembered::{DynamoDb, EventBridge, UserMemory};
 use crate::secrets::{Secrets, SecretsManager};
 use crate::sqs::SqsQueue;
 use crate::telemetry::Metrics;
@@ -27,8 +28,8 @@ enum Response {
     Answer(Box<Answer>),
 }
 
-/// Reads `SECRET_PREFIX`, `QUEUE_URL` and `DEAD_LETTER_QUEUE_URL` from the
-/// environment.
+/// Reads `SECRET_PREFIX`, `QUEUE_URL`, `QUEUE_ARN`, `DEAD_LETTER_QUEUE_URL`,
+/// `USER_TABLE`, `SCHEDULE_GROUP` and `SCHEDULE_ROLE_ARN` from the environment.
 pub async fn run<C: Connector>(connector: C) -> Result<(), Error> {
     telemetry::init(C::NAME);
     let config = aws::config(aws::AwsTimeouts::PROMPT)?;
@@ -37,12 +38,22 @@ pub async fn run<C: Connector>(connector: C) -> Result<(), Error> {
         variable("SECRET_PREFIX")?,
     );
     let sqs = aws_sdk_sqs::Client::new(&config);
+    let memory = UserMemory::new(
+        C::NAME,
+        Arc::new(DynamoDb::new(&config, variable("USER_TABLE")?)),
+        Arc::new(EventBridge::new(
+            &config,
+            variable("SCHEDULE_GROUP")?,
+            variable("SCHEDULE_ROLE_ARN")?,
+            variable("QUEUE_ARN")?,
+        )),
+    );
     let queues = SqsQueues {
         queue: SqsQueue::new(sqs.clone(), variable("QUEUE_URL")?),
         dead_letter_queue: SqsQueue::new(sqs, variable("DEAD_LETTER_QUEUE_URL")?),
     };
     let http = Arc::new(Http::new()?);
-    let consumer = Arc::new(Consumer::new(connector, http, secrets, queues));
+    let consumer = Arc::new(Consumer::new(connector, http, secrets, memory, queues));
     lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| {
         let consumer = consumer.clone();
         async move {

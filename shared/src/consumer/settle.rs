@@ -14,9 +14,10 @@ use crate::connector::{Connector, DeadLetterReason};
 use crate::digest::digest;
 use crate::sqs::{OutgoingMessage, SqsError};
 
-/// The part of an invocation's time that is kept for settling: two calls to
-/// SQS, one to the dead-letter queue and one to change visibility timeouts.
-pub(super) const RESERVE: Duration = Duration::from_secs(5);
+/// The part of an invocation's time that is kept for settling: a call to the user
+/// table, and two to SQS, one to the dead-letter queue and one to change
+/// visibility timeouts.
+pub(super) const RESERVE: Duration = Duration::from_secs(7);
 
 #[derive(Clone)]
 pub(super) enum Disposition {
@@ -114,9 +115,10 @@ fn dead_letter_message<C: Connector>(
 mod tests {
     use super::*;
     use crate::aws::AwsTimeouts;
+    use crate::remembered::TABLE_TIMEOUT;
 
     #[test]
-    fn two_calls_fit_into_the_reserve() {
-        assert!(2 * AwsTimeouts::PROMPT.operation < RESERVE);
+    fn three_calls_fit_into_the_reserve() {
+        assert!(TABLE_TIMEOUT + 2 * AwsTimeouts::PROMPT.operation < RESERVE);
     }
 }

@@ -114,7 +114,7 @@ fn issues_remaining(active: &[&Contract]) -> Option<f64> {
 ///
 /// Decided. Known: `nextBillAt` and `willCancelAt`. Assumed: a subscription
 /// cancelled at the exact time of its next bill is not billed.
-fn next_payment(active: &[&Contract], now: Timestamp) -> Option<Timestamp> {
+pub(super) fn next_payment(active: &[&Contract], now: Timestamp) -> Option<Timestamp> {
     active
         .iter()
         .filter_map(|contract| {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::tag::Tag;
@@ -35,6 +36,10 @@ pub struct DesiredContact {
     pub catalogue: Vec<CatalogueProduct>,
     /// One record per contract that has an item.
     pub subscriptions: Vec<SubscriptionRecord>,
+    /// Whether the user has an active subscription or an accessible entitlement.
+    pub has_access: bool,
+    /// When the rest will change by time alone. Always in the future.
+    pub next_change: Option<Timestamp>,
 }
 
 impl DesiredContact {

@@ -38,7 +38,7 @@ impl<'a> Entitlements<'a> {
     }
 }
 
-fn is_accessible(entitlement: &Entitlement, now: Timestamp) -> bool {
+pub(crate) fn is_accessible(entitlement: &Entitlement, now: Timestamp) -> bool {
     entitlement.has_access.unwrap_or(true)
         && entitlement.expires_at.is_none_or(|expires| expires > now)
 }

@@ -43,6 +43,7 @@ use contracts::Contracts;
 use entitlements::Entitlements;
 
 pub use desired_contact::*;
+pub(crate) use entitlements::is_accessible;
 pub use slug::slug;
 pub use tag::{PERMANENT_TAG, TAG_PREFIX, Tag};
 pub use tag_diff::{TagDiff, diff_tags};
@@ -105,5 +106,22 @@ pub fn derive(user_id: &UserId, state: &UserState, policy: Policy, now: Timestam
         contract_payments: payment::newest_paid_by_contract(&state.bills),
         catalogue: catalogue::products(&contracts),
         subscriptions: catalogue::subscriptions(&contracts),
+        has_access: !(contracts.active_subscriptions.is_empty()
+            && entitlements.accessible.is_empty()),
+        next_change: next_change(&contracts, &entitlements, now),
     }))
+}
+
+/// The next moment at which time alone changes the result.
+///
+/// Decided. Known: access ends at an entitlement's `expiresAt`, without a webhook.
+/// Assumed: only that and a bill that falls due change without one.
+fn next_change(
+    contracts: &Contracts<'_>,
+    entitlements: &Entitlements<'_>,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let expiries = entitlements.accessible.iter().filter_map(|e| e.expires_at);
+    let payment = account::next_payment(&contracts.active_subscriptions, now);
+    expiries.chain(payment).min()
 }

@@ -13,6 +13,7 @@
 mod actions;
 mod crm;
 pub mod laws;
+mod memory;
 mod queue;
 mod records;
 mod seeded;
@@ -35,6 +36,7 @@ use shared::secrets::Secrets;
 pub use crm::{ContactData, EMAIL, ForgetCall, SyncCall, TestedCrm, USER, anna, customer, start};
 pub use laws::check::{CheckCase, each_problem_is_found_by_reading};
 pub use laws::preview::preview_and_sync;
+pub use memory::MemoryTable;
 pub use queue::MemoryQueue;
 pub use records::{event, event_of, raw, record, resync};
 pub use seeded::seeded;
@@ -49,6 +51,7 @@ pub struct Bench<C: Connector> {
     pub fakes: Fakes,
     pub sesamy: Vendor,
     pub secrets: MemorySecrets,
+    pub table: MemoryTable,
     pub queue: MemoryQueue,
     consumer: Arc<Consumer<C, MemoryQueue>>,
 }
@@ -58,12 +61,14 @@ impl<C: Connector> Bench<C> {
     pub async fn new(connector: C) -> Self {
         let fakes = Fakes::start().await.unwrap();
         let sesamy = fakes.sesamy().add_vendor(VENDOR, "client", "secret");
-        let (secrets, queue) = (MemorySecrets::default(), MemoryQueue::default());
+        let (secrets, table) = (MemorySecrets::default(), MemoryTable::default());
+        let queue = MemoryQueue::default();
         let bench = Self {
-            consumer: consumer(connector, &secrets, &queue),
+            consumer: consumer(connector, &secrets, &table, &queue),
             fakes,
             sesamy,
             secrets,
+            table,
             queue,
         };
         bench.put_sesamy_secret("secret");
@@ -72,7 +77,7 @@ impl<C: Connector> Bench<C> {
 
     /// Replaces the function instance by a new one with empty caches.
     pub fn restart(&mut self, connector: C) {
-        self.consumer = consumer(connector, &self.secrets, &self.queue);
+        self.consumer = consumer(connector, &self.secrets, &self.table, &self.queue);
     }
 
     pub fn put_sesamy_secret(&self, client_secret: &str) {
@@ -171,10 +176,10 @@ pub async fn transcripts<C: TestedCrm>() -> Vec<(&'static str, Vec<Value>)> {
     let mut transcripts = Vec::new();
     for (name, states) in users() {
         let (bench, _) = start::<C>().await;
-        for state in states {
+        for (n, state) in states.into_iter().enumerate() {
             let user = state.id.clone();
             bench.sesamy.put_user(state);
-            bench.synced(&user, "a").await;
+            bench.synced(&user, &format!("event-{n}")).await;
         }
         transcripts.push((name, bench.transcript(C::API)));
     }
@@ -188,9 +193,16 @@ pub fn secret_name(api: &str) -> String {
 fn consumer<C: Connector>(
     connector: C,
     secrets: &MemorySecrets,
+    table: &MemoryTable,
     queue: &MemoryQueue,
 ) -> Arc<Consumer<C, MemoryQueue>> {
     let http = Arc::new(Http::new().unwrap());
     let secrets = Secrets::new(secrets.clone(), "test");
-    Arc::new(Consumer::new(connector, http, secrets, queue.clone()))
+    Arc::new(Consumer::new(
+        connector,
+        http,
+        secrets,
+        table.memory(C::NAME),
+        queue.clone(),
+    ))
 }

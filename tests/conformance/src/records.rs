@@ -1,8 +1,9 @@
-//! Records of the queue in the form that Lambda delivers.
+//! Records of the queue in the form that Lambda delivers, received just now.
 
 use std::collections::HashMap;
 
 use aws_lambda_events::sqs::SqsMessage;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::VENDOR;
@@ -22,7 +23,7 @@ pub fn event_of(id: &str, user: &str, event_id: &str, event: &Value) -> SqsMessa
         "eventId": event_id,
         "vendorId": VENDOR,
         "userId": user,
-        "receivedAt": "2026-01-01T00:00:01Z",
+        "receivedAt": Timestamp::now(),
         "event": event,
     });
     raw(id, &body.to_string())
@@ -35,7 +36,7 @@ pub fn resync(id: &str, user: &str) -> SqsMessage {
         "eventId": id,
         "vendorId": VENDOR,
         "userId": user,
-        "receivedAt": "2026-01-01T00:00:01Z",
+        "receivedAt": Timestamp::now(),
     });
     raw(id, &body.to_string())
 }

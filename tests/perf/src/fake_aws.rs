@@ -1,6 +1,7 @@
-//! A fake of Secrets Manager and SQS with the operations that the functions use.
+//! A fake of Secrets Manager, SQS, DynamoDB and EventBridge Scheduler with the
+//! operations that the functions use. Its table forgets everything.
 //!
-//! Both services use AWS's JSON protocol: a header names the operation, and input and
+//! All but Scheduler use AWS's JSON protocol: a header names the operation, and input and
 //! output are JSON (documented). The fake does not check signatures, and it leaves out
 //! SQS's MD5 of the body, which the SDK does not check.
 
@@ -105,7 +106,12 @@ fn output(operation: &str, input: &Value, secrets: &Secrets) -> Result<Value, &'
             "ApproximateNumberOfMessagesDelayed": "0",
             "ApproximateNumberOfMessagesNotVisible": "0",
         } }),
-        "AmazonSQS.ReceiveMessage" => json!({}),
+        "AmazonSQS.ReceiveMessage"
+        | "DynamoDB_20120810.GetItem"
+        | "DynamoDB_20120810.PutItem"
+        | "DynamoDB_20120810.DeleteItem" => json!({}),
+        // Scheduler names its operations by method and path.
+        "" => json!({ "ScheduleArn": "arn:aws:scheduler:eu-north-1:1:schedule/wake-ups/user" }),
         _ => return Err("UnknownOperationException"),
     })
 }

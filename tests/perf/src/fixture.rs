@@ -122,6 +122,11 @@ impl Fixture {
             Function::Consumer(connector) => {
                 environment.push(("QUEUE_URL", queue(connector.as_str())));
                 environment.push(("DEAD_LETTER_QUEUE_URL", queue("dead")));
+                let arn = |resource: &str| format!("arn:aws:{resource}");
+                environment.push(("QUEUE_ARN", arn("sqs:eu-north-1:1:measured.fifo")));
+                environment.push(("USER_TABLE", "users".to_owned()));
+                environment.push(("SCHEDULE_GROUP", "wake-ups".to_owned()));
+                environment.push(("SCHEDULE_ROLE_ARN", arn("iam::1:role/wake-ups")));
             }
             Function::Operator => {
                 let connectors = ConnectorKind::ALL.map(|connector| {

@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use conformance::MemoryTable;
 use secrecy::SecretString;
+use shared::connector::Connector as _;
 use shared::consumer::Consumer;
 use shared::http::Http;
 use shared::identity::{UserId, VendorId};
@@ -138,6 +140,7 @@ async fn simulate(scenario: Scenario) -> SimulationReport {
         first_syncs: FirstSyncs::new(start),
         sent: Arc::default(),
     };
+    let table = MemoryTable::default();
     let apis = Apis::new(scenario.seed, scenario.failure, scenario.fails_for);
     for _ in 0..POLLERS {
         let http = Arc::new(Http::new().unwrap().with_transport(apis.clone()));
@@ -146,7 +149,8 @@ async fn simulate(scenario: Scenario) -> SimulationReport {
         let crm = Crm(world.first_syncs.clone());
         let queue = world.queue.clone();
         let clock = move || clock.time_of_day();
-        let consumer = Consumer::with_clock(crm, http, secrets, queue, clock);
+        let consumer =
+            Consumer::with_clock(crm, http, secrets, table.memory(Crm::NAME), queue, clock);
         tokio::spawn(world.queue.clone().poll(Arc::new(consumer)));
     }
     let done = Arc::new(AtomicBool::new(false));

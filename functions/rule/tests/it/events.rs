@@ -160,8 +160,8 @@ async fn a_second_event_of_a_type_starts_its_flow_again() {
         let before = account.flows().len();
         bench.sesamy.put_user(User::new(USER).email(EMAIL));
         let batch = [
-            event("1", USER, "a", "checkout.1#confirm"),
-            event("2", USER, "b", "checkout.1#confirm"),
+            event("1", USER, &format!("{tag}-a"), "checkout.1#confirm"),
+            event("2", USER, &format!("{tag}-b"), "checkout.1#confirm"),
         ];
         assert_eq!(bench.handle(batch).await, [""; 0]);
         let flows = account.flows().split_off(before);

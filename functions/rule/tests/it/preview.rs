@@ -55,7 +55,7 @@ async fn a_preview_shows_changes_with_reasons_and_calls() {
         json!([
             { "method": "POST", "endpoint": "/v2/customizations" },
             { "method": "POST", "endpoint": "/v2/subscribers" },
-            { "method": "DELETE", "endpoint": "/v2/subscribers/{email}/tags/{tag}" },
+            { "method": "DELETE", "endpoint": "/v2/subscribers/{contact}/tags/{tag}" },
             { "method": "PUT", "endpoint": "/v2/subscribers/{id}" },
         ])
     );

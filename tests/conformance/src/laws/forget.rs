@@ -1,6 +1,6 @@
 //! Forgetting a user removes our data from the contact and keeps everything else.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fakes::Fault;
 use fakes::sesamy::User;
@@ -96,9 +96,18 @@ pub async fn creates_no_contact<C: TestedCrm>() {
     assert!(C::contacts(&account).is_empty());
 }
 
+pub async fn finds_a_user_who_is_gone_from_sesamy<C: TestedCrm>() {
+    let synced = synced::<C>().await;
+    synced.bench.sesamy.remove_user(USER);
+    assert_eq!(synced.bench.forget(USER, None).await.outcome, "forgotten");
+    synced.assert_forgotten("");
+    assert_eq!(synced.bench.table.items(), BTreeMap::new());
+}
+
 pub async fn finds_a_user_who_is_gone_from_sesamy_by_address<C: TestedCrm>() {
     let synced = synced::<C>().await;
     synced.bench.sesamy.remove_user(USER);
+    synced.bench.table.lose();
     let unknown = serde_json::to_value(synced.bench.forget(USER, None).await).unwrap();
     assert_eq!(unknown["outcome"], "error");
     assert_eq!(unknown["error"]["code"], "address_unknown");

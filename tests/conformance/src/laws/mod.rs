@@ -14,6 +14,7 @@ macro_rules! test_laws {
             async fn removes_what_syncs_wrote_and_keeps_the_publishers_data() in forget;
             async fn finds_nothing_the_second_time() in forget;
             async fn creates_no_contact() in forget;
+            async fn finds_a_user_who_is_gone_from_sesamy() in forget;
             async fn finds_a_user_who_is_gone_from_sesamy_by_address() in forget;
             async fn leaves_the_contact_of_another_user_alone() in forget;
             async fn forgets_guests_too() in forget;

@@ -84,11 +84,11 @@ impl Differences {
         };
         assert_eq!(tags(&contact.tags.add), self.added, "tags to add");
         assert_eq!(tags(&contact.tags.remove), self.removed, "tags to remove");
-        let announced: BTreeSet<&str> = contact.fields.iter().map(|field| field.name).collect();
+        let announced: BTreeSet<&str> = contact.fields.iter().map(|field| &*field.name).collect();
         let changed: BTreeSet<&str> = self.fields.keys().map(String::as_str).collect();
         assert_eq!(announced, changed, "fields to change");
         for field in &contact.fields {
-            let after = self.fields.get(field.name).and_then(Option::as_ref);
+            let after = self.fields.get(&*field.name).and_then(Option::as_ref);
             match &field.change {
                 PlannedValue::Set(value) => assert_eq!(after, Some(value), "{}", field.name),
                 PlannedValue::Personal(_) => assert!(after.is_some(), "{}", field.name),

@@ -49,8 +49,9 @@ fn event_fields_are_as_the_cases_say() {
         let Derivation::Contact(contact) = derived else {
             panic!("{}: skipped", case.name);
         };
-        let fields: BTreeMap<String, Value> = mapping::event_fields(&case.event, &contact)
+        let fields: BTreeMap<String, Value> = mapping::event_fields(&case.event)
             .into_iter()
+            .chain(mapping::payment_fields(&case.event, &contact))
             .map(|field| (field.key.to_owned(), field.value))
             .filter(|(key, _)| case.fields.contains_key(key))
             .collect();

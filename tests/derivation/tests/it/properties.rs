@@ -91,7 +91,8 @@ fn all_mappings(contact: &DesiredContact) -> Vec<Value> {
     let fields = rule::mapping::fields(contact);
     let fields = fields
         .into_iter()
-        .chain(rule::mapping::event_fields(&event(), contact));
+        .chain(rule::mapping::event_fields(&event()))
+        .chain(rule::mapping::payment_fields(&event(), contact));
     values.extend(fields.map(|field| json!({ field.key: field.value })));
     let fields = mailmojo::mapping::fields(contact);
     values.extend(fields.map(|field| json!({ field.name: field.value })));
@@ -274,7 +275,8 @@ fn every_value_has_the_type_of_its_field() {
         let fields = rule::mapping::fields(contact);
         for field in fields
             .iter()
-            .chain(&rule::mapping::event_fields(&event(), contact))
+            .chain(&rule::mapping::event_fields(&event()))
+            .chain(&rule::mapping::payment_fields(&event(), contact))
         {
             use rule::mapping::FieldType;
             let definition = (field.key, field.kind);

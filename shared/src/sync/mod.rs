@@ -1,5 +1,7 @@
 //! Syncs one user: credentials, user state, derivation, connector.
 
+mod lives;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,18 +11,23 @@ use tokio::time::Instant;
 
 use crate::cache::Cache;
 use crate::connector::{
-    Connector, DeadLetterKind, DeadLetterReason, EventStream, Job, Outcome, SkipReason,
+    Changes, Connector, DeadLetterKind, DeadLetterReason, EventStream, Job, Outcome, SkipReason,
 };
 use crate::derivation::{Derivation, DesiredContact, Policy, derive};
 use crate::http::{ApiError, Http};
 use crate::identity::VendorId;
 use crate::message::UserKey;
+use crate::remembered::{Claim, Shown, Unavailable, UserMemory, UserRecord, address_digest};
 use crate::secrets::{FromSecret, Loaded, Secrets};
 use crate::sesamy::model::{Dropped, UserState};
 use crate::sesamy::{API_NAMES, Reads, Sesamy, SesamyCredentials};
 
 /// How long Sesamy's API may not know a user whose webhook was sent. Assumed.
 const READS_LAG: SignedDuration = SignedDuration::from_mins(15);
+
+/// When to look again for what an event announced and the state does not show.
+/// Entitlements lag behind a purchase.
+const SECOND_LOOK: SignedDuration = SignedDuration::from_mins(2);
 
 pub(crate) type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
 
@@ -29,11 +36,25 @@ pub(crate) struct Syncer<C> {
     pub connector: C,
     pub http: Arc<Http>,
     pub secrets: Secrets,
+    pub memory: UserMemory,
     sesamy: Sesamy,
     /// One lock per vendor: only one of its users is read at Sesamy at a time.
     reading: Cache<()>,
     clock: Clock,
 }
+
+/// Which user to sync, and what the messages say.
+#[derive(Debug, Clone)]
+pub(crate) struct SyncRequest {
+    pub user: UserKey,
+    /// The time of the newest message about the user.
+    pub announced_at: Timestamp,
+    /// When the last webhook was received. `None` if not all messages are of
+    /// webhooks: then the state is read in any case.
+    pub received_at: Option<Timestamp>,
+}
+
+type Recalled = Result<Option<UserRecord>, Unavailable>;
 
 /// What a sync reports besides its outcome.
 #[derive(Debug, Default)]
@@ -42,16 +63,25 @@ pub(crate) struct SyncDetails {
     pub dropped: Dropped,
     /// Writes that the CRM refused and the sync did without.
     pub refused_writes: u32,
+    /// The wake-up could not be scheduled.
+    pub needs_another_sync: bool,
     pub desired: Option<Box<DesiredContact>>,
 }
 
 impl<C: Connector> Syncer<C> {
-    pub fn new(connector: C, http: Arc<Http>, secrets: Secrets, clock: Clock) -> Self {
+    pub fn new(
+        connector: C,
+        http: Arc<Http>,
+        secrets: Secrets,
+        memory: UserMemory,
+        clock: Clock,
+    ) -> Self {
         Self {
             connector,
             sesamy: Sesamy::new(http.clone()),
             http,
             secrets,
+            memory,
             reading: Cache::default(),
             clock,
         }
@@ -69,17 +99,15 @@ impl<C: Connector> Syncer<C> {
         format!("{vendor}/sesamy")
     }
 
-    /// Makes the CRM agree with the user's current state. `announced_at` is the
-    /// time of the newest message about the user.
+    /// Makes the CRM agree with the user's current state.
     pub async fn sync(
         &self,
         http: &Http,
-        user: &UserKey,
-        announced_at: Timestamp,
+        request: &SyncRequest,
         events: &EventStream,
     ) -> (Outcome, SyncDetails) {
         let mut details = SyncDetails::default();
-        let synced = self.try_sync(http, user, announced_at, events, &mut details);
+        let synced = self.try_sync(http, request, events, &mut details);
         match synced.await {
             Ok(outcome) | Err(outcome) => (outcome, details),
         }
@@ -88,11 +116,11 @@ impl<C: Connector> Syncer<C> {
     async fn try_sync(
         &self,
         http: &Http,
-        user: &UserKey,
-        announced_at: Timestamp,
+        request: &SyncRequest,
         events: &EventStream,
         details: &mut SyncDetails,
     ) -> Result<Outcome, Outcome> {
+        let user = &request.user;
         let path = Self::connector_path(&user.vendor_id);
         let secret = self.secrets.get::<C::Credentials>(&path).await?;
         let Some(credentials) = &secret.value else {
@@ -101,11 +129,23 @@ impl<C: Connector> Syncer<C> {
         // Checked before Sesamy is read: a sync that cannot finish would use up
         // Sesamy's rate limit.
         self.check_paused(http, &user.vendor_id)?;
+        let recalled = self.memory.recall(user).await;
+        if let Ok(Some(record)) = &recalled {
+            events.skip(|event| record.has_delivered(event));
+            if let Some(received_at) = request.received_at
+                && record.covers(received_at)
+                && self.deliver(http, user, record, events).await?
+            {
+                self.remember_covered(user, record, events, details).await;
+                return Ok(Outcome::Covered);
+            }
+        }
         http.admit_sync(&user.vendor_id, C::NAME)
             .map_err(|wait| paused(C::NAME, wait))?;
+        let read_at = self.now();
         let state = self.state(user, C::reads(credentials)).await?;
         let Some((state, dropped)) = state else {
-            return self.unknown_user(user, announced_at).await;
+            return self.unknown_user(http, request, recalled).await;
         };
         details.dropped = dropped;
         let now = self.now();
@@ -115,6 +155,34 @@ impl<C: Connector> Syncer<C> {
             Derivation::Skipped(skip) => return Ok(Outcome::Skipped(skip.into())),
         };
         let desired = &*details.desired.insert(desired);
+
+        let address = address_digest(&user.vendor_id, &desired.email.lookup());
+        let claim = self
+            .memory
+            .claim(user, &address, desired.has_access, http.is_read_only());
+        let claim = claim.await;
+        let known = recalled.as_ref().ok().and_then(Option::as_ref);
+        let earlier = self.earlier(user, known, &address).await;
+        match claim {
+            Claim::Granted => {}
+            Claim::AnotherUsers => {
+                // The contact of the earlier address is no longer this user's.
+                if let Some(earlier) = earlier {
+                    self.take_off(http, user, earlier.reference).await?;
+                    if !http.is_read_only() {
+                        // A failure is counted; the next sync tries again.
+                        let _ = self.memory.forget(user).await;
+                    }
+                }
+                return Ok(Outcome::Skipped(SkipReason::SharedAddress));
+            }
+            Claim::Contended => {
+                return Err(Outcome::Retry {
+                    reason: "other users of the same address are synced at the same time".into(),
+                    wait: None,
+                });
+            }
+        }
         let changes = self
             .with_secret(&path, |secret: Arc<Loaded<C::Credentials>>| async move {
                 let Some(credentials) = &secret.value else {
@@ -126,17 +194,33 @@ impl<C: Connector> Syncer<C> {
                     credentials,
                     account: secret.fingerprint(),
                     desired,
+                    earlier,
                     events,
                     now,
                 };
                 self.connector.sync(job).await.map(Some)
             })
             .await?;
-        details.refused_writes = changes.as_ref().map_or(0, |changes| changes.refused_writes);
+        let Some(mut changes) = changes else {
+            return Ok(Outcome::NotConfigured);
+        };
+        details.refused_writes = changes.refused_writes;
+        if let Some(left_behind) = changes.left_behind.take() {
+            changes += self.take_off(http, user, &left_behind).await?;
+        }
+        if !http.is_read_only() {
+            let mut record = known.cloned().unwrap_or_default();
+            record.reference = changes.reference.take();
+            record.address = Some(address);
+            record.read_at = Some(read_at);
+            record.shown = Shown::new(&state, now);
+            let next_change = desired.next_change;
+            self.remember_synced(user, &recalled, record, next_change, events, details)
+                .await;
+        }
         Ok(match changes {
-            None => Outcome::NotConfigured,
-            Some(changes) if changes.writes == 0 => Outcome::Unchanged,
-            Some(changes) => Outcome::Synced(changes),
+            changes if changes.writes == 0 => Outcome::Unchanged,
+            changes => Outcome::Synced(changes),
         })
     }
 
@@ -158,36 +242,63 @@ impl<C: Connector> Syncer<C> {
     /// The outcome for a user that Sesamy does not know. Sesamy's reads lag
     /// behind its webhooks, so the sync is retried for a while. Credentials that
     /// see no user at all prove nothing about this one.
+    ///
+    /// A user that was synced and is gone loses what syncs wrote.
     async fn unknown_user(
         &self,
-        user: &UserKey,
-        announced_at: Timestamp,
+        http: &Http,
+        request: &SyncRequest,
+        recalled: Recalled,
     ) -> Result<Outcome, Outcome> {
-        if self.now().duration_since(announced_at) < READS_LAG {
-            return Ok(Outcome::Retry {
-                reason: "Sesamy does not know the user yet".into(),
+        let user = &request.user;
+        let retry = |reason: &str| {
+            Ok(Outcome::Retry {
+                reason: reason.into(),
                 wait: None,
+            })
+        };
+        if self.now().duration_since(request.announced_at) < READS_LAG {
+            return retry("Sesamy does not know the user yet");
+        }
+        if !self.sees_users(user).await? {
+            return Ok(Outcome::Refused {
+                reason: "Sesamy shows no user at all to these credentials; check that they are the vendor's".into(),
             });
         }
-        let path = Self::sesamy_path(&user.vendor_id);
-        let sees_users = self
-            .with_secret(&path, |secret: Arc<Loaded<SesamyCredentials>>| async move {
-                let Some(credentials) = &secret.value else {
-                    return Ok(false);
-                };
-                let vendor = &user.vendor_id;
-                self.sesamy
-                    .sees_users(vendor, credentials, secret.fingerprint())
-                    .await
-            })
-            .await?;
-        Ok(if sees_users {
-            Outcome::Skipped(SkipReason::UnknownToSesamy)
-        } else {
-            Outcome::Refused {
-                reason: "Sesamy shows no user at all to these credentials; check that they are the vendor's".into(),
+        let record = match recalled {
+            Ok(Some(record)) => record,
+            Ok(None) => return Ok(Outcome::Skipped(SkipReason::UnknownToSesamy)),
+            Err(Unavailable) => {
+                return retry(
+                    "the user is gone, and the table that knows the contact does not answer",
+                );
             }
+        };
+        let mut changes = Changes::default();
+        if let Some(contact) = self.synced_contact(user, &record).await {
+            changes = self.take_off(http, user, contact.reference).await?;
+        }
+        if !http.is_read_only() && self.memory.forget(user).await.is_err() {
+            return retry("what is remembered of a user who is gone could not be deleted");
+        }
+        Ok(match changes.writes {
+            0 => Outcome::Unchanged,
+            _ => Outcome::Synced(changes),
         })
+    }
+
+    async fn sees_users(&self, user: &UserKey) -> Result<bool, Outcome> {
+        let path = Self::sesamy_path(&user.vendor_id);
+        self.with_secret(&path, |secret: Arc<Loaded<SesamyCredentials>>| async move {
+            let Some(credentials) = &secret.value else {
+                return Ok(false);
+            };
+            let vendor = &user.vendor_id;
+            self.sesamy
+                .sees_users(vendor, credentials, secret.fingerprint())
+                .await
+        })
+        .await
     }
 
     async fn policy(&self, vendor: &VendorId) -> Result<Policy, Outcome> {
