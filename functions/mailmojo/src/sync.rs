@@ -63,6 +63,7 @@ impl Connector for Mailmojo {
                     changes.left_behind = Some(earlier.clone());
                     if has_left {
                         // A new contact would be mailed against the user's wish.
+                        changes.keeps_earlier = true;
                         return Ok(changes);
                     }
                 }

@@ -111,6 +111,7 @@ async fn sync_list<'a>(
                 left_behind = Some(id);
                 if !may_join {
                     // A new contact would be mailed against the user's wish.
+                    changes.keeps_earlier = true;
                     return Ok(SyncedList {
                         list_id: &set.list_id,
                         changes,

@@ -93,6 +93,7 @@ impl Connector for Rule {
                     if is_silenced {
                         // A new contact would be mailed against the user's wish.
                         changes.writes = 0;
+                        changes.keeps_earlier = true;
                         return Ok(changes);
                     }
                 }

@@ -19,6 +19,9 @@ pub struct Changes {
     /// What is left at the user's earlier address, because the CRM had a contact of
     /// the new address already. It may be part of the earlier reference.
     pub left_behind: Option<ContactReference>,
+    /// The CRM refuses to move the contact of a user who left it, so there must be no
+    /// contact of the new address. The next sync tries again.
+    pub keeps_earlier: bool,
 }
 
 /// Holds no personal data.
@@ -90,6 +93,7 @@ impl std::ops::AddAssign for Changes {
         self.contacts.extend(other.contacts);
         self.reference = other.reference.or(self.reference.take());
         self.left_behind = other.left_behind.or(self.left_behind.take());
+        self.keeps_earlier |= other.keeps_earlier;
     }
 }
 

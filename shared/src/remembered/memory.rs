@@ -125,10 +125,11 @@ impl UserMemory {
                 return Claim::Granted;
             };
             let present = old.as_deref().and_then(parse::<AddressRecord>);
-            if let Some(present) = &present {
-                if present.owner != wanted.owner && present.has_access && !has_access {
-                    return Claim::AnotherUsers;
-                }
+            let is_anothers = |record: &AddressRecord| {
+                record.owner != wanted.owner && record.has_access && !has_access
+            };
+            if present.as_ref().is_some_and(is_anothers) {
+                return Claim::AnotherUsers;
             }
             if dry_run || present.as_ref() == Some(&wanted) {
                 return Claim::Granted;

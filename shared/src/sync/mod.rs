@@ -210,8 +210,10 @@ impl<C: Connector> Syncer<C> {
         }
         if !http.is_read_only() {
             let mut record = known.cloned().unwrap_or_default();
-            record.reference = changes.reference.take();
-            record.address = Some(address);
+            if !changes.keeps_earlier {
+                record.reference = changes.reference.take();
+                record.address = Some(address);
+            }
             record.read_at = Some(read_at);
             record.shown = Shown::new(&state, now);
             let next_change = desired.next_change;

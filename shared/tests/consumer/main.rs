@@ -15,6 +15,7 @@ mod credentials;
 mod dead_letters;
 mod hostile;
 mod lists;
+mod lives;
 mod logs;
 mod missing_user;
 mod pauses;

@@ -8,7 +8,10 @@ use conformance::{Bench, MemorySecrets};
 use fakes::sesamy::User;
 use serde_json::{Value, json};
 use shared::check::CheckItem;
-use shared::connector::{Account, Changes, Connector, ContactLookup, ForgetProgress, Job};
+use shared::connector::{
+    Account, Changes, Connector, ContactLookup, ContactReference, Delivery, ForgetProgress, Job,
+    LookupKey,
+};
 use shared::http::{
     ApiCall, ApiClient, ApiDescription, ApiError, ApiErrorKind, Authorization, Method, Url,
 };
@@ -70,6 +73,16 @@ struct Script {
     /// User, number of events, credentials.
     syncs: Vec<(String, usize, String)>,
     secrets: Option<MemorySecrets>,
+    /// For each sync, the reference of the contact at the earlier address.
+    earlier: Vec<Option<String>>,
+    /// References of contacts that our data was removed from.
+    taken_off: Vec<String>,
+    /// Numbers of events that were delivered without a sync.
+    delivered: Vec<usize>,
+    /// The CRM has a contact of every new address already.
+    is_taken: bool,
+    /// The CRM does not find a contact that events are delivered to.
+    is_lost: bool,
 }
 
 impl Scripted {
@@ -88,6 +101,28 @@ impl Scripted {
             .iter()
             .map(|(user, events, _)| (user.clone(), *events))
             .collect()
+    }
+
+    /// For each sync, the reference of the contact at the earlier address.
+    pub fn earlier(&self) -> Vec<Option<String>> {
+        self.0.lock().unwrap().earlier.clone()
+    }
+
+    pub fn taken_off(&self) -> Vec<String> {
+        self.0.lock().unwrap().taken_off.clone()
+    }
+
+    /// Numbers of events that were delivered without a sync.
+    pub fn delivered(&self) -> Vec<usize> {
+        self.0.lock().unwrap().delivered.clone()
+    }
+
+    pub fn take_all_addresses(&self) {
+        self.0.lock().unwrap().is_taken = true;
+    }
+
+    pub fn lose_contacts(&self) {
+        self.0.lock().unwrap().is_lost = true;
     }
 
     /// One entry per sync.
@@ -113,13 +148,19 @@ impl Connector for Scripted {
             let mut script = self.0.lock().unwrap();
             let sync = (
                 user.clone(),
-                job.events.all().len(),
+                job.events.pending().len(),
                 job.credentials.text.clone(),
             );
             script.syncs.push(sync);
+            let earlier = job
+                .earlier
+                .map(|earlier| earlier.reference.as_str().to_owned());
+            script.earlier.push(earlier);
             let steps = script.steps.get_mut(&user).and_then(VecDeque::pop_front);
             (steps.unwrap_or(Step::Do), script.secrets.clone())
         };
+        let is_taken = self.0.lock().unwrap().is_taken;
+        let earlier = job.earlier.filter(|_| is_taken);
         if let Step::DoAfter(wait) = step {
             tokio::time::sleep(wait).await;
         }
@@ -130,6 +171,11 @@ impl Connector for Scripted {
                 }
                 Ok(Changes {
                     writes: 1,
+                    reference: Some(ContactReference::new(format!(
+                        "contact of {}",
+                        job.desired.email.lookup()
+                    ))),
+                    left_behind: earlier.map(|earlier| earlier.reference.clone()),
                     ..Changes::default()
                 })
             }
@@ -164,6 +210,18 @@ impl Connector for Scripted {
         }
     }
 
+    async fn deliver(&self, delivery: Delivery<'_, Self>) -> Result<bool, ApiError> {
+        let mut script = self.0.lock().unwrap();
+        if script.is_lost || delivery.contact.is_none() {
+            return Ok(false);
+        }
+        script.delivered.push(delivery.events.pending().len());
+        while !delivery.events.pending().is_empty() {
+            delivery.events.mark_delivered();
+        }
+        Ok(true)
+    }
+
     async fn check(&self, _: Account<'_, Self>) -> Vec<CheckItem> {
         vec![CheckItem::works("CRM")]
     }
@@ -175,6 +233,10 @@ impl Connector for Scripted {
         lookup: ContactLookup<'_>,
         progress: &ForgetProgress,
     ) -> Result<(), ApiError> {
+        if let LookupKey::Reference(reference) = lookup.by {
+            let mut script = self.0.lock().unwrap();
+            script.taken_off.push(reference.as_str().to_owned());
+        }
         let steps = progress.contact(None);
         steps.found(["sesamy_x".to_owned()], ["Sesamy_X"]);
         steps.removed("sesamy_x");

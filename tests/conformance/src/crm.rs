@@ -45,6 +45,8 @@ pub trait TestedCrm {
     fn set_settings(account: &Self::Account, settings: Self::Settings);
     /// Tags that differ only in case are one tag.
     fn settings_that_ignore_case() -> Self::Settings;
+    /// No contact may be moved to another address.
+    fn settings_that_refuse_moves() -> Self::Settings;
     fn any_settings() -> BoxedStrategy<Self::Settings>;
 
     /// A contact with [`EMAIL`] that joined the list, with a foreign field.
@@ -56,6 +58,13 @@ pub trait TestedCrm {
     fn contacts(account: &Self::Account) -> Vec<Self::Contact>;
 
     fn data(contact: &Self::Contact) -> ContactData;
+    fn email(contact: &Self::Contact) -> String;
+    fn with_email(contact: Self::Contact, email: &str) -> Self::Contact;
+    /// The times of the events that were delivered, each as often as it was.
+    fn deliveries(_: &Self::Account) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Status and lists of a contact.
     fn consent(contact: &Self::Contact) -> Value;
     /// The consent after a sync. It differs only if the contact joins the list.

@@ -11,7 +11,9 @@
 )]
 
 mod actions;
+mod clock;
 mod crm;
+mod kill;
 pub mod laws;
 mod memory;
 mod queue;
@@ -27,20 +29,22 @@ use std::time::Duration;
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use fakes::sesamy::Vendor;
 use fakes::{Api, Fakes};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 use shared::connector::Connector;
 use shared::consumer::Consumer;
 use shared::http::Http;
 use shared::secrets::Secrets;
 
+pub use clock::TestClock;
 pub use crm::{ContactData, EMAIL, ForgetCall, SyncCall, TestedCrm, USER, anna, customer, start};
 pub use laws::check::{CheckCase, each_problem_is_found_by_reading};
 pub use laws::preview::preview_and_sync;
 pub use memory::MemoryTable;
 pub use queue::MemoryQueue;
-pub use records::{event, event_of, raw, record, resync};
+pub use records::{event, event_of, raw, received_at, record, resync, wake_up};
 pub use seeded::seeded;
-pub use states::{any_state, any_tags, derived, our_tags, split_tags};
+pub use states::{any_state, any_tags, derived, derived_at, our_tags, split_tags};
 pub use store::MemorySecrets;
 pub use users::users;
 
@@ -53,6 +57,7 @@ pub struct Bench<C: Connector> {
     pub secrets: MemorySecrets,
     pub table: MemoryTable,
     pub queue: MemoryQueue,
+    pub clock: TestClock,
     consumer: Arc<Consumer<C, MemoryQueue>>,
 }
 
@@ -62,14 +67,15 @@ impl<C: Connector> Bench<C> {
         let fakes = Fakes::start().await.unwrap();
         let sesamy = fakes.sesamy().add_vendor(VENDOR, "client", "secret");
         let (secrets, table) = (MemorySecrets::default(), MemoryTable::default());
-        let queue = MemoryQueue::default();
+        let (queue, clock) = (MemoryQueue::default(), TestClock::default());
         let bench = Self {
-            consumer: consumer(connector, &secrets, &table, &queue),
+            consumer: consumer(connector, &secrets, &table, &queue, &clock),
             fakes,
             sesamy,
             secrets,
             table,
             queue,
+            clock,
         };
         bench.put_sesamy_secret("secret");
         bench
@@ -77,7 +83,13 @@ impl<C: Connector> Bench<C> {
 
     /// Replaces the function instance by a new one with empty caches.
     pub fn restart(&mut self, connector: C) {
-        self.consumer = consumer(connector, &self.secrets, &self.table, &self.queue);
+        self.consumer = consumer(
+            connector,
+            &self.secrets,
+            &self.table,
+            &self.queue,
+            &self.clock,
+        );
     }
 
     pub fn put_sesamy_secret(&self, client_secret: &str) {
@@ -132,6 +144,21 @@ impl<C: Connector> Bench<C> {
     /// Handles one event of a user, which must succeed.
     pub async fn synced(&self, user: &str, event_id: &str) {
         self.handle_successfully(record("1", user, event_id)).await;
+    }
+
+    /// A record of a webhook that was received so long ago.
+    pub fn received(&self, ago: SignedDuration, record: SqsMessage) -> SqsMessage {
+        received_at(record, self.clock.now() - ago)
+    }
+
+    /// Syncs the users whose wake-ups are due by now, and returns how many.
+    pub async fn fire_wake_ups(&self) -> usize {
+        let due = self.table.due(self.clock.now());
+        for (n, due) in due.iter().enumerate() {
+            let record = wake_up(&n.to_string(), due);
+            self.handle_successfully(record).await;
+        }
+        due.len()
     }
 
     /// Syncs a user without an event, which must succeed.
@@ -195,14 +222,19 @@ fn consumer<C: Connector>(
     secrets: &MemorySecrets,
     table: &MemoryTable,
     queue: &MemoryQueue,
+    clock: &TestClock,
 ) -> Arc<Consumer<C, MemoryQueue>> {
     let http = Arc::new(Http::new().unwrap());
     let secrets = Secrets::new(secrets.clone(), "test");
-    Arc::new(Consumer::new(
+    Arc::new(Consumer::with_clock(
         connector,
         http,
         secrets,
         table.memory(C::NAME),
         queue.clone(),
+        {
+            let clock = clock.clone();
+            move || clock.now()
+        },
     ))
 }

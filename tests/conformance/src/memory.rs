@@ -80,45 +80,52 @@ impl MemoryTable {
         (std::mem::take(&mut contents.reads), writes, schedules)
     }
 
+    /// Does its work when it is awaited, as a real table.
     fn with<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Contents) -> T,
+        work: impl FnOnce(&mut Contents) -> T + Send + 'static,
     ) -> TableResult<'static, T> {
-        let mut contents = self.0.lock().unwrap();
-        let result = if contents.fails {
-            Err("timed out".to_owned())
-        } else {
+        let contents = self.0.clone();
+        Box::pin(async move {
+            let mut contents = contents.lock().unwrap();
+            if contents.fails {
+                return Err("timed out".to_owned());
+            }
             Ok(work(&mut contents))
-        };
-        Box::pin(async { result })
+        })
     }
 
-    fn schedule(&self, work: impl FnOnce(&mut Contents)) -> ScheduleResult<'static> {
-        let mut contents = self.0.lock().unwrap();
-        contents.schedule_calls += 1;
-        let result = match contents.schedule_error.clone() {
-            Some(error) => Err(error),
-            None => {
-                work(&mut contents);
-                Ok(())
+    fn schedule(
+        &self,
+        work: impl FnOnce(&mut Contents) + Send + 'static,
+    ) -> ScheduleResult<'static> {
+        let contents = self.0.clone();
+        Box::pin(async move {
+            let mut contents = contents.lock().unwrap();
+            contents.schedule_calls += 1;
+            if let Some(error) = contents.schedule_error.clone() {
+                return Err(error);
             }
-        };
-        Box::pin(async { result })
+            work(&mut contents);
+            Ok(())
+        })
     }
 }
 
 impl UserTable for MemoryTable {
     fn get<'a>(&'a self, key: &'a str) -> TableResult<'a, Option<String>> {
-        self.with(|contents| {
+        let key = key.to_owned();
+        self.with(move |contents| {
             contents.reads += 1;
-            contents.items.get(key).cloned()
+            contents.items.get(&key).cloned()
         })
     }
 
     fn put<'a>(&'a self, key: &'a str, text: String) -> TableResult<'a, ()> {
-        self.with(|contents| {
-            contents.writes.push(key.to_owned());
-            contents.items.insert(key.to_owned(), text);
+        let key = key.to_owned();
+        self.with(move |contents| {
+            contents.writes.push(key.clone());
+            contents.items.insert(key, text);
         })
     }
 
@@ -128,21 +135,23 @@ impl UserTable for MemoryTable {
         old: Option<String>,
         new: String,
     ) -> TableResult<'a, bool> {
-        self.with(|contents| {
-            let holds = contents.items.get(key) == old.as_ref();
+        let key = key.to_owned();
+        self.with(move |contents| {
+            let holds = contents.items.get(&key) == old.as_ref();
             if holds {
-                contents.writes.push(key.to_owned());
-                contents.items.insert(key.to_owned(), new);
+                contents.writes.push(key.clone());
+                contents.items.insert(key, new);
             }
             holds
         })
     }
 
     fn delete<'a>(&'a self, key: &'a str, old: String) -> TableResult<'a, ()> {
-        self.with(|contents| {
-            if contents.items.get(key) == Some(&old) {
-                contents.writes.push(key.to_owned());
-                contents.items.remove(key);
+        let key = key.to_owned();
+        self.with(move |contents| {
+            if contents.items.get(&key) == Some(&old) {
+                contents.items.remove(&key);
+                contents.writes.push(key);
             }
         })
     }
@@ -150,14 +159,16 @@ impl UserTable for MemoryTable {
 
 impl WakeUps for MemoryTable {
     fn set<'a>(&'a self, wake_up: &'a WakeUp) -> ScheduleResult<'a> {
-        self.schedule(|contents| {
-            contents.wake_ups.insert(wake_up.user.clone(), wake_up.at);
+        let WakeUp { user, at } = wake_up.clone();
+        self.schedule(move |contents| {
+            contents.wake_ups.insert(user, at);
         })
     }
 
     fn cancel<'a>(&'a self, user: &'a UserKey) -> ScheduleResult<'a> {
-        self.schedule(|contents| {
-            contents.wake_ups.remove(user);
+        let user = user.clone();
+        self.schedule(move |contents| {
+            contents.wake_ups.remove(&user);
         })
     }
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use aws_lambda_events::sqs::SqsMessage;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use shared::remembered::WakeUp;
 
 use crate::VENDOR;
 
@@ -50,4 +51,17 @@ pub fn raw(id: &str, body: &str) -> SqsMessage {
     let group = format!("group-{id}");
     message.attributes = HashMap::from([("MessageGroupId".into(), group)]);
     message
+}
+
+/// The record of another time of receipt.
+pub fn received_at(mut record: SqsMessage, at: Timestamp) -> SqsMessage {
+    let mut body: Value = serde_json::from_str(&record.body.unwrap()).unwrap();
+    body["receivedAt"] = json!(at);
+    record.body = Some(body.to_string());
+    record
+}
+
+/// The message of a wake-up that fires.
+pub fn wake_up(id: &str, wake_up: &WakeUp) -> SqsMessage {
+    raw(id, &wake_up.message().to_json())
 }

@@ -90,6 +90,10 @@ fn product() -> impl Strategy<Value = (&'static str, &'static str)> {
 }
 
 pub fn derived(user: &fake::User) -> DesiredContact {
+    derived_at(user, Timestamp::now())
+}
+
+pub fn derived_at(user: &fake::User, now: Timestamp) -> DesiredContact {
     fn raw(json: &Value) -> Box<RawValue> {
         to_raw_value(json).unwrap()
     }
@@ -107,7 +111,7 @@ pub fn derived(user: &fake::User) -> DesiredContact {
         bills: all(&user.bills, Bill::read),
     };
     let id = UserId::try_from(user.id.as_str()).unwrap();
-    match derive(&id, &state, Policy::default(), Timestamp::now()) {
+    match derive(&id, &state, Policy::default(), now) {
         Derivation::Contact(desired) => *desired,
         Derivation::Skipped(skip) => panic!("skipped: {skip:?}"),
     }

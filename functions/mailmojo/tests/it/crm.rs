@@ -64,6 +64,12 @@ impl TestedCrm for MailmojoCrm {
         settings
     }
 
+    fn settings_that_refuse_moves() -> Settings {
+        let mut settings = Settings::default();
+        settings.fake.refuse_moves = true;
+        settings
+    }
+
     fn any_settings() -> BoxedStrategy<Settings> {
         any::<[bool; 3]>()
             .prop_map(
@@ -153,6 +159,15 @@ impl TestedCrm for MailmojoCrm {
         }
         let tags = contact.tags.clone();
         ContactData { tags, fields }
+    }
+
+    fn email(contact: &Contact) -> String {
+        contact.email.clone()
+    }
+
+    fn with_email(mut contact: Contact, email: &str) -> Contact {
+        email.clone_into(&mut contact.email);
+        contact
     }
 
     fn consent(contact: &Contact) -> Value {

@@ -63,6 +63,13 @@ impl TestedCrm for MakeCrm {
         }
     }
 
+    fn settings_that_refuse_moves() -> MakeSettings {
+        MakeSettings {
+            refuse_moves: true,
+            ..MakeSettings::default()
+        }
+    }
+
     fn any_settings() -> BoxedStrategy<MakeSettings> {
         any::<[bool; 2]>()
             .prop_map(|[lists_keep_status, fold_tag_case]| MakeSettings {
@@ -128,6 +135,15 @@ impl TestedCrm for MakeCrm {
         ContactData { tags, fields }
     }
 
+    fn email(contact: &Subscriber) -> String {
+        contact.email.clone()
+    }
+
+    fn with_email(mut contact: Subscriber, email: &str) -> Subscriber {
+        email.clone_into(&mut contact.email);
+        contact
+    }
+
     fn consent(contact: &Subscriber) -> Value {
         json!([contact.email_status, contact.phone_status, contact.lists])
     }
@@ -149,7 +165,7 @@ impl TestedCrm for MakeCrm {
 
     /// Every contract has its subscription.
     fn check_records(account: &MakeAccount, desired: &DesiredContact) {
-        let subscriptions = account.subscriptions_of(EMAIL);
+        let subscriptions = account.subscriptions_of(&desired.email.lookup());
         for subscription in mapping::subscriptions(desired) {
             let id = subscription["external_id"].as_str();
             let synced = subscriptions

@@ -49,6 +49,13 @@ impl TestedCrm for RuleCrm {
         }
     }
 
+    fn settings_that_refuse_moves() -> RuleSettings {
+        RuleSettings {
+            refuse_moves: true,
+            ..RuleSettings::default()
+        }
+    }
+
     fn any_settings() -> BoxedStrategy<RuleSettings> {
         prop_oneof![
             Just(RuleSettings::default()),
@@ -110,6 +117,28 @@ impl TestedCrm for RuleCrm {
         fields.extend(phone.map(|number| ("phone_number".to_owned(), number.into())));
         let tags = contact.tags.clone();
         ContactData { tags, fields }
+    }
+
+    fn email(contact: &Subscriber) -> String {
+        contact.email.clone()
+    }
+
+    fn with_email(mut contact: Subscriber, email: &str) -> Subscriber {
+        email.clone_into(&mut contact.email);
+        contact
+    }
+
+    fn deliveries(account: &RuleAccount) -> Vec<String> {
+        let flows = account.flows().into_iter();
+        flows
+            .filter(|flow| flow.tag.starts_with(mapping::EVENT_TAG_PREFIX))
+            .map(|flow| {
+                flow.fields["Sesamy_Event.OccurredAt"]
+                    .as_str()
+                    .unwrap()
+                    .to_owned()
+            })
+            .collect()
     }
 
     fn consent(contact: &Subscriber) -> Value {

@@ -4,6 +4,7 @@ use conformance::{EMAIL, TestedCrm, USER, event, event_of};
 use fakes::rule::{Flow, RuleAccount, Subscriber};
 use fakes::sesamy::{Bill, Contract, User};
 use fakes::{Api, Fault};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 use shared::message::EventType;
 
@@ -233,4 +234,73 @@ async fn no_event_is_delivered_to_a_silenced_contact() {
         assert_eq!(events.next(), None, "{name}");
         assert_eq!(bench.fakes.violations(), [], "{name}");
     }
+}
+
+/// Its webhook came before the last read of the user's state, so nothing is read.
+#[tokio::test]
+async fn covered_event_starts_its_flow_with_its_own_fields_alone() {
+    let (bench, account) = start().await;
+    bench.sesamy.put_user(buyer());
+    let first = json!({
+        "eventType": "contract.1#purchased", "occurredAt": "2026-02-01T08:00:00Z",
+        "contractId": "c1",
+    });
+    assert_eq!(
+        bench.handle([event_of("1", USER, "a", &first)]).await,
+        [""; 0]
+    );
+    let receipt = account.subscriber(EMAIL).unwrap().fields["Sesamy_LastPayment.Amount"].clone();
+    bench.fakes.clear_requests();
+    let second = json!({
+        "eventType": "checkout.1#confirm", "occurredAt": "2026-02-01T08:00:01Z",
+        "contractId": "c2", "checkoutId": "ch2",
+    });
+    let covered = event_of("2", USER, "b", &second);
+    let covered = bench.received(SignedDuration::from_secs(5), covered);
+    for _ in 0..2 {
+        assert_eq!(bench.handle([covered.clone()]).await, [""; 0]);
+    }
+    let flow = flow(&account, CHECKOUT);
+    assert_eq!(field(&flow, "Sesamy_Event.ContractID"), "c2");
+    assert_eq!(field(&flow, "Sesamy_Event.CheckoutID"), "ch2");
+    assert_eq!(field(&flow, "Sesamy_LastPayment.Amount"), receipt);
+    assert_eq!(bench.fakes.requests_to(Api::Sesamy), []);
+    let calls = bench.calls(Api::Rule);
+    let writes: Vec<_> = calls
+        .iter()
+        .filter(|call| !call.starts_with("GET"))
+        .collect();
+    assert_eq!(writes, ["POST /v2/subscribers"], "the event alone, once");
+}
+
+#[tokio::test]
+async fn covered_event_is_not_delivered_to_a_suppressed_contact() {
+    let (bench, account) = start().await;
+    bench.sesamy.put_user(buyer());
+    bench.synced(USER, "a").await;
+    account.put_subscriber(account.subscriber(EMAIL).unwrap().unsubscribed());
+    let flows = account.flows().len();
+    let covered = event("2", USER, "b", "checkout.1#confirm");
+    let covered = bench.received(SignedDuration::from_secs(5), covered);
+    assert_eq!(bench.handle([covered]).await, [""; 0]);
+    assert_eq!(account.flows().len(), flows);
+}
+
+/// Another contact may have the remembered id, after a change of the account.
+#[tokio::test]
+async fn covered_event_is_delivered_to_no_contact_of_another_address() {
+    let (bench, account) = start().await;
+    bench.sesamy.put_user(buyer());
+    bench.synced(USER, "a").await;
+    let mut contact = account.subscriber(EMAIL).unwrap();
+    "stranger@example.se".clone_into(&mut contact.email);
+    account.put_subscriber(contact);
+    let covered = event("2", USER, "b", "checkout.1#confirm");
+    let covered = bench.received(SignedDuration::from_secs(5), covered);
+    assert_eq!(bench.handle([covered]).await, [""; 0]);
+    assert_eq!(
+        flow(&account, CHECKOUT).email,
+        EMAIL,
+        "after an ordinary sync"
+    );
 }

@@ -3,6 +3,8 @@
 mod accounts;
 pub mod check;
 pub mod forget;
+pub mod lives;
+pub mod moving;
 pub mod preview;
 pub mod sync;
 
@@ -26,6 +28,17 @@ macro_rules! test_laws {
             async fn each_failed_call_is_recovered_by_the_next_try() in sync;
             fn foreign_data_survives_any_sequence_of_states() in sync;
             fn no_sync_changes_consent() in sync;
+            async fn contact_moves_with_its_consent_and_the_publishers_data() in moving;
+            async fn move_is_finished_after_any_failed_call() in moving;
+            async fn contact_of_the_new_address_is_synced_and_the_other_cleared() in moving;
+            async fn unsubscribed_user_whose_move_is_refused_gets_no_new_contact() in moving;
+            async fn subscribed_user_whose_move_is_refused_gets_a_new_contact() in moving;
+            async fn contact_of_another_user_is_never_moved_or_cleared() in moving;
+            async fn user_who_is_gone_from_sesamy_loses_our_data() in moving;
+            async fn second_batch_of_a_burst_reads_nothing_of_sesamy() in moving;
+            async fn users_of_one_address_share_the_contact_of_the_one_with_access() in moving;
+            fn every_contact_is_right_after_any_life() in lives;
+            fn every_life_without_a_table_leaves_the_current_contacts_right() in lives;
         }
     };
     ($crm:ty;) => {};

@@ -131,7 +131,7 @@ pub fn foreign_data_survives_any_sequence_of_states<C: TestedCrm>() {
 pub fn no_sync_changes_consent<C: TestedCrm>() {
     let states = vec(any_state(USER, EMAIL), 1..4);
     let cases = (C::any_contact(), C::any_settings(), states);
-    test_with_new_accounts::<C, _>(&cases, |runtime, bench, account, case| {
+    test_with_new_accounts::<C, _>(300, &cases, |runtime, bench, account, case| {
         let (before, settings, states) = case;
         C::set_settings(account, settings.clone());
         C::put_contact(account, before);

@@ -19,3 +19,4 @@ mod models;
 mod properties;
 mod slugs;
 mod tag_diffs;
+mod time;

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher as _, RandomState};
 
 use derivation_tests::{Answers, raw};
-use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseResult, TestError, TestRunner};
 use serde_json::{Value, json};
@@ -101,6 +101,39 @@ fn all_mappings(contact: &DesiredContact) -> Vec<Value> {
 
 fn names(tags: &Tags) -> Vec<String> {
     tags.keys().map(|tag| tag.as_str().to_owned()).collect()
+}
+
+/// Time alone changes nothing before `next_change`.
+#[test]
+fn result_changes_by_time_at_next_change_and_not_before() {
+    holds(
+        (generate::corrupted_user(), 0..20_000_000_i64),
+        |(user, later)| {
+            let Some(contact) = desired_contact(&user) else {
+                return Ok(());
+            };
+            let at = |now| {
+                let id = UserId::try_from(user.id.as_str()).unwrap();
+                match derive(&id, &state(&user).unwrap(), Policy::default(), now) {
+                    Derivation::Contact(contact) => DesiredContact {
+                        next_change: None,
+                        ..*contact
+                    },
+                    Derivation::Skipped(skip) => panic!("{skip:?}"),
+                }
+            };
+            let before = at(now());
+            if let Some(change) = contact.next_change {
+                prop_assert!(change > now());
+                prop_assert_eq!(&at(change - SignedDuration::from_nanos(1)), &before);
+            }
+            let later = now() + SignedDuration::from_secs(later);
+            if contact.next_change.is_none_or(|change| later < change) {
+                prop_assert_eq!(&at(later), &before);
+            }
+            Ok(())
+        },
+    );
 }
 
 #[test]
