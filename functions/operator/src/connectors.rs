@@ -1,176 +1,114 @@
 //! The connectors of the stack, as the function's environment names them.
 
-use std::fmt;
+use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use aws_sdk_sqs::Client;
+use shared::sqs::SqsQueue;
 use thiserror::Error;
 
-/// Of a–z, digits and hyphens, as the template spells it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(try_from = "String")]
-pub struct ConnectorName(String);
-
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{0:?} is not the name of a connector: it must be of a-z, 0-9 and hyphens")]
-pub struct InvalidConnectorName(String);
-
-impl TryFrom<String> for ConnectorName {
-    type Error = InvalidConnectorName;
-
-    fn try_from(name: String) -> Result<Self, Self::Error> {
-        let allowed = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
-        if !name.is_empty() && name.bytes().all(allowed) {
-            Ok(Self(name))
-        } else {
-            Err(InvalidConnectorName(name))
-        }
-    }
+/// Both are FIFO: while one message of a group is in flight, SQS hands out none of the
+/// later ones.
+#[derive(Debug)]
+pub struct ConnectorQueues {
+    pub queue: SqsQueue,
+    pub dead_letter_queue: SqsQueue,
 }
 
-impl ConnectorName {
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
+pub type NamedQueues<'a> = (&'a String, &'a ConnectorQueues);
 
-impl fmt::Display for ConnectorName {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
+/// At least one connector, by name.
+#[derive(Debug)]
+pub struct Connectors(BTreeMap<String, ConnectorQueues>);
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeployedConnector<Q> {
-    pub name: ConnectorName,
-    /// First the URLs of its queues, then a client of them.
-    pub queues: Q,
-}
+#[derive(Debug, Error)]
+#[error(
+    "CONNECTORS is not of the form NAME=QUEUE_URL,DEAD_LETTER_QUEUE_URL;… with each name once, near {0:?}; deploy the function with the template, which sets it"
+)]
+pub struct InvalidConnectors(String);
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConnectorQueueUrls {
-    pub queue: String,
-    pub dead_letter_queue: String,
-}
-
-/// At least one connector, with distinct names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Connectors<Q>(Vec<DeployedConnector<Q>>);
-
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum ConnectorsError {
-    #[error("CONNECTORS names no connector; deploy the function with the template, which sets it")]
-    None,
-    #[error("CONNECTORS is not of the form NAME=QUEUE_URL,DEAD_LETTER_QUEUE_URL;… near {0:?}")]
-    Malformed(String),
-    #[error("CONNECTORS names {0:?} twice")]
-    Duplicate(String),
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Debug, Error)]
 #[error("this stack has no connector `{name}`; it has: {known}")]
 pub struct UnknownConnector {
     name: String,
     known: String,
 }
 
-impl Connectors<ConnectorQueueUrls> {
-    /// Parses `NAME=QUEUE_URL,DEAD_LETTER_QUEUE_URL`, several separated by semicolons.
-    pub fn parse(text: &str) -> Result<Self, ConnectorsError> {
-        let mut connectors: Vec<DeployedConnector<ConnectorQueueUrls>> = Vec::new();
-        for part in text.split(';').map(str::trim).filter(|p| !p.is_empty()) {
-            let connector =
-                parse_connector(part).ok_or_else(|| ConnectorsError::Malformed(part.to_owned()))?;
-            if connectors.iter().any(|known| known.name == connector.name) {
-                return Err(ConnectorsError::Duplicate(connector.name.0));
+impl Connectors {
+    pub fn parse(text: &str, client: &Client) -> Result<Self, InvalidConnectors> {
+        let mut connectors = BTreeMap::new();
+        for part in text.split(';') {
+            let invalid = || InvalidConnectors(part.to_owned());
+            let (name, queues) = parse_connector(part, client).ok_or_else(invalid)?;
+            if connectors.insert(name.to_owned(), queues).is_some() {
+                return Err(invalid());
             }
-            connectors.push(connector);
-        }
-        if connectors.is_empty() {
-            return Err(ConnectorsError::None);
         }
         Ok(Self(connectors))
     }
-}
 
-impl<Q> Connectors<Q> {
-    pub fn map<R>(self, mut map: impl FnMut(Q) -> R) -> Connectors<R> {
-        let connectors = self.0.into_iter().map(|connector| DeployedConnector {
-            name: connector.name,
-            queues: map(connector.queues),
-        });
-        Connectors(connectors.collect())
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = &DeployedConnector<Q>> {
-        self.0.iter()
-    }
-
-    pub fn named(&self, name: &str) -> Result<&DeployedConnector<Q>, UnknownConnector> {
-        let found = self.iter().find(|connector| connector.name.0 == name);
-        found.ok_or_else(|| UnknownConnector {
+    pub fn get(&self, name: &str) -> Result<&ConnectorQueues, UnknownConnector> {
+        self.0.get(name).ok_or_else(|| UnknownConnector {
             name: name.to_owned(),
-            known: self.names(),
+            known: self.0.keys().cloned().collect::<Vec<_>>().join(", "),
         })
     }
 
-    pub fn names(&self) -> String {
-        let names: Vec<_> = self.iter().map(|one| one.name.as_str()).collect();
-        names.join(", ")
+    pub fn get_all<'a>(
+        &'a self,
+        names: impl IntoIterator<Item = &'a String>,
+    ) -> Result<Vec<NamedQueues<'a>>, UnknownConnector> {
+        let names = names.into_iter();
+        names.map(|name| Ok((name, self.get(name)?))).collect()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = NamedQueues<'_>> {
+        self.0.iter()
     }
 }
 
-fn parse_connector(text: &str) -> Option<DeployedConnector<ConnectorQueueUrls>> {
+fn parse_connector<'a>(text: &'a str, client: &Client) -> Option<(&'a str, ConnectorQueues)> {
     let (name, urls) = text.split_once('=')?;
     let (queue, dead_letter_queue) = urls.split_once(',')?;
-    let [queue, dead_letter_queue] = [queue, dead_letter_queue].map(str::trim);
-    let complete = !queue.is_empty() && !dead_letter_queue.is_empty();
+    let complete = ![name, queue, dead_letter_queue].contains(&"");
     // A redrive from a queue to itself would never end.
-    let distinct = !dead_letter_queue.contains(',') && queue != dead_letter_queue;
-    if !complete || !distinct {
-        return None;
-    }
-    Some(DeployedConnector {
-        name: name.trim().to_owned().try_into().ok()?,
-        queues: ConnectorQueueUrls {
-            queue: queue.to_owned(),
-            dead_letter_queue: dead_letter_queue.to_owned(),
-        },
-    })
+    let distinct = queue != dead_letter_queue && !dead_letter_queue.contains(',');
+    let queues = ConnectorQueues {
+        queue: SqsQueue::new(client.clone(), queue),
+        dead_letter_queue: SqsQueue::new(client.clone(), dead_letter_queue),
+    };
+    (complete && distinct).then_some((name, queues))
 }
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_sqs::config::BehaviorVersion;
+
     use super::*;
 
     #[test]
-    fn connectors_are_separated_by_semicolons() {
-        let text = "rule=https://q/rule,https://q/dead; make=https://q/m,https://q/md;";
-        let connectors = Connectors::parse(text).unwrap();
-        assert_eq!(connectors.names(), "rule, make");
-        let make = connectors.named("make").unwrap();
-        assert_eq!(make.queues.queue, "https://q/m");
-        assert_eq!(make.queues.dead_letter_queue, "https://q/md");
-        let unknown = connectors.named("Rule").unwrap_err().to_string();
-        assert!(unknown.contains("rule, make"), "{unknown}");
-    }
-
-    #[test]
-    fn an_error_names_the_wrong_part() {
-        let malformed = |part: &str| ConnectorsError::Malformed(part.to_owned());
+    fn an_error_names_the_wrong_part_or_the_known_connectors() {
+        let config = aws_sdk_sqs::Config::builder().behavior_version(BehaviorVersion::latest());
+        let client = Client::from_conf(config.build());
+        let parse = |text| Connectors::parse(text, &client);
         let cases = [
-            ("", ConnectorsError::None),
-            (" ; ", ConnectorsError::None),
-            ("rule", malformed("rule")),
-            ("rule=a", malformed("rule=a")),
-            ("rule=a,", malformed("rule=a,")),
-            ("=a,b", malformed("=a,b")),
-            ("Rule=a,b", malformed("Rule=a,b")),
-            ("rule=a,b,c", malformed("rule=a,b,c")),
-            ("rule=a,a", malformed("rule=a,a")),
-            ("r=a,b;r=c,d", ConnectorsError::Duplicate("r".to_owned())),
+            ("", ""),
+            ("r=a,b;", ""),
+            ("rule", "rule"),
+            ("rule=a", "rule=a"),
+            ("rule=a,", "rule=a,"),
+            ("=a,b", "=a,b"),
+            ("rule=a,b,c", "rule=a,b,c"),
+            ("rule=a,a", "rule=a,a"),
+            ("r=a,b;r=c,d", "r=c,d"),
         ];
-        for (text, expected) in cases {
-            assert_eq!(Connectors::parse(text), Err(expected), "{text:?}");
+        for (text, wrong) in cases {
+            let InvalidConnectors(part) = parse(text).unwrap_err();
+            assert_eq!(part, wrong, "{text:?}");
         }
+        let connectors = parse("rule=https://q/r,https://q/rd;make=https://q/m,https://q/md");
+        let connectors = connectors.unwrap();
+        assert!(connectors.get("make").is_ok());
+        let unknown = connectors.get("Rule").unwrap_err().to_string();
+        assert!(unknown.ends_with("it has: make, rule"), "{unknown}");
     }
 }

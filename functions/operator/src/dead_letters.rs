@@ -1,146 +1,72 @@
-//! A connector's queue and dead-letter queue, as far as the commands need them.
+//! A connector's dead-letter messages.
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-use serde::Deserialize;
 use shared::connector::DeadLetterKind;
+use shared::consumer::attribute;
 use shared::message::Message;
-use shared::request::ErrorAnswer;
-use shared::sqs::{Depth, OutgoingMessage, SqsError};
-use thiserror::Error;
+use shared::sqs::{OutgoingMessage, ReceivedMessage, SqsQueue};
 
-/// Both queues are FIFO: while one message of a group is in flight, SQS hands
-/// out none of the later ones.
-pub trait ConnectorQueues: Send + Sync + 'static {
-    fn queue_depth(&self) -> impl Future<Output = Result<Depth, Unavailable>> + Send;
+use crate::unavailable::Unavailable;
 
-    fn dead_letter_depth(&self) -> impl Future<Output = Result<Depth, Unavailable>> + Send;
+/// The kind of messages that SQS moved itself after too many receives. They have none of
+/// the consumer's attributes.
+const EXHAUSTED: &str = "exhausted";
 
-    /// Receives up to [`MAX_BATCH`](shared::sqs::MAX_BATCH) dead-letter messages.
-    fn receive(
-        &self,
-        visibility_timeout: Duration,
-    ) -> impl Future<Output = Result<Vec<ReceivedDeadLetter>, Unavailable>> + Send;
-
-    /// Makes any number of dead-letter messages visible at once. Best effort:
-    /// where it fails, they become visible when their timeout ends.
-    fn make_visible(&self, receipts: &[Receipt]) -> impl Future<Output = ()> + Send;
-
-    /// Sends up to [`MAX_BATCH`](shared::sqs::MAX_BATCH) messages to the connector's queue. Returns a
-    /// result for each.
-    fn send(
-        &self,
-        messages: &[OutgoingMessage],
-    ) -> impl Future<Output = Vec<Result<(), SqsError>>> + Send;
-
-    /// Deletes up to [`MAX_BATCH`](shared::sqs::MAX_BATCH) dead-letter messages. Returns a result for each.
-    fn delete(
-        &self,
-        receipts: &[Receipt],
-    ) -> impl Future<Output = Vec<Result<(), SqsError>>> + Send;
+pub fn error_kinds() -> impl Iterator<Item = &'static str> {
+    let kinds = DeadLetterKind::ALL.into_iter().map(DeadLetterKind::name);
+    kinds.chain([EXHAUSTED])
 }
 
-/// A call to AWS failed. Holds no content of any message.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error(
-    "{what} failed: {reason}; check that it exists and that the role of OperatorFunction may use it, then try again"
-)]
-pub struct Unavailable {
-    pub what: &'static str,
-    /// AWS's code, or the chain of causes.
-    pub reason: String,
+#[derive(Debug)]
+pub struct DeadLetter {
+    pub received: ReceivedMessage,
+    /// `None` if the body is not a message.
+    pub message: Option<Message>,
 }
 
-impl From<Unavailable> for ErrorAnswer {
-    fn from(unavailable: Unavailable) -> Self {
-        Self::new("queue_unavailable", unavailable.to_string())
+/// Receives some dead-letter messages, and keeps them from others for the time.
+pub async fn receive(
+    queue: &SqsQueue,
+    visibility_timeout: Duration,
+) -> Result<Vec<DeadLetter>, Unavailable> {
+    let received = queue.receive(visibility_timeout).await;
+    let received = received.map_err(Unavailable::queue("receiving dead-letter messages"))?;
+    let dead_letters = received.into_iter().map(|received| DeadLetter {
+        message: Message::from_json(&received.body).ok(),
+        received,
+    });
+    Ok(dead_letters.collect())
+}
+
+impl DeadLetter {
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        self.received.attributes.get(name).map(String::as_str)
     }
-}
 
-/// SQS's receipt handle.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Receipt(pub String);
+    /// May be a foreign text.
+    pub fn error_kind(&self) -> &str {
+        self.attribute(attribute::ERROR_KIND).unwrap_or(EXHAUSTED)
+    }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReceivedDeadLetter {
-    /// SQS's message id, the same at each receive.
-    pub id: String,
-    pub receipt: Receipt,
     /// The FIFO group, one per user.
-    pub group: String,
-    pub body: String,
-    pub trace: Option<String>,
-    /// When it came into the dead-letter queue.
-    pub sent_at: Option<Timestamp>,
-    pub error_kind: ErrorKind,
-    /// The HTTP status, where an API answered.
-    pub error_status: Option<String>,
-    pub error_message: Option<String>,
-    /// When the consumer gave the message up.
-    pub died_at: Option<Timestamp>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
-#[serde(try_from = "String")]
-pub struct ErrorKind(String);
-
-impl ErrorKind {
-    /// For messages that SQS moved itself after too many receives. They have
-    /// none of the consumer's attributes.
-    const EXHAUSTED: &str = "exhausted";
-
-    /// Cuts foreign attributes only: this system's own kinds are shorter.
-    const MAX_CHARACTERS: usize = 64;
-
-    pub fn of_attribute(attribute: Option<&str>) -> Self {
-        let kind = attribute.unwrap_or(Self::EXHAUSTED);
-        Self(kind.chars().take(Self::MAX_CHARACTERS).collect())
-    }
-
-    fn known() -> impl Iterator<Item = &'static str> {
-        let kinds = DeadLetterKind::ALL.into_iter().map(DeadLetterKind::name);
-        kinds.chain([Self::EXHAUSTED])
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{0:?} is not an error kind; known are: {known}", known = ErrorKind::known().collect::<Vec<_>>().join(", "))]
-pub struct UnknownErrorKind(String);
-
-impl TryFrom<String> for ErrorKind {
-    type Error = UnknownErrorKind;
-
-    fn try_from(name: String) -> Result<Self, Self::Error> {
-        if Self::known().any(|known| known == name) {
-            Ok(Self(name))
-        } else {
-            Err(UnknownErrorKind(name))
-        }
-    }
-}
-
-impl ReceivedDeadLetter {
-    pub fn message(&self) -> Option<Message> {
-        Message::from_json(&self.body).ok()
+    pub fn group(&self) -> &str {
+        let group = self.received.group.as_ref();
+        group.unwrap_or(&self.received.id)
     }
 
     /// The message as it was queued first, without the attributes that were
     /// added when the consumer gave it up.
     pub fn redriven(&self) -> OutgoingMessage {
         OutgoingMessage {
-            body: self.body.clone(),
-            group: self.group.clone(),
+            body: self.received.body.clone(),
+            group: self.group().to_owned(),
             // If the function crashes before it deletes the dead-letter message, the
             // next redrive sends the same id, which SQS drops for five minutes. A
             // message that fails again gets another id, so it is not dropped.
-            deduplication_id: format!("redrive-{}", self.id),
+            deduplication_id: format!("redrive-{}", self.received.id),
             attributes: Vec::new(),
-            trace: self.trace.clone(),
+            trace: self.received.trace.clone(),
         }
     }
 }

@@ -1,33 +1,25 @@
 //! From an event to its answer.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
-use serde_json::Value;
+use aws_config::SdkConfig;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use shared::http::Http;
 use shared::request::{ErrorAnswer, parse_command};
+use shared::secrets::{Secrets, SecretsManager};
+use shared::sesamy::Sesamy;
 use thiserror::Error;
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 use crate::command::Command;
-use crate::connectors::Connectors;
-use crate::dead_letters::ConnectorQueues;
+use crate::connectors::{Connectors, InvalidConnectors};
 use crate::deadline::Deadline;
-use crate::redrive::{self, RedriveReport};
-use crate::resync::{self, Platform, Resyncs, StepAnswer, StepError};
-use crate::status::{self, StackStatus};
-
-/// A command's errors are answers too: people read them where they read any other.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-pub enum OperatorAnswer {
-    Status(StackStatus),
-    Redrive(Box<RedriveReport>),
-    Resync(Box<resync::ResyncAnswer>),
-    Reconciliation(resync::Reconciliation),
-    Step(Box<StepAnswer>),
-    Refused { error: ErrorAnswer },
-}
+use crate::redrive;
+use crate::resync::Executions;
+use crate::unavailable::Unavailable;
 
 /// Fails an invocation whose answer no person reads, so that AWS retries it.
 #[derive(Debug, Error)]
@@ -35,78 +27,87 @@ pub enum InvocationError {
     #[error("a scheduled reconciliation failed: {0}")]
     Reconciliation(String),
     #[error("a step of a resync failed: {0}")]
-    Step(#[from] StepError),
+    Step(#[from] Unavailable),
 }
 
-pub struct Operator<Q, P> {
-    pub connectors: Connectors<Q>,
-    pub platform: P,
+/// What the environment states.
+pub struct Settings {
+    pub connectors: String,
+    pub state_machine_arn: String,
+    pub secret_prefix: String,
     /// Sesamy's limit for each vendor.
     pub requests_per_minute: NonZeroU32,
 }
 
-impl<Q: ConnectorQueues, P: Platform> Operator<Q, P> {
+pub struct Operator {
+    pub(crate) connectors: Connectors,
+    pub(crate) executions: Executions,
+    /// Lists and describes secrets.
+    pub(crate) secret_names: aws_sdk_secretsmanager::Client,
+    /// Reads the vendors' Sesamy credentials.
+    pub(crate) secrets: Secrets,
+    pub(crate) sesamy: Sesamy,
+    pub(crate) requests_per_minute: NonZeroU32,
+    pub(crate) now: fn() -> Timestamp,
+}
+
+impl Operator {
+    pub fn new(
+        aws: &SdkConfig,
+        http: Arc<Http>,
+        settings: Settings,
+        now: fn() -> Timestamp,
+    ) -> Result<Self, InvalidConnectors> {
+        let secrets = aws_sdk_secretsmanager::Client::new(aws);
+        Ok(Self {
+            connectors: Connectors::parse(&settings.connectors, &aws_sdk_sqs::Client::new(aws))?,
+            executions: Executions::new(aws_sdk_sfn::Client::new(aws), settings.state_machine_arn),
+            secret_names: secrets.clone(),
+            secrets: Secrets::new(SecretsManager::new(secrets), settings.secret_prefix),
+            sesamy: Sesamy::new(http),
+            requests_per_minute: settings.requests_per_minute,
+            now,
+        })
+    }
+
+    /// A command's errors are answers too: people read them where they read any other.
     pub async fn handle(
         &self,
         event: Value,
         time_left: Duration,
-    ) -> Result<OperatorAnswer, InvocationError> {
-        let command = match parse_command(event) {
-            Ok(command) => command,
-            Err(error) => return Ok(refused(error.into())),
-        };
-        let (resyncs, deadline) = (self.resyncs(), Deadline::after(time_left));
-        Ok(match command {
-            Command::Status {} => {
-                info!(action = "status", "Asked how the connectors stand.");
-                OperatorAnswer::Status(status::run(&self.connectors, &resyncs, deadline).await)
-            }
-            Command::Redrive(command) => match self.connectors.named(command.connector.as_str()) {
-                Ok(connector) => {
-                    let report = redrive::run(&connector.queues, &command, deadline).await;
-                    OperatorAnswer::Redrive(Box::new(report))
-                }
-                Err(unknown) => refused(ErrorAnswer::invalid(&unknown.to_string())),
+    ) -> Result<Value, InvocationError> {
+        let deadline = Deadline::after(time_left);
+        let answer = match parse_command(event) {
+            Ok(Command::Status {}) => Ok(self.status(deadline).await),
+            Ok(Command::Redrive(command)) => match self.connectors.get(&command.connector) {
+                Ok(queues) => Ok(redrive::run(queues, &command, deadline).await),
+                Err(unknown) => Err(ErrorAnswer::invalid(&format!("`connector`: {unknown}"))),
             },
-            Command::Resync(command) => match resyncs.execute(command).await {
-                Ok(answer) => OperatorAnswer::Resync(Box::new(answer)),
-                Err(error) => OperatorAnswer::Refused { error },
-            },
-            Command::Reconcile { scheduled } => {
-                let done = resyncs.reconcile(deadline).await;
-                let failure = match &done {
-                    Ok(done) => done.failure(),
-                    Err(error) => Some(error.message.clone()),
+            Ok(Command::Resync(command)) => self.resync(command).await,
+            Ok(Command::Reconcile { scheduled }) => {
+                let done = self.reconcile(deadline).await;
+                let failures = match &done {
+                    Ok((_, failures)) => failures.join("; "),
+                    Err(error) => error.message.clone(),
                 };
-                if let Some(reason) = failure.filter(|_| scheduled) {
-                    error!(reason, "A scheduled reconciliation failed.");
-                    return Err(InvocationError::Reconciliation(reason));
+                if scheduled && !failures.is_empty() {
+                    error!(failures, "A scheduled reconciliation failed.");
+                    return Err(InvocationError::Reconciliation(failures));
                 }
-                match done {
-                    Ok(done) => OperatorAnswer::Reconciliation(done),
-                    Err(error) => OperatorAnswer::Refused { error },
-                }
+                done.map(|(answer, _)| answer)
             }
-            Command::ResyncStep { run, retries } => {
-                let answer = resyncs.step(*run, retries).await.inspect_err(|error| {
+            Ok(Command::ResyncStep { run, retries }) => {
+                let answer = self.step(*run, retries).await.inspect_err(|error| {
                     error!(%error, "A step of a resync failed and is retried.");
                 })?;
-                OperatorAnswer::Step(Box::new(answer))
+                Ok(answer)
             }
-        })
+            Err(error) => Err(error.into()),
+        };
+        Ok(answer.unwrap_or_else(|error: ErrorAnswer| {
+            // The message may quote personal data, so the log leaves it out.
+            warn!(code = error.code, "Refused a command.");
+            json!({ "error": error })
+        }))
     }
-
-    fn resyncs(&self) -> Resyncs<'_, Q, P> {
-        Resyncs {
-            connectors: &self.connectors,
-            platform: &self.platform,
-            requests_per_minute: self.requests_per_minute,
-        }
-    }
-}
-
-/// The error may quote personal data, so the log leaves it out.
-fn refused(error: ErrorAnswer) -> OperatorAnswer {
-    warn!(faults = 1, "Refused a request with faults.");
-    OperatorAnswer::Refused { error }
 }

@@ -8,5 +8,5 @@ pub mod deadline;
 pub mod handler;
 pub mod redrive;
 pub mod resync;
-pub mod sqs;
 pub mod status;
+pub mod unavailable;

@@ -7,19 +7,21 @@
 //! SQS hands out none of a group while one is in flight, and messages that stay are in
 //! flight until the invocation ends, so each is received once.
 
-mod report;
-
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::num::NonZeroU64;
 
+use serde_json::{Value, json};
+use shared::identity::VendorId;
+use shared::request::ErrorAnswer;
 use shared::sqs::SqsError;
 use tokio::time::Instant;
+use tracing::{info, warn};
 
 use crate::command::RedriveCommand;
-use crate::dead_letters::{ConnectorQueues, Receipt, ReceivedDeadLetter, Unavailable};
+use crate::connectors::ConnectorQueues;
+use crate::dead_letters::{DeadLetter, receive};
 use crate::deadline::Deadline;
-
-pub use report::RedriveReport;
+use crate::unavailable::Unavailable;
 
 /// The run stops after so many batches in a row of which no message was sent.
 const MAX_FAILED_SENDS: u32 = 3;
@@ -27,96 +29,121 @@ const MAX_FAILED_SENDS: u32 = 3;
 /// The queue counts as empty after so many empty receives in a row.
 const EMPTY_RECEIVES: u32 = 2;
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum StopReason {
-    Finished,
-    Limit,
-    Time,
-    Unavailable(Unavailable),
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct RedriveCounts {
-    /// Messages that another receiver had in flight when the run began.
-    in_flight_before: u64,
-    /// Sent and deleted.
-    moved: u64,
-    /// Sent, but not deleted.
-    not_deleted: u64,
-    not_sent: u64,
-    /// Messages looked at that do not match.
-    skipped: u64,
-    /// Matching messages behind one of their group that stays.
-    held_back: u64,
-    /// Why sends and deletes failed, each reason once.
-    reasons: Vec<String>,
-}
-
-struct RedriveRun<'a, Q> {
-    queues: &'a Q,
+struct RedriveRun<'a> {
+    queues: &'a ConnectorQueues,
     command: &'a RedriveCommand,
     deadline: Deadline,
     /// The groups of which a message stays.
     held: HashSet<String>,
-    counts: RedriveCounts,
     /// Batches in a row of which no message was sent.
     failed_sends: u32,
+    /// Whether the same command would move more.
+    run_again: bool,
+    counts: Counts,
+    /// Why sends and deletes failed, each reason once.
+    reasons: BTreeSet<String>,
 }
 
-pub async fn run<Q: ConnectorQueues>(
-    queues: &Q,
-    command: &RedriveCommand,
-    deadline: Deadline,
-) -> RedriveReport {
+/// Of what the run saw: there may be more.
+#[derive(Debug, Default)]
+struct Counts {
+    /// Messages that are in the connector's queue again.
+    moved: u64,
+    /// Messages that do not match.
+    skipped: u64,
+    /// Matching messages behind one of their user that stays.
+    held_back: u64,
+    not_sent: u64,
+    not_deleted: u64,
+}
+
+pub async fn run(queues: &ConnectorQueues, command: &RedriveCommand, deadline: Deadline) -> Value {
     let mut run = RedriveRun {
         queues,
         command,
         deadline,
         held: HashSet::new(),
-        counts: RedriveCounts::default(),
         failed_sends: 0,
+        run_again: true,
+        counts: Counts::default(),
+        reasons: BTreeSet::new(),
     };
-    let stop = match queues.dead_letter_depth().await {
-        Ok(depth) => {
-            run.counts.in_flight_before = depth.in_flight;
-            run.move_messages().await
-        }
-        Err(unavailable) => StopReason::Unavailable(unavailable),
+    let (stopped, error) = match run.move_messages().await {
+        Ok(stopped) => (stopped, None),
+        Err(unavailable) => ("error", Some(ErrorAnswer::from(unavailable))),
     };
-    let left = queues.dead_letter_depth().await.ok();
-    let report = RedriveReport::new(command, stop, run.counts, left);
-    report.log();
-    report
+    let RedriveRun {
+        counts,
+        reasons,
+        run_again,
+        ..
+    } = run;
+    let failures = counts.not_sent + counts.not_deleted > 0;
+    let (connector, vendor_id) = (&command.connector, command.vendor_id.as_ref());
+    info!(
+        connector,
+        vendor_id = vendor_id.map(VendorId::as_str),
+        ?counts,
+        stopped,
+        "Moved dead-letter messages back to their queue."
+    );
+    if failures || error.is_some() {
+        let reason = error.as_ref().map(|error| error.message.as_str());
+        warn!(
+            connector,
+            ?reasons,
+            reason,
+            "Not all dead-letter messages could be moved back."
+        );
+    }
+    let mut answer = json!({
+        "action": "redrive",
+        "connector": connector,
+        "vendorId": vendor_id,
+        "errorKind": command.error_kind,
+        "moved": counts.moved,
+        "skipped": counts.skipped,
+        "heldBack": counts.held_back,
+        "failed": failures.then(|| json!({
+            "notSent": counts.not_sent,
+            "sentButNotDeleted": counts.not_deleted,
+            "reasons": reasons,
+        })),
+        "stopped": stopped,
+        "runAgain": run_again,
+    });
+    if let (Some(error), Some(answer)) = (error, answer.as_object_mut()) {
+        answer.insert("error".to_owned(), json!(error));
+    }
+    answer
 }
 
-impl<Q: ConnectorQueues> RedriveRun<'_, Q> {
-    async fn move_messages(&mut self) -> StopReason {
+impl RedriveRun<'_> {
+    async fn move_messages(&mut self) -> Result<&'static str, Unavailable> {
+        let dead_letters = &self.queues.dead_letter_queue;
+        let before = dead_letters.depth().await;
+        let before = before.map_err(Unavailable::queue("counting dead-letter messages"))?;
         let mut empty = 0;
         while empty < EMPTY_RECEIVES {
             if self.room() == 0 {
-                return StopReason::Limit;
+                return Ok("limit");
             }
             let now = Instant::now();
             if now >= self.deadline.work {
-                return StopReason::Time;
+                // A run that only skipped messages skips the same ones next time.
+                self.run_again = self.counts.moved > 0;
+                return Ok("time");
             }
             // Until the invocation ends: if this run crashes, the next one must see its
             // messages.
             let visibility_timeout = self.deadline.end.duration_since(now);
-            let messages = match self.queues.receive(visibility_timeout).await {
-                Ok(messages) => messages,
-                Err(unavailable) => return StopReason::Unavailable(unavailable),
-            };
+            let messages = receive(dead_letters, visibility_timeout).await?;
             empty = if messages.is_empty() { empty + 1 } else { 0 };
-            self.process(messages).await;
-            if self.failed_sends >= MAX_FAILED_SENDS {
-                return StopReason::Unavailable(Unavailable {
-                    what: "sending to the connector's queue",
-                    reason: self.counts.reasons.last().cloned().unwrap_or_default(),
-                });
-            }
+            self.process(messages).await?;
         }
-        StopReason::Finished
+        // Another receiver had some, such as a run that crashed.
+        self.run_again = !self.reasons.is_empty() || before.in_flight > 0;
+        Ok("finished")
     }
 
     /// How many more messages the limit allows.
@@ -125,58 +152,69 @@ impl<Q: ConnectorQueues> RedriveRun<'_, Q> {
         limit.saturating_sub(self.counts.moved + self.counts.not_deleted)
     }
 
+    fn matches(&self, dead_letter: &DeadLetter) -> bool {
+        let (kind, vendor) = (&self.command.error_kind, &self.command.vendor_id);
+        let of_vendor = dead_letter.message.as_ref().map(|m| &m.user.vendor_id);
+        kind.as_ref()
+            .is_none_or(|kind| kind == dead_letter.error_kind())
+            && (vendor.is_none() || vendor.as_ref() == of_vendor)
+    }
+
     /// Moves the matching messages of one receive, at most one of each group in a call.
-    async fn process(&mut self, messages: Vec<ReceivedDeadLetter>) {
+    async fn process(&mut self, messages: Vec<DeadLetter>) -> Result<(), Unavailable> {
         let mut rest = messages;
         while !rest.is_empty() {
-            let mut batch: Vec<ReceivedDeadLetter> = Vec::new();
+            let mut batch: Vec<DeadLetter> = Vec::new();
             let mut later = Vec::new();
             for message in rest {
-                let matches = self.command.matches(&message);
-                if !matches {
+                let group = message.group();
+                if !self.matches(&message) {
                     self.counts.skipped += 1;
-                    self.held.insert(message.group);
-                } else if self.held.contains(&message.group) {
+                    self.held.insert(group.to_owned());
+                } else if self.held.contains(group) {
                     self.counts.held_back += 1;
-                } else if batch.iter().any(|one| one.group == message.group) {
+                } else if batch.iter().any(|one| one.group() == group) {
                     later.push(message);
                 } else if self.room() <= batch.len() as u64 {
-                    self.held.insert(message.group);
                     self.counts.held_back += 1;
+                    self.held.insert(group.to_owned());
                 } else {
                     batch.push(message);
                 }
             }
-            self.move_batch(batch).await;
+            if !batch.is_empty() {
+                self.move_batch(batch).await?;
+            }
             rest = later;
         }
+        Ok(())
     }
 
-    async fn move_batch(&mut self, batch: Vec<ReceivedDeadLetter>) {
-        if batch.is_empty() {
-            return;
-        }
-        let messages: Vec<_> = batch.iter().map(ReceivedDeadLetter::redriven).collect();
-        let results = self.queues.send(&messages).await;
-        self.failed_sends += 1;
+    async fn move_batch(&mut self, batch: Vec<DeadLetter>) -> Result<(), Unavailable> {
+        let messages: Vec<_> = batch.iter().map(DeadLetter::redriven).collect();
+        let results = self.queues.queue.send_all(&messages).await;
         let mut sent = Vec::new();
-        for (message, result) in batch.into_iter().zip(results) {
+        for (message, result) in batch.iter().zip(&results) {
             match result {
-                Ok(()) => {
-                    self.failed_sends = 0;
-                    sent.push(message);
-                }
+                Ok(()) => sent.push(message),
                 Err(error) => {
                     self.counts.not_sent += 1;
-                    self.stays(message, &error);
+                    self.stays(message, error);
                 }
             }
         }
-        let receipts: Vec<Receipt> = sent.iter().map(|one| one.receipt.clone()).collect();
-        if receipts.is_empty() {
-            return;
+        if let (true, Some(Err(error))) = (sent.is_empty(), results.first()) {
+            self.failed_sends += 1;
+            if self.failed_sends >= MAX_FAILED_SENDS {
+                return Err(Unavailable::queue("sending to the connector's queue")(
+                    error.clone(),
+                ));
+            }
+            return Ok(());
         }
-        let results = self.queues.delete(&receipts).await;
+        self.failed_sends = 0;
+        let receipts: Vec<_> = sent.iter().map(|one| &*one.received.receipt).collect();
+        let results = self.queues.dead_letter_queue.delete(&receipts).await;
         for (message, result) in sent.into_iter().zip(results) {
             match result {
                 Ok(()) => self.counts.moved += 1,
@@ -186,13 +224,11 @@ impl<Q: ConnectorQueues> RedriveRun<'_, Q> {
                 }
             }
         }
+        Ok(())
     }
 
-    fn stays(&mut self, message: ReceivedDeadLetter, error: &SqsError) {
-        self.held.insert(message.group);
-        let reason = error.to_string();
-        if !self.counts.reasons.contains(&reason) {
-            self.counts.reasons.push(reason);
-        }
+    fn stays(&mut self, message: &DeadLetter, error: &SqsError) {
+        self.held.insert(message.group().to_owned());
+        self.reasons.insert(error.to_string());
     }
 }

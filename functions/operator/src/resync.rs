@@ -3,124 +3,59 @@
 //! A run takes hours, so AWS's workflow engine drives it: an execution of the state
 //! machine in `resync.asl.json` repeats a [`step`] and waits as long as each asks. A step
 //! reads a page of Sesamy's users if it needs one ([`cursor`]) and queues as many users
-//! as Sesamy's limit allows ([`pace`]), while the connectors' queues are nearly empty.
+//! as Sesamy's limit allows ([`run::Pace`]), while the connectors' queues are nearly empty.
 //! All connectors of a run get the same users at the same time, so it goes at the rate of
 //! the slowest.
 
 mod cursor;
 mod executions;
-mod pace;
-mod platform;
-mod report;
 mod run;
 mod step;
-mod users;
 mod vendors;
 
-use std::collections::BTreeMap;
-use std::num::NonZeroU32;
+use std::collections::BTreeSet;
 
-use futures_util::future::{join_all, try_join_all};
+use aws_sdk_sfn::types::ExecutionStatus;
+use serde_json::{Value, json};
 use shared::identity::{UserId, VendorId};
 use shared::message::{Message, UserKey};
 use shared::request::ErrorAnswer;
-use shared::sqs::{OutgoingMessage, SqsError};
+use shared::sqs::OutgoingMessage;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::command::{ResyncCommand, ResyncOperation};
-use crate::connectors::{ConnectorName, Connectors, DeployedConnector, UnknownConnector};
-use crate::dead_letters::{ConnectorQueues, Unavailable};
+use crate::connectors::UnknownConnector;
 use crate::deadline::Deadline;
+use crate::handler::Operator;
+use crate::unavailable::Unavailable;
 
-pub use executions::{Execution, ExecutionState, Executions, Progress, StartError, name};
-pub use pace::Pace;
-pub use platform::{AwsPlatform, Platform};
-use report::VendorReconciliation;
-pub use report::{
-    Reconciliation, ResyncAnswer, ResyncReport, RunChange, RunProgress, RunState, UserResync,
-};
+use executions::Execution;
+pub use executions::Executions;
 pub use run::Run;
-pub use step::{MAX_EVENTS, StepAnswer, StepError};
-pub use users::{Users, UsersError};
-pub use vendors::Vendors;
+use run::{Pace, new_id};
+use step::send;
 
-/// Runs whose progress `status` reads. Decided: Step Functions allows a few reads a second.
-const MAX_REPORTED: usize = 20;
-
-/// A stop may meet an execution that has just handed over to the next one.
 const STOP_ATTEMPTS: u32 = 3;
 
 const NOT_CONFIGURED: &str = "not_configured";
 
-pub struct Resyncs<'a, Q, P> {
-    pub connectors: &'a Connectors<Q>,
-    pub platform: &'a P,
-    /// Sesamy's limit for each vendor.
-    pub requests_per_minute: NonZeroU32,
-}
-
-/// Why a command did nothing.
-struct Refused(ErrorAnswer);
-
-impl From<Unavailable> for Refused {
-    fn from(unavailable: Unavailable) -> Self {
-        Self(ErrorAnswer::new("unavailable", unavailable.to_string()))
-    }
-}
-
-/// What a command did, and the run if it is a new execution: the list may not show it for
-/// some seconds.
-type Changed = (RunChange, Option<RunProgress>);
-
-impl<Q: ConnectorQueues, P: Platform> Resyncs<'_, Q, P> {
-    pub async fn execute(&self, command: ResyncCommand) -> Result<ResyncAnswer, ErrorAnswer> {
+impl Operator {
+    pub(crate) async fn resync(&self, command: ResyncCommand) -> Result<Value, ErrorAnswer> {
         let vendor = command.vendor_id;
-        let done = match command.operation {
-            ResyncOperation::User {
-                user_id,
-                connectors,
-            } => {
-                let queued = self.resync_user(&vendor, user_id, connectors).await;
-                queued.map(ResyncAnswer::User)
+        let answer = match (command.operation, command.user_id, command.connectors) {
+            (ResyncOperation::Start, Some(user), asked) => {
+                self.resync_user(&vendor, user, asked).await
             }
-            operation => self.change(&vendor, operation).await.map(ResyncAnswer::Run),
-        };
-        done.map_err(|Refused(error)| {
-            let reason = &error.message;
-            warn!(vendor_id = %vendor, code = error.code, reason, "Nothing came of a resync.");
-            error
-        })
-    }
-
-    async fn change(
-        &self,
-        vendor: &VendorId,
-        operation: ResyncOperation,
-    ) -> Result<ResyncReport, Refused> {
-        let (operation, (did, run)) = match operation {
-            ResyncOperation::Start { connectors } => {
-                ("start", self.start(vendor, connectors).await?)
+            (operation @ ResyncOperation::Start, None, asked) | (operation, None, asked @ None) => {
+                self.resync_vendor(&vendor, operation, asked).await
             }
-            ResyncOperation::Stop => ("stop", (self.stop(vendor).await?, None)),
-            ResyncOperation::Resume => ("resume", self.resume(vendor).await?),
-            ResyncOperation::Show | ResyncOperation::User { .. } => {
-                ("show", (RunChange::Unchanged, None))
-            }
+            _ => Err(ErrorAnswer::invalid(
+                "`do` must be start if there is a `userId` or `connectors`",
+            )),
         };
-        let run = match (run, self.latest(vendor).await?) {
-            (Some(run), _) => Some(run),
-            (None, Some((_, execution))) => self.progress(&execution).await?.map(|(_, run)| run),
-            (None, None) => None,
-        };
-        let visited = run.as_ref().map(|run| run.visited);
-        info!(vendor_id = %vendor, asked = operation, ?did, visited, "Answered about a resync.");
-        Ok(ResyncReport {
-            action: "resync",
-            vendor_id: vendor.clone(),
-            operation,
-            did,
-            run,
+        answer.inspect_err(|error| {
+            warn!(vendor_id = %vendor, code = error.code, reason = error.message, "Nothing came of a resync.");
         })
     }
 
@@ -128,167 +63,163 @@ impl<Q: ConnectorQueues, P: Platform> Resyncs<'_, Q, P> {
         &self,
         vendor: &VendorId,
         user: UserId,
-        asked: Option<Vec<ConnectorName>>,
-    ) -> Result<UserResync, Refused> {
-        let connectors = self.configured(vendor, asked).await?;
-        let key = UserKey {
+        asked: Option<BTreeSet<String>>,
+    ) -> Result<Value, ErrorAnswer> {
+        let names = self.configured(vendor, asked).await?;
+        let connectors = self.connectors.get_all(&names).map_err(invalid)?;
+        let user = UserKey {
             vendor_id: vendor.clone(),
             user_id: user,
         };
         // A new id each time, so that a second resync is not dropped as a duplicate.
-        let message = Message::resync(key, &self.platform.new_id(), self.platform.now());
-        let outgoing = [OutgoingMessage::from(&message)];
-        let sends = connectors.iter().map(async |connector| {
-            let results = connector.queues.send(&outgoing).await;
-            let result: Result<(), SqsError> = results.into_iter().collect();
-            (connector.name.to_string(), result)
-        });
-        let sent = join_all(sends).await;
+        let message = Message::resync(user, &new_id(), (self.now)());
+        send(&connectors, &[OutgoingMessage::from(&message)]).await?;
         info!(vendor_id = %vendor, user_id = %message.user.user_id, event_id = %message.event_id, "Queued a resync of a user.");
-        Ok(UserResync::new(message, sent))
+        Ok(json!({
+            "action": "resync",
+            "vendorId": vendor,
+            "userId": message.user.user_id,
+            // The connectors' logs use it.
+            "eventId": message.event_id,
+            "queued": names,
+        }))
+    }
+
+    async fn resync_vendor(
+        &self,
+        vendor: &VendorId,
+        operation: ResyncOperation,
+        asked: Option<BTreeSet<String>>,
+    ) -> Result<Value, ErrorAnswer> {
+        let latest = self.executions.latest(vendor).await?;
+        let (did, run) = match (operation, latest) {
+            (ResyncOperation::Start | ResyncOperation::Resume, Some(latest))
+                if latest.is_running() =>
+            {
+                ("goes_on", None)
+            }
+            (ResyncOperation::Start, latest) => {
+                let connectors = self.configured(vendor, asked).await?;
+                let run = Run::new(vendor.clone(), connectors, (self.now)());
+                let number = latest.map_or(0, |latest| latest.number());
+                self.launch(run, 1 + number, "started").await?
+            }
+            (ResyncOperation::Resume, Some(latest))
+                if latest.status != ExecutionStatus::Succeeded =>
+            {
+                let (run, _) = self.executions.progress(&latest).await?;
+                self.launch(run, 1 + latest.number(), "resumed").await?
+            }
+            (ResyncOperation::Stop, Some(latest)) if latest.is_running() => {
+                self.stop(vendor, latest).await?;
+                ("stopped", None)
+            }
+            _ => ("nothing", None),
+        };
+        let run = match run {
+            Some(run) => Some(run),
+            None => match self.executions.latest(vendor).await? {
+                Some(execution) => {
+                    let (run, cause) = self.executions.progress(&execution).await?;
+                    Some(self.report(&run, &execution, cause))
+                }
+                None => None,
+            },
+        };
+        info!(vendor_id = %vendor, ?operation, did, "Answered about a resync.");
+        Ok(json!({
+            "action": "resync",
+            "vendorId": vendor,
+            "do": operation,
+            "did": did,
+            "run": run,
+        }))
+    }
+
+    /// Returns the new run, too: the list may not show it for some seconds.
+    async fn launch(
+        &self,
+        mut run: Run,
+        number: u32,
+        did: &'static str,
+    ) -> Result<(&'static str, Option<Value>), Unavailable> {
+        run.hand_over(number);
+        Ok(match self.executions.start(&run).await? {
+            Some(execution) => (did, Some(self.report(&run, &execution, None))),
+            // Someone else was faster, or the list did not show it yet.
+            None => ("goes_on", None),
+        })
+    }
+
+    /// An execution may just have handed over to the next one.
+    async fn stop(&self, vendor: &VendorId, running: Execution) -> Result<(), Unavailable> {
+        let mut running = Some(running);
+        for _ in 0..STOP_ATTEMPTS {
+            let Some(execution) = running.filter(Execution::is_running) else {
+                break;
+            };
+            self.executions.stop(&execution).await?;
+            running = self.executions.latest(vendor).await?;
+        }
+        Ok(())
     }
 
     /// Starts a run for every vendor with Sesamy credentials that has none under way.
-    pub async fn reconcile(&self, deadline: Deadline) -> Result<Reconciliation, ErrorAnswer> {
-        let vendors = self.platform.vendors().await.map_err(|unavailable| {
-            warn!(error = %unavailable, "The vendors could not be read; none was resynced.");
-            Refused::from(unavailable).0
-        })?;
-        let (mut done, mut left) = (Vec::new(), Vec::new());
-        for vendor_id in vendors {
-            if Instant::now() >= deadline.work {
-                left.push(vendor_id);
-                continue;
-            }
-            let start = ResyncOperation::Start { connectors: None };
-            done.push(match self.change(&vendor_id, start).await {
-                Ok(report) => VendorReconciliation::Done(report),
-                Err(Refused(error)) => VendorReconciliation::Failed { vendor_id, error },
-            });
+    /// Returns the answer and what failed.
+    pub(crate) async fn reconcile(
+        &self,
+        deadline: Deadline,
+    ) -> Result<(Value, Vec<String>), ErrorAnswer> {
+        let (mut answers, mut failures) = (Vec::new(), Vec::new());
+        for vendor in self.vendors().await? {
+            let started = if Instant::now() < deadline.work {
+                self.resync_vendor(&vendor, ResyncOperation::Start, None)
+                    .await
+            } else {
+                let reason = "there was no time left for this vendor; reconcile again";
+                Err(ErrorAnswer::new("no_time", reason))
+            };
+            answers.push(started.unwrap_or_else(|error| {
+                warn!(vendor_id = %vendor, code = error.code, reason = error.message, "A vendor was not resynced.");
+                // Without a secret for any connector it is still being set up.
+                if error.code != NOT_CONFIGURED {
+                    failures.push(format!("{vendor}: {}", error.code));
+                }
+                json!({ "vendorId": vendor, "error": error })
+            }));
         }
-        if !left.is_empty() {
-            let vendors = left.len();
-            warn!(vendors, "There was no time to start all resyncs.");
-        }
-        Ok(Reconciliation {
-            action: "reconcile",
-            vendors: done,
-            left,
-        })
+        Ok((
+            json!({ "action": "reconcile", "vendors": answers }),
+            failures,
+        ))
     }
 
-    /// The latest runs, by vendor.
-    pub async fn runs(&self) -> Result<BTreeMap<String, RunProgress>, ErrorAnswer> {
-        self.latest_runs().await.map_err(|unavailable| {
-            warn!(error = %unavailable, "Step Functions does not answer.");
-            Refused::from(unavailable).0
+    /// `cause` is why the run failed.
+    fn report(&self, run: &Run, execution: &Execution, cause: Option<String>) -> Value {
+        let state = match &execution.status {
+            _ if execution.is_running() => "running",
+            // It has handed over to an execution that the list does not show yet.
+            ExecutionStatus::Succeeded if !run.is_done() => "running",
+            ExecutionStatus::Succeeded => "finished",
+            ExecutionStatus::Aborted => "stopped",
+            _ => "failed",
+        };
+        json!({
+            "state": state,
+            "connectors": run.connectors,
+            "visited": run.visited,
+            "of": run.cursor.total(),
+            "usersPerMinute": (10.0 * self.pace(run).users_per_minute()).round() / 10.0,
+            "startedAt": run.started_at,
+            "updatedAt": run.updated_at,
+            "waiting": run.waiting.as_ref().filter(|_| state == "running"),
+            "reason": cause,
+            "execution": execution.console_url(),
         })
-    }
-
-    async fn latest_runs(&self) -> Result<BTreeMap<String, RunProgress>, Unavailable> {
-        let mut latest: BTreeMap<String, Execution> = BTreeMap::new();
-        let listed = self.platform.executions(|execution| {
-            let vendor = execution.vendor_part().to_owned();
-            latest.entry(vendor).or_insert_with(|| execution.clone());
-            latest.len() >= MAX_REPORTED
-        });
-        listed.await?;
-        let reads = latest.values().map(|execution| self.progress(execution));
-        let runs = try_join_all(reads).await?.into_iter().flatten();
-        Ok(runs
-            .map(|(vendor, run)| (vendor.to_string(), run))
-            .collect())
     }
 
     fn pace(&self, run: &Run) -> Pace {
         Pace::new(self.requests_per_minute, run.connectors.len())
-    }
-
-    async fn progress(
-        &self,
-        execution: &Execution,
-    ) -> Result<Option<(VendorId, RunProgress)>, Unavailable> {
-        let progress = self.platform.progress(execution).await?;
-        Ok(progress.map(|progress| {
-            let vendor = progress.run.vendor_id.clone();
-            (vendor, self.shown(&progress, execution))
-        }))
-    }
-
-    fn shown(&self, progress: &Progress, execution: &Execution) -> RunProgress {
-        let (pace, now) = (self.pace(&progress.run), self.platform.now());
-        RunProgress::of(progress, execution, pace, now)
-    }
-
-    /// The vendor's latest execution and its number.
-    async fn latest(&self, vendor: &VendorId) -> Result<Option<(u32, Execution)>, Unavailable> {
-        let of_vendor = |execution: &Execution| execution.number_of(vendor).is_some();
-        let listed = self.platform.executions(of_vendor).await?.into_iter();
-        let numbered = listed.filter_map(|one| Some((one.number_of(vendor)?, one)));
-        Ok(numbered.max_by_key(|(number, _)| *number))
-    }
-
-    async fn start(
-        &self,
-        vendor: &VendorId,
-        asked: Option<Vec<ConnectorName>>,
-    ) -> Result<Changed, Refused> {
-        let connectors = self.configured(vendor, asked).await?;
-        let connectors = connectors.into_iter().map(|one| one.name.to_string());
-        let connectors: Vec<_> = connectors.collect();
-        let number = match self.latest(vendor).await? {
-            Some((_, execution)) if execution.state == ExecutionState::Running => {
-                return Ok((RunChange::AlreadyRunning, None));
-            }
-            latest => latest.map_or(0, |(number, _)| number),
-        };
-        let pace = Pace::new(self.requests_per_minute, connectors.len());
-        let (id, now) = (self.platform.new_id(), self.platform.now());
-        let run = Run::new(id, vendor.clone(), connectors, pace, now);
-        self.launch(run, number + 1, RunChange::Started).await
-    }
-
-    async fn launch(&self, mut run: Run, number: u32, did: RunChange) -> Result<Changed, Refused> {
-        run.hand_over(number);
-        match self.platform.start(&run).await {
-            Ok(execution) => {
-                let progress = Progress { run, cause: None };
-                Ok((did, Some(self.shown(&progress, &execution))))
-            }
-            // Someone else was faster, or the list did not show it yet.
-            Err(StartError::Exists) => Ok((RunChange::AlreadyRunning, None)),
-            Err(StartError::Unavailable(unavailable)) => Err(unavailable.into()),
-        }
-    }
-
-    /// Continues a run that was stopped or failed.
-    async fn resume(&self, vendor: &VendorId) -> Result<Changed, Refused> {
-        let Some((number, execution)) = self.latest(vendor).await? else {
-            return Ok((RunChange::Unchanged, None));
-        };
-        match execution.state {
-            ExecutionState::Running => return Ok((RunChange::AlreadyRunning, None)),
-            ExecutionState::Succeeded => return Ok((RunChange::Unchanged, None)),
-            ExecutionState::Aborted | ExecutionState::Failed => {}
-        }
-        match self.platform.progress(&execution).await? {
-            Some(Progress { run, .. }) => self.launch(run, number + 1, RunChange::Resumed).await,
-            None => Ok((RunChange::Unchanged, None)),
-        }
-    }
-
-    async fn stop(&self, vendor: &VendorId) -> Result<RunChange, Unavailable> {
-        let mut did = RunChange::Unchanged;
-        for _ in 0..STOP_ATTEMPTS {
-            match self.latest(vendor).await? {
-                Some((_, execution)) if execution.state == ExecutionState::Running => {
-                    self.platform.stop(&execution).await?;
-                    did = RunChange::Stopped;
-                }
-                _ => break,
-            }
-        }
-        Ok(did)
     }
 
     /// The connectors asked for, all of which need a secret; without `asked`, those
@@ -296,46 +227,38 @@ impl<Q: ConnectorQueues, P: Platform> Resyncs<'_, Q, P> {
     async fn configured(
         &self,
         vendor: &VendorId,
-        asked: Option<Vec<ConnectorName>>,
-    ) -> Result<Vec<&DeployedConnector<Q>>, Refused> {
-        let invalid =
-            |unknown: UnknownConnector| Refused(ErrorAnswer::invalid(&unknown.to_string()));
-        let candidates: Vec<_> = match &asked {
-            None => self.connectors.iter().collect(),
-            Some(names) => {
-                let named = names
-                    .iter()
-                    .map(|name| self.connectors.named(name.as_str()));
-                named.collect::<Result<_, _>>().map_err(invalid)?
-            }
+        asked: Option<BTreeSet<String>>,
+    ) -> Result<Vec<String>, ErrorAnswer> {
+        let needs_all = asked.is_some();
+        let all = || {
+            self.connectors
+                .iter()
+                .map(|(name, _)| name.clone())
+                .collect()
         };
-        let has_secret = async |name: &str| {
-            let path = format!("{vendor}/{name}");
-            self.platform.has_secret(&path).await
-        };
+        let names = asked.unwrap_or_else(all);
         let (mut configured, mut missing) = (Vec::new(), Vec::new());
-        if !has_secret("sesamy").await? {
+        for (name, _) in self.connectors.get_all(&names).map_err(invalid)? {
+            match self.has_secret(vendor, name).await? {
+                true => configured.push(name.clone()),
+                false => missing.push(format!("{vendor}/{name}")),
+            }
+        }
+        let has_sesamy = self.has_secret(vendor, "sesamy").await?;
+        if !has_sesamy {
             missing.push(format!("{vendor}/sesamy"));
         }
-        for connector in candidates {
-            let name = connector.name.as_str();
-            if has_secret(name).await? {
-                configured.push(connector);
-            } else if asked.is_some() {
-                missing.push(format!("{vendor}/{name}"));
-            }
-        }
-        if !missing.is_empty() {
-            let message = format!(
-                "nothing was done: these secrets are missing below the stack's prefix: {}; store them as docs/onboard.md describes",
+        if !has_sesamy || configured.is_empty() || (needs_all && !missing.is_empty()) {
+            let reason = format!(
+                "nothing was done: the secrets of Sesamy and of at least one connector are needed, and these are missing below the stack's prefix: {}; store them as docs/onboard.md describes",
                 missing.join(", ")
             );
-            return Err(Refused(ErrorAnswer::new(NOT_CONFIGURED, message)));
-        }
-        if configured.is_empty() {
-            let message = "nothing was done: the vendor has a secret for none of the connectors";
-            return Err(Refused(ErrorAnswer::new(NOT_CONFIGURED, message)));
+            return Err(ErrorAnswer::new(NOT_CONFIGURED, reason));
         }
         Ok(configured)
     }
+}
+
+fn invalid(error: UnknownConnector) -> ErrorAnswer {
+    ErrorAnswer::invalid(&format!("`connectors`: {error}"))
 }

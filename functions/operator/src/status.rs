@@ -9,21 +9,25 @@
 //! CloudWatch metric, and receiving messages to find it would keep them from the
 //! connector and miss the oldest, which are in flight.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures_util::future::{join, join_all};
+use futures_util::future::join_all;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde_json::{Value, json};
+use shared::consumer::attribute;
+use shared::identity::VendorId;
 use shared::request::ErrorAnswer;
-use shared::sqs::{Depth, MAX_BATCH};
-use tokio::time::Instant;
-use tracing::warn;
+use shared::sqs::{Depth, MAX_BATCH, SqsQueue, failures};
+use tokio::time::{Instant, timeout_at};
+use tracing::{info, warn};
 
-use crate::connectors::Connectors;
-use crate::dead_letters::{ConnectorQueues, Receipt, ReceivedDeadLetter, Unavailable};
+use crate::connectors::ConnectorQueues;
+use crate::dead_letters::{DeadLetter, receive};
 use crate::deadline::Deadline;
-use crate::resync::{Platform, Resyncs, RunProgress};
+use crate::handler::Operator;
+use crate::unavailable::Unavailable;
 
 /// Receives per connector, which bring 100 messages at most.
 const MAX_RECEIVES: usize = 10;
@@ -41,225 +45,134 @@ const MAX_SAMPLES: usize = 3;
 /// Cuts foreign attributes only: this system's own messages are shorter.
 const MAX_CHARACTERS: usize = 500;
 
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct StackStatus {
-    action: &'static str,
-    /// By name.
-    connectors: BTreeMap<String, OrError<ConnectorStatus>>,
-    /// By vendor, including runs that ended.
-    resyncs: OrError<BTreeMap<String, RunProgress>>,
-    notes: [&'static str; 2],
-}
-
-/// A part of the status, or why it could not be read.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum OrError<T> {
-    Known(T),
-    Unknown { error: ErrorAnswer },
-}
-
-impl<T, E: Into<ErrorAnswer>> From<Result<T, E>> for OrError<T> {
-    fn from(result: Result<T, E>) -> Self {
-        match result {
-            Ok(value) => Self::Known(value),
-            Err(error) => Self::Unknown {
-                error: error.into(),
-            },
-        }
+impl Operator {
+    pub(crate) async fn status(&self, deadline: Deadline) -> Value {
+        let connectors = self.connectors.iter().map(async |(name, queues)| {
+            let status = connector_status(queues, deadline).await;
+            let status = status.unwrap_or_else(|error| {
+                warn!(connector = name, %error, "A connector's queues do not answer.");
+                json!({ "error": ErrorAnswer::from(error) })
+            });
+            (name, status)
+        });
+        let connectors = join_all(connectors).await;
+        info!(action = "status", "Told how the connectors stand.");
+        json!({
+            "action": "status",
+            "connectors": connectors.into_iter().collect::<BTreeMap<_, _>>(),
+            "notes": [
+                "SQS counts approximately; its numbers may lag by a minute.",
+                "The age of the oldest waiting message is in CloudWatch: metric ApproximateAgeOfOldestMessage of AWS/SQS. Its alarm rings from 15 minutes.",
+            ],
+        })
     }
 }
 
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ConnectorStatus {
-    queue: QueueStatus,
-    dead_letters: DeadLetterStatus,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct QueueStatus {
-    waiting: u64,
-    delayed: u64,
-    in_flight: u64,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct DeadLetterStatus {
-    total: u64,
-    /// Received by others when this run began, such as a redrive under way.
-    in_flight: u64,
-    looked_at: usize,
-    /// Whether the groups count all messages.
-    complete: bool,
-    /// When the oldest message looked at was given up, or else sent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    oldest: Option<Timestamp>,
-    groups: Vec<ErrorGroup>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<ErrorAnswer>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ErrorGroup {
-    error_kind: String,
-    /// `None` if the body is not a message.
-    vendor_id: Option<String>,
-    count: usize,
-    samples: Vec<DeadLetterSample>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct DeadLetterSample {
-    message_id: String,
-    event_id: Option<String>,
-    user_id: Option<String>,
-    status: Option<String>,
-    message: Option<String>,
-    /// When the consumer gave it up; unknown for messages that SQS moved itself.
-    died_at: Option<Timestamp>,
-    sent_at: Option<Timestamp>,
-}
-
-pub async fn run<Q: ConnectorQueues, P: Platform>(
-    connectors: &Connectors<Q>,
-    resyncs: &Resyncs<'_, Q, P>,
+async fn connector_status(
+    queues: &ConnectorQueues,
     deadline: Deadline,
-) -> StackStatus {
-    let connectors = connectors.iter().map(async |connector| {
-        let name = connector.name.to_string();
-        let status = connector_status(&connector.queues, deadline).await;
-        if let Err(error) = &status {
-            warn!(connector = name, %error, "A connector's queues do not answer.");
-        }
-        (name, status.into())
-    });
-    let (connectors, resyncs) = join(join_all(connectors), resyncs.runs()).await;
-    StackStatus {
-        action: "status",
-        connectors: connectors.into_iter().collect(),
-        resyncs: resyncs.into(),
-        notes: [
-            "SQS counts approximately; its numbers may lag by a minute.",
-            "The age of the oldest waiting message is in CloudWatch: metric ApproximateAgeOfOldestMessage of AWS/SQS. Its alarm rings from 15 minutes.",
-        ],
-    }
-}
-
-async fn connector_status<Q: ConnectorQueues>(
-    queues: &Q,
-    deadline: Deadline,
-) -> Result<ConnectorStatus, Unavailable> {
-    let queue = queues.queue_depth().await?;
-    let depth = queues.dead_letter_depth().await?;
-    let (messages, error) = if depth.total() == 0 {
-        (Vec::new(), None)
-    } else {
-        sample(queues, deadline).await
+) -> Result<Value, Unavailable> {
+    let unknown = Unavailable::queue("asking how many messages a queue holds");
+    let queue = queues.queue.depth().await.map_err(&unknown)?;
+    let depth = queues.dead_letter_queue.depth().await.map_err(&unknown)?;
+    let messages = match depth.total() {
+        0 => Vec::new(),
+        _ => sample(&queues.dead_letter_queue, deadline).await?,
     };
-    Ok(ConnectorStatus {
-        queue: QueueStatus {
-            waiting: queue.visible,
-            delayed: queue.delayed,
-            in_flight: queue.in_flight,
+    Ok(json!({
+        "queue": {
+            "waiting": queue.visible,
+            "delayed": queue.delayed,
+            "inFlight": queue.in_flight,
         },
-        dead_letters: dead_letter_status(depth, messages, error),
-    })
+        "deadLetters": dead_letter_status(depth, messages),
+    }))
 }
 
 /// Receives a sample of the dead-letter messages and makes them visible again.
-async fn sample<Q: ConnectorQueues>(
-    queues: &Q,
-    deadline: Deadline,
-) -> (Vec<ReceivedDeadLetter>, Option<Unavailable>) {
+async fn sample(queue: &SqsQueue, deadline: Deadline) -> Result<Vec<DeadLetter>, Unavailable> {
     let until = deadline.work.min(Instant::now() + MAX_SAMPLE_TIME);
-    let mut messages: Vec<ReceivedDeadLetter> = Vec::new();
-    let mut error = None;
+    let mut messages = Vec::new();
     for _ in 0..MAX_RECEIVES {
-        if Instant::now() >= until {
+        let more = receive(queue, VISIBILITY_TIMEOUT).await?;
+        let was_empty = more.is_empty();
+        messages.extend(more);
+        if was_empty || Instant::now() >= until {
             break;
         }
-        match queues.receive(VISIBILITY_TIMEOUT).await {
-            Ok(more) if more.is_empty() => break,
-            Ok(more) => messages.extend(more),
-            Err(unavailable) => {
-                error = Some(unavailable);
-                break;
-            }
-        }
     }
-    let receipts: Vec<Receipt> = messages.iter().map(|one| one.receipt.clone()).collect();
-    let made_visible = queues.make_visible(&receipts);
-    if tokio::time::timeout_at(deadline.end, made_visible)
-        .await
-        .is_err()
-    {
-        warn!("There was no time to make all dead-letter messages visible; their timeout does.");
+    let receipts = messages
+        .iter()
+        .map(|one: &DeadLetter| &*one.received.receipt);
+    let now: Vec<_> = receipts.map(|receipt| (receipt, Duration::ZERO)).collect();
+    let results = timeout_at(deadline.end, queue.set_visibility(&now)).await;
+    if results.is_err() || results.is_ok_and(|results| failures(&results).is_some()) {
+        warn!("Not all dead-letter messages were made visible at once; their timeout does it.");
     }
-    (messages, error)
+    Ok(messages)
 }
 
-fn dead_letter_status(
-    depth: Depth,
-    messages: Vec<ReceivedDeadLetter>,
-    error: Option<Unavailable>,
-) -> DeadLetterStatus {
+fn dead_letter_status(depth: Depth, messages: Vec<DeadLetter>) -> Value {
     let looked_at = messages.len();
-    let times = messages
-        .iter()
-        .filter_map(|one| one.died_at.or(one.sent_at));
-    let oldest = times.min();
-    let mut groups: BTreeMap<(String, Option<String>), ErrorGroup> = BTreeMap::new();
-    for dead_letter in messages {
-        let message = dead_letter.message();
-        let vendor_id = message.as_ref().map(|m| m.user.vendor_id.to_string());
-        let error_kind = dead_letter.error_kind.as_str().to_owned();
-        let group = groups
-            .entry((error_kind.clone(), vendor_id.clone()))
-            .or_insert_with(|| ErrorGroup {
-                error_kind,
-                vendor_id,
-                count: 0,
-                samples: Vec::new(),
-            });
-        group.count += 1;
-        if group.samples.len() < MAX_SAMPLES {
-            group.samples.push(DeadLetterSample {
-                message_id: dead_letter.id,
-                event_id: message.as_ref().map(|m| m.event_id.to_string()),
-                user_id: message.map(|m| m.user.user_id.to_string()),
-                status: dead_letter.error_status.map(shortened),
-                message: dead_letter.error_message.map(shortened),
-                died_at: dead_letter.died_at,
-                sent_at: dead_letter.sent_at,
-            });
-        }
-    }
-    let mut groups: Vec<_> = groups.into_values().collect();
-    groups.sort_by_key(|group| std::cmp::Reverse(group.count));
     // A full sample may have left some, whatever SQS counted.
     let full = looked_at == MAX_RECEIVES * MAX_BATCH;
-    DeadLetterStatus {
-        total: depth.total(),
-        in_flight: depth.in_flight,
-        looked_at,
-        complete: error.is_none() && !full && looked_at as u64 >= depth.total(),
-        oldest,
-        groups,
-        error: error.map(ErrorAnswer::from),
+    let times = messages.iter();
+    let times = times.filter_map(|one| died_at(one).or(one.received.sent_at));
+    let oldest = times.min();
+    let mut groups: BTreeMap<(String, Option<VendorId>), Vec<DeadLetter>> = BTreeMap::new();
+    for dead_letter in messages {
+        let vendor_id = dead_letter.message.as_ref().map(|m| &m.user.vendor_id);
+        let group = (shortened(dead_letter.error_kind()), vendor_id.cloned());
+        groups.entry(group).or_default().push(dead_letter);
     }
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    groups.sort_by_key(|(_, messages)| Reverse(messages.len()));
+    let groups = groups.iter().map(|((error_kind, vendor_id), messages)| {
+        json!({
+            "errorKind": error_kind,
+            // `null` if the body is not a message.
+            "vendorId": vendor_id,
+            "count": messages.len(),
+            "samples": messages.iter().take(MAX_SAMPLES).map(shown).collect::<Vec<_>>(),
+        })
+    });
+    json!({
+        "total": depth.total(),
+        // Received by others when this run began, such as a redrive under way.
+        "inFlight": depth.in_flight,
+        "lookedAt": looked_at,
+        // Whether the groups count all messages.
+        "complete": !full && looked_at as u64 >= depth.total(),
+        "oldest": oldest,
+        "groups": groups.collect::<Vec<_>>(),
+    })
 }
 
-fn shortened(text: String) -> String {
-    if text.chars().count() <= MAX_CHARACTERS {
-        return text;
+/// A body that is not a message may hold anything, so it is never shown.
+fn shown(dead_letter: &DeadLetter) -> Value {
+    let message = dead_letter.message.as_ref();
+    json!({
+        "messageId": dead_letter.received.id,
+        "eventId": message.map(|m| &m.event_id),
+        "userId": message.map(|m| &m.user.user_id),
+        "status": dead_letter.attribute(attribute::STATUS).map(shortened),
+        "message": dead_letter.attribute(attribute::MESSAGE).map(shortened),
+        "diedAt": died_at(dead_letter),
+        "sentAt": dead_letter.received.sent_at,
+    })
+}
+
+/// When the consumer gave it up; unknown for messages that SQS moved itself.
+fn died_at(dead_letter: &DeadLetter) -> Option<Timestamp> {
+    dead_letter.attribute(attribute::DIED_AT)?.parse().ok()
+}
+
+fn shortened(text: &str) -> String {
+    let mut shortened: String = text.chars().take(MAX_CHARACTERS).collect();
+    if shortened.len() < text.len() {
+        shortened.push('…');
     }
-    text.chars().take(MAX_CHARACTERS).chain(['…']).collect()
+    shortened
 }
 
 #[cfg(test)]
@@ -268,7 +181,7 @@ mod tests {
 
     #[test]
     fn long_texts_are_shortened() {
-        assert_eq!(shortened("å".repeat(500)), "å".repeat(500));
-        assert_eq!(shortened("å".repeat(501)), "å".repeat(500) + "…");
+        assert_eq!(shortened(&"å".repeat(500)), "å".repeat(500));
+        assert_eq!(shortened(&"å".repeat(501)), "å".repeat(500) + "…");
     }
 }

@@ -3,23 +3,23 @@
 //! A step changes nothing but the queues, so the state machine may repeat it: the run
 //! advances only by the answer of a step that succeeded.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{join_all, try_join_all};
-use serde::Serialize;
-use shared::message::{Message, UserKey};
-use shared::sqs::{MAX_BATCH, OutgoingMessage};
-use thiserror::Error;
+use serde_json::{Value, json};
+use shared::http::ApiError;
+use shared::identity::VendorId;
+use shared::secrets::{Loaded, SecretError};
+use shared::sesamy::{SesamyCredentials, UsersPage};
+use shared::sqs::{OutgoingMessage, SqsError};
 use tracing::{info, warn};
 
-use super::Resyncs;
 use super::executions::name;
-use super::pace::Pace;
-use super::platform::Platform;
-use super::run::Run;
-use super::users::UsersError;
-use crate::connectors::DeployedConnector;
-use crate::dead_letters::ConnectorQueues;
+use super::run::{Pace, Run};
+use crate::connectors::NamedQueues;
+use crate::handler::Operator;
+use crate::unavailable::Unavailable;
 
 /// So many messages in flight mean an outage of a CRM or of Sesamy. Decided.
 const MAX_IN_FLIGHT: u64 = 200;
@@ -36,228 +36,156 @@ const EVENTS_OF_A_STEP: u32 = 9;
 const EVENTS_OF_A_RETRY: u32 = 3;
 
 /// Where the next execution takes over. AWS fails an execution of 25,000 events.
-pub const MAX_EVENTS: u32 = 20_000;
+const MAX_EVENTS: u32 = 20_000;
 
-/// What the state machine does next.
-#[derive(Debug, Serialize)]
-#[serde(tag = "next", rename_all = "snake_case")]
-pub enum StepAnswer {
-    #[serde(rename_all = "camelCase")]
-    Wait {
-        run: Run,
-        wait_seconds: u64,
-    },
-    /// The execution of this name continues.
-    HandOver {
-        run: Run,
-        name: String,
-    },
-    Finish {
-        run: Run,
-    },
+/// Why a step adds no user.
+enum Halt {
+    /// A cause that passes by itself.
+    Wait { reason: String, wait: Duration },
     /// A person must fix the cause.
-    Fail {
-        run: Run,
-        reason: String,
-    },
+    Fail(String),
+    /// The state machine retries the step.
+    Retry(Unavailable),
 }
 
-/// The state machine retries the step.
-#[derive(Debug, Error)]
-#[error("the queue of {connector} did not take a message: {reason}")]
-pub struct StepError {
-    connector: String,
-    reason: String,
+impl From<Unavailable> for Halt {
+    fn from(unavailable: Unavailable) -> Self {
+        Self::Retry(unavailable)
+    }
 }
 
-/// What a step does with the run.
-enum Plan {
-    /// Sends so many of the pending users.
-    Send {
-        users: usize,
-        wait: Duration,
-    },
-    Wait {
-        reason: Option<String>,
-        wait: Duration,
-    },
-    Fail {
-        reason: String,
-    },
-}
-
-impl<Q: ConnectorQueues, P: Platform> Resyncs<'_, Q, P> {
-    /// Does one step. `retries` is how often the state machine tried it before.
-    pub async fn step(&self, mut run: Run, retries: u32) -> Result<StepAnswer, StepError> {
-        run.updated_at = self.platform.now();
+impl Operator {
+    /// Does one step, and says what the state machine does `next`. `retries` is how often
+    /// it tried the step before.
+    pub(crate) async fn step(&self, mut run: Run, retries: u32) -> Result<Value, Unavailable> {
+        run.updated_at = (self.now)();
         run.waiting = None;
         run.events += EVENTS_OF_A_STEP + EVENTS_OF_A_RETRY * retries;
-        let (sent, wait) = match self.plan(&mut run).await {
-            Plan::Send { users, wait } => {
-                self.send(&run, users).await?;
-                run.visited += users as u64;
-                run.pending.drain(..users.min(run.pending.len()));
-                (users, wait)
+        let mut halted = Duration::ZERO;
+        match self.add_users(&mut run).await {
+            Ok(()) => {}
+            Err(Halt::Wait { reason, wait }) => {
+                run.waiting = Some(reason);
+                halted = wait;
             }
-            Plan::Wait { reason, wait } => {
-                run.waiting = reason;
-                (0, wait)
+            Err(Halt::Fail(reason)) => {
+                warn!(vendor_id = %run.vendor_id, run = run.id, reason, "A resync failed.");
+                return Ok(json!({ "next": "fail", "run": run, "reason": reason }));
             }
-            Plan::Fail { reason } => {
-                log(&run, 0, Some(&reason));
-                return Ok(StepAnswer::Fail { run, reason });
-            }
-        };
-        log(&run, sent, None);
+            Err(Halt::Retry(error)) => return Err(error),
+        }
+        info!(vendor_id = %run.vendor_id, run = run.id, visited = run.visited, waiting = run.waiting, "A step of a resync.");
         if run.is_done() {
-            return Ok(StepAnswer::Finish { run });
+            return Ok(json!({ "next": "finish", "run": run }));
         }
         if run.events >= MAX_EVENTS {
             run.hand_over(run.execution + 1);
             let name = name(&run.vendor_id, run.execution);
-            return Ok(StepAnswer::HandOver { run, name });
+            return Ok(json!({ "next": "hand_over", "run": run, "name": name }));
         }
-        let wait_seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        Ok(StepAnswer::Wait { run, wait_seconds })
+        let wait = halted.max(self.time_to_next_step(&run));
+        Ok(json!({ "next": "wait", "run": run, "waitSeconds": wait.as_secs() }))
     }
 
-    async fn plan(&self, run: &mut Run) -> Plan {
+    fn time_to_next_step(&self, run: &Run) -> Duration {
+        let time = run.next_step_at.duration_since((self.now)());
+        time.try_into().unwrap_or_default()
+    }
+
+    async fn add_users(&self, run: &mut Run) -> Result<(), Halt> {
+        // After a resume. Less than a second early is made up for by the next wait.
+        if self.time_to_next_step(run) >= Duration::from_secs(1) {
+            return Ok(());
+        }
         let pace = self.pace(run);
-        let wait = pace.interval();
-        run.allowance.grow(pace, run.updated_at);
-        if self.connectors_of(run).count() < run.connectors.len() {
-            return Plan::Fail {
-                reason: "a connector of this run is not in the stack any more".to_owned(),
-            };
-        }
-        let room = match self.room(run, pace).await {
-            Ok(room) => room,
-            Err(waiting) => return waiting.at_least(wait),
-        };
+        let connectors = self.connectors.get_all(&run.connectors);
+        let connectors = connectors.map_err(|error| Halt::Fail(error.to_string()))?;
+        let room = room(&connectors, pace).await?;
+        let mut pages = 0;
         if run.pending.is_empty() && !run.cursor.is_end() {
-            if !run.allowance.has_page() {
-                return Plan::Wait { reason: None, wait };
-            }
-            run.allowance.spend_page();
-            match self
-                .platform
-                .users(&run.vendor_id, run.cursor.offset())
-                .await
-            {
-                Ok(page) => run.pending = run.cursor.take(&page),
-                Err(UsersError::Permanent { reason }) => return Plan::Fail { reason },
-                Err(UsersError::Temporary {
-                    reason,
-                    wait: asked,
-                }) => {
-                    let asked = asked.unwrap_or(UNSTATED_WAIT).min(MAX_WAIT);
-                    return Waiting::new(reason, asked).at_least(wait);
-                }
-            }
+            let page = self.users(&run.vendor_id, run.cursor.offset()).await?;
+            run.pending = run.cursor.take(&page);
+            pages = 1;
         }
-        let allowed = run.allowance.users(pace);
-        let users = run.pending.len().min(room).min(allowed);
-        run.allowance.spend_users(pace, users);
-        let wants_page = users == run.pending.len() && !run.cursor.is_end();
-        let wait = match wants_page && room > users && allowed > users {
-            true => Duration::ZERO,
-            false => wait,
+        let users = run.pending.len().min(room).min(pace.step());
+        let messages = run.pending.iter().take(users);
+        let messages = messages.map(|user| run.message(user)).collect::<Vec<_>>();
+        send(&connectors, &messages).await?;
+        run.pending.drain(..users);
+        run.visited += users as u64;
+        run.next_step_at = run.updated_at.max(run.next_step_at) + pace.time_for(pages, users);
+        Ok(())
+    }
+
+    /// A page of the vendor's users, by the vendor's own credentials.
+    async fn users(&self, vendor: &VendorId, offset: usize) -> Result<UsersPage, Halt> {
+        let path = format!("{vendor}/sesamy");
+        let name = self.secrets.name(&path);
+        // Never a cached one: pages are minutes apart, and the secret may be corrected.
+        let secret = self.secrets.get_within(&path, Duration::ZERO).await;
+        let secret: Arc<Loaded<SesamyCredentials>> = secret.map_err(|error| match error {
+            SecretError::Unavailable { .. } => Halt::Wait {
+                reason: error.to_string(),
+                wait: UNSTATED_WAIT,
+            },
+            SecretError::Malformed { .. } => Halt::Fail(error.to_string()),
+        })?;
+        let Some(credentials) = &secret.value else {
+            return Err(Halt::Fail(format!(
+                "secret {name} is missing; store the vendor's Sesamy credentials as docs/onboard.md describes"
+            )));
         };
-        Plan::Send { users, wait }
-    }
-
-    fn connectors_of<'r>(&'r self, run: &'r Run) -> impl Iterator<Item = &'r DeployedConnector<Q>> {
-        let names = run.connectors.iter();
-        names.filter_map(|name| self.connectors.named(name).ok())
-    }
-
-    /// How many users every connector's queue has room for; at least one.
-    async fn room(&self, run: &Run, pace: Pace) -> Result<usize, Waiting> {
-        let connectors: Vec<_> = self.connectors_of(run).collect();
-        let depths = connectors.iter().map(|one| one.queues.queue_depth());
-        let mut room = usize::MAX;
-        for (connector, depth) in connectors.iter().zip(join_all(depths).await) {
-            let name = &connector.name;
-            let depth = depth.map_err(|error| Waiting::new(error.to_string(), UNSTATED_WAIT))?;
-            if depth.in_flight >= MAX_IN_FLIGHT {
-                let reason = format!(
-                    "{} messages of {name} wait for their next try; look at its log",
-                    depth.in_flight
-                );
-                return Err(Waiting::new(reason, UNSTATED_WAIT));
-            }
-            let waits = depth.visible + depth.delayed;
-            let left = pace.depth().saturating_sub(waits);
-            if left == 0 {
-                let reason = format!("{waits} messages wait for {name}; live events go first");
-                return Err(Waiting::new(reason, Duration::ZERO));
-            }
-            room = room.min(usize::try_from(left).unwrap_or(usize::MAX));
-        }
-        Ok(room)
-    }
-
-    async fn send(&self, run: &Run, users: usize) -> Result<(), StepError> {
-        let messages = run.pending.iter().take(users).map(|user| {
-            let user = UserKey {
-                vendor_id: run.vendor_id.clone(),
-                user_id: user.clone(),
-            };
-            OutgoingMessage::from(&Message::resync(user, &run.id, run.updated_at))
-        });
-        let messages: Vec<_> = messages.collect();
-        let sends = self.connectors_of(run).map(async |connector| {
-            for chunk in messages.chunks(MAX_BATCH) {
-                for result in connector.queues.send(chunk).await {
-                    result.map_err(|error| StepError {
-                        connector: connector.name.to_string(),
-                        reason: error.to_string(),
-                    })?;
+        let page = self
+            .sesamy
+            .users(vendor, credentials, secret.fingerprint(), offset);
+        page.await.map_err(|error: ApiError| {
+            if error.is_transient() {
+                Halt::Wait {
+                    wait: error.wait().unwrap_or(UNSTATED_WAIT).min(MAX_WAIT),
+                    reason: error.to_string(),
                 }
+            } else if error.is_refusal() {
+                Halt::Fail(format!("{error}; correct the secret {name}"))
+            } else {
+                Halt::Fail(error.to_string())
             }
-            Ok(())
-        });
-        try_join_all(sends).await.map(drop)
+        })
     }
 }
 
-/// Why nothing can be added, and how long to wait at least.
-struct Waiting {
-    reason: String,
-    wait: Duration,
-}
-
-impl Waiting {
-    fn new(reason: String, wait: Duration) -> Self {
-        Self { reason, wait }
-    }
-
-    fn at_least(self, wait: Duration) -> Plan {
-        Plan::Wait {
-            reason: Some(self.reason),
-            wait: self.wait.max(wait),
-        }
-    }
-}
-
-fn log(run: &Run, users: usize, reason: Option<&str>) {
-    macro_rules! line {
-        ($level:ident) => {
-            $level!(
-                vendor_id = %run.vendor_id,
-                run = run.id,
-                execution = run.execution,
-                users,
-                visited = run.visited,
-                of = run.cursor.total(),
-                waiting = run.waiting,
-                reason,
-                "A step of a resync."
-            )
+/// How many users every connector's queue has room for; at least one.
+async fn room(connectors: &[NamedQueues<'_>], pace: Pace) -> Result<usize, Halt> {
+    let depths = connectors.iter().map(|(_, queues)| queues.queue.depth());
+    let mut room = pace.depth();
+    for ((name, _), depth) in connectors.iter().zip(join_all(depths).await) {
+        let what = format!("asking how many messages wait for {name}");
+        let depth = depth.map_err(Unavailable::queue(&what))?;
+        let (waits, in_flight) = (depth.visible + depth.delayed, depth.in_flight);
+        let (reason, wait) = if in_flight >= MAX_IN_FLIGHT {
+            let reason = "messages wait for their next try; look at the log of";
+            (format!("{in_flight} {reason} {name}"), UNSTATED_WAIT)
+        } else if waits >= pace.depth() {
+            let reason = format!("{waits} messages wait for {name}; live events go first");
+            (reason, pace.time_for(0, pace.step()))
+        } else {
+            room = room.min(pace.depth() - waits);
+            continue;
         };
+        return Err(Halt::Wait { reason, wait });
     }
-    match reason {
-        Some(_) => line!(warn),
-        None => line!(info),
-    }
+    Ok(room as usize)
+}
+
+pub(super) async fn send(
+    connectors: &[NamedQueues<'_>],
+    messages: &[OutgoingMessage],
+) -> Result<(), Unavailable> {
+    let sends = connectors.iter().map(async |(name, queues)| {
+        let results = queues.queue.send_all(messages).await;
+        let sent: Result<(), SqsError> = results.into_iter().collect();
+        sent.map_err(Unavailable::queue(&format!(
+            "sending users to the queue of {name}"
+        )))
+    });
+    try_join_all(sends).await.map(drop)
 }

@@ -1,83 +1,80 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use operator::command::RedriveCommand;
-use operator::dead_letters::ErrorKind;
-use operator::deadline::Deadline;
-use operator::redrive::RedriveReport;
 use proptest::prelude::*;
-use shared::identity::VendorId;
-use shared::sqs::{MAX_BATCH, OutgoingMessage};
-use tokio::time::Instant;
+use serde_json::{Value, json};
+use shared::sqs::MAX_BATCH;
+use tokio::time::{Instant, advance};
 
-use crate::fakes::body;
-use crate::fakes::queues::{BatchCrash, DEDUPLICATION, FakeQueues, ReceiveOrder};
+use crate::fakes::fifo::{DEDUPLICATION, Fifo};
+use crate::fakes::{Crash, INVOCATION, World, body};
 use crate::in_virtual_time;
-
-/// The function's timeout, as in the template.
-const INVOCATION: Duration = Duration::from_secs(60);
 
 /// An invocation has time for some hundred calls that are so slow.
 const SLOW: Duration = Duration::from_millis(200);
 
-fn everything() -> RedriveCommand {
-    RedriveCommand {
-        connector: "rule".to_owned().try_into().unwrap(),
-        vendor_id: None,
-        error_kind: None,
-        limit: None,
-    }
+fn world() -> World {
+    World::new(&["rule"], 100)
 }
 
-fn of_vendor(vendor: &str) -> RedriveCommand {
-    RedriveCommand {
-        vendor_id: Some(VendorId::try_from(vendor).unwrap()),
-        ..everything()
-    }
+/// Redrives with these filters.
+async fn redrive(world: &World, filters: Value) -> Value {
+    world.ask(command(filters)).await
 }
 
-fn of_kind(kind: &str) -> RedriveCommand {
-    RedriveCommand {
-        error_kind: Some(ErrorKind::try_from(kind.to_owned()).unwrap()),
-        ..everything()
-    }
+async fn redrive_all(world: &World) -> Value {
+    redrive(world, json!({})).await
 }
 
-fn limited(limit: u64) -> RedriveCommand {
-    RedriveCommand {
-        limit: Some(limit.try_into().unwrap()),
-        ..everything()
-    }
+fn command(mut filters: Value) -> Value {
+    filters["action"] = "redrive".into();
+    filters["connector"] = "rule".into();
+    filters
 }
 
-async fn invoke(queues: &FakeQueues, command: &RedriveCommand) -> RedriveReport {
-    operator::redrive::run(queues, command, Deadline::after(INVOCATION)).await
+/// `None` if the function dies.
+async fn redrive_with_crash(world: &World, crash: Crash) -> Option<Value> {
+    world.set_crash(Some(crash));
+    let answer = world.invoke(command(json!({})), INVOCATION).await;
+    world.set_crash(None);
+    answer.map(Result::unwrap)
 }
 
-/// `None` if the function crashes.
-async fn invoke_with_crash(queues: &FakeQueues, crash: BatchCrash) -> Option<RedriveReport> {
-    queues.set_crash(Some(crash));
-    let command = everything();
-    let report = tokio::select! {
-        biased;
-        () = queues.crashed() => None,
-        report = invoke(queues, &command) => Some(report),
-    };
-    queues.set_crash(None);
-    report
+fn add(world: &World, group: &str, body: &str, kind: Option<&str>) -> String {
+    world.queue("rule-dead", |queue| queue.add(group, body, kind))
 }
 
-fn bodies(messages: &[OutgoingMessage]) -> Vec<String> {
-    messages.iter().map(|one| one.body.clone()).collect()
+/// Of the dead-letter messages.
+fn bodies(world: &World) -> Vec<String> {
+    world.queue("rule-dead", |queue| queue.bodies())
+}
+
+fn in_flight(world: &World) -> usize {
+    world.queue("rule-dead", |queue| queue.in_flight())
+}
+
+/// Takes the messages from the connector's queue.
+fn take(world: &World) -> Vec<Value> {
+    world.queue("rule", |queue| queue.take())
+}
+
+fn take_bodies(world: &World) -> Vec<String> {
+    let taken = take(world).into_iter();
+    taken
+        .map(|one| one["MessageBody"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 type BodiesByGroup = BTreeMap<String, Vec<String>>;
 
-fn by_group(messages: &[OutgoingMessage]) -> BodiesByGroup {
+fn by_group(messages: &[Value]) -> BodiesByGroup {
     let mut groups = BodiesByGroup::new();
     for message in messages {
-        let group = groups.entry(message.group.clone()).or_default();
-        group.push(message.body.clone());
+        let text = |key: &str| message[key].as_str().unwrap().to_owned();
+        groups
+            .entry(text("MessageGroupId"))
+            .or_default()
+            .push(text("MessageBody"));
     }
     groups
 }
@@ -90,90 +87,89 @@ fn without_copies(texts: &[String]) -> Vec<String> {
 }
 
 /// Adds interleaved messages of the users, of which a few have many.
-fn add_many(queues: &FakeQueues, messages: usize, users: usize) -> BodiesByGroup {
+fn add_many(world: &World, messages: usize, users: usize) -> BodiesByGroup {
     let users = (0..messages).map(|number| (number * number * number) % users);
-    add_for_users(queues, users, Some("rejected_by_api"))
+    add_for_users(world, users)
 }
 
-fn add_for_users(
-    queues: &FakeQueues,
-    users: impl Iterator<Item = usize>,
-    kind: Option<&str>,
-) -> BodiesByGroup {
+fn add_for_users(world: &World, users: impl Iterator<Item = usize>) -> BodiesByGroup {
     let mut added = BodiesByGroup::new();
     for (number, user) in users.enumerate() {
         let group = format!("group-{user}");
         let body = body("nordposten", &format!("u{user}"), &format!("e{number}"));
-        queues.add_dead_letter(&group, &body, kind);
+        add(world, &group, &body, Some("rejected_by_api"));
         added.entry(group).or_default().push(body);
     }
     added
 }
 
+/// The values of these keys.
+fn values<const N: usize>(answer: &Value, keys: [&str; N]) -> [Value; N] {
+    keys.map(|key| answer[key].clone())
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_redriven_message_is_as_it_was_queued_first() {
-    let queues = FakeQueues::default();
+    let world = world();
     let message = body("nordposten", "email|anna", "e1");
-    let id = queues.add_dead_letter("anna", &message, Some("bug"));
-    let report = invoke(&queues, &everything()).await;
-    let expected = OutgoingMessage {
-        body: message,
-        group: "anna".to_owned(),
-        deduplication_id: format!("redrive-{id}"),
-        attributes: Vec::new(),
-        trace: Some(format!("Root=1-{id}")),
-    };
-    assert_eq!(queues.queued(), [expected]);
-    assert_eq!(queues.dead_letter_bodies(), [] as [&str; 0]);
-    assert_eq!((report.moved, report.skipped), (1, 0));
-    assert_eq!((report.stopped, report.run_again), ("finished", false));
-    assert_eq!(report.dead_letters_left, Some(0));
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_empty_queue_finishes_at_once() {
-    let queues = FakeQueues::default();
-    let report = invoke(&queues, &everything()).await;
-    assert_eq!((report.moved, report.stopped), (0, "finished"));
-    assert!(!report.run_again);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_message_that_fails_again_is_not_dropped_as_a_duplicate() {
-    let queues = FakeQueues::default();
-    let message = body("nordposten", "email|anna", "e1");
+    // Each time it fails again, it is not dropped as a duplicate.
     for _ in 0..3 {
-        queues.add_dead_letter("anna", &message, Some("bug"));
-        let report = invoke(&queues, &everything()).await;
-        assert_eq!(report.moved, 1);
-        assert_eq!(bodies(&queues.consume()), [message.as_str()]);
+        let id = add(&world, "anna", &message, Some("bug"));
+        let answer = redrive_all(&world).await;
+        let expected = json!({
+            "action": "redrive", "connector": "rule", "vendorId": null, "errorKind": null,
+            "moved": 1, "skipped": 0, "heldBack": 0, "failed": null,
+            "stopped": "finished", "runAgain": false,
+        });
+        assert_eq!(answer, expected);
+        let expected = json!({
+            "Id": "0",
+            "MessageBody": message,
+            "MessageGroupId": "anna",
+            "MessageDeduplicationId": format!("redrive-{id}"),
+            "MessageSystemAttributes": {
+                "AWSTraceHeader": {"DataType": "String", "StringValue": format!("Root=1-{id}")},
+            },
+        });
+        assert_eq!(take(&world), [expected]);
+        assert_eq!(bodies(&world).len(), 0);
     }
+    // Of an empty queue.
+    let answer = redrive_all(&world).await;
+    assert_eq!(
+        values(&answer, ["moved", "stopped", "runAgain"]),
+        [json!(0), json!("finished"), json!(false)]
+    );
 }
 
 /// Crashes a redrive at every `stride`th call, before any, after some and after
 /// all of what the call does, and runs it again after `wait`.
 async fn crash_and_run_again(
-    order: ReceiveOrder,
+    by_age: bool,
     messages: usize,
     stride: usize,
     wait: Duration,
     max_copies: usize,
 ) {
+    let world = world();
     for call in (0..).step_by(stride) {
         for entries in [0, 4, usize::MAX] {
-            let queues = FakeQueues::new(order);
-            let added = add_many(&queues, messages, messages / 3);
-            let crash = BatchCrash { call, entries };
-            if invoke_with_crash(&queues, crash).await.is_some() {
+            for name in ["rule", "rule-dead"] {
+                world.queue(name, |queue| *queue = Fifo::default());
+            }
+            world.queue("rule-dead", |queue| queue.by_age = by_age);
+            let added = add_many(&world, messages, messages / 3);
+            let crash = Crash { call, entries };
+            if redrive_with_crash(&world, crash).await.is_some() {
                 // It ended before this call.
                 assert!(call > messages / 5, "{call}");
                 return;
             }
-            tokio::time::advance(wait).await;
-            let report = invoke(&queues, &everything()).await;
-            assert_eq!(report.stopped, "finished", "{crash:?}");
-            assert_eq!(queues.dead_letter_bodies().len(), 0, "{crash:?}");
-            let queued = queues.queued();
+            advance(wait).await;
+            let answer = redrive_all(&world).await;
+            assert_eq!(answer["stopped"], "finished", "{crash:?}");
+            assert_eq!(bodies(&world).len(), 0, "{crash:?}");
+            let queued = take(&world);
             let copies = queued.len() - messages;
             assert!(copies <= max_copies, "{crash:?}: {copies}");
             for (group, found) in by_group(&queued) {
@@ -185,149 +181,142 @@ async fn crash_and_run_again(
 
 #[tokio::test(start_paused = true)]
 async fn a_crash_at_any_call_neither_loses_nor_doubles_messages() {
-    for order in [ReceiveOrder::ByGroup, ReceiveOrder::ByAge] {
-        crash_and_run_again(order, 60, 1, INVOCATION, 0).await;
-        crash_and_run_again(order, 1_000, 97, INVOCATION, 0).await;
+    for by_age in [false, true] {
+        crash_and_run_again(by_age, 40, 1, INVOCATION, 0).await;
+        crash_and_run_again(by_age, 200, 29, INVOCATION, 0).await;
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_late_run_after_a_crash_doubles_at_most_one_receive() {
-    let order = ReceiveOrder::ByGroup;
-    crash_and_run_again(order, 60, 1, DEDUPLICATION, MAX_BATCH).await;
-    crash_and_run_again(order, 1_000, 97, DEDUPLICATION, MAX_BATCH).await;
+    // A late run doubles at most one receive.
+    crash_and_run_again(false, 40, 1, DEDUPLICATION, MAX_BATCH).await;
+    crash_and_run_again(false, 200, 29, DEDUPLICATION, MAX_BATCH).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn messages_in_flight_after_a_crash_are_reported() {
-    let queues = FakeQueues::default();
-    add_many(&queues, 10, 10);
+    let world = world();
+    add_many(&world, 10, 10);
     // Call 0 asks for the depth, 1 receives, 2 sends.
-    let crash = BatchCrash {
+    let crash = Crash {
         call: 2,
         entries: 5,
     };
-    assert_eq!(invoke_with_crash(&queues, crash).await, None);
-    let report = invoke(&queues, &everything()).await;
-    assert_eq!(report.moved, 0);
-    assert!(report.run_again);
-    assert_eq!(report.dead_letters_left, Some(10));
+    assert_eq!(redrive_with_crash(&world, crash).await, None);
+    let answer = redrive_all(&world).await;
+    assert_eq!(
+        values(&answer, ["moved", "runAgain"]),
+        [json!(0), json!(true)]
+    );
 
-    tokio::time::advance(INVOCATION).await;
-    assert_eq!(invoke(&queues, &everything()).await.moved, 10);
-    assert_eq!(queues.queued().len(), 10);
+    advance(INVOCATION).await;
+    assert_eq!(redrive_all(&world).await["moved"], 10);
+    assert_eq!(take(&world).len(), 10);
 }
 
 #[tokio::test(start_paused = true)]
 async fn messages_that_do_not_match_stay_in_order() {
-    struct Case {
-        vendor: Option<&'static str>,
-        kind: Option<&'static str>,
-        moved: u64,
-    }
-    let case = |vendor, kind, moved| Case {
-        vendor,
-        kind,
-        moved,
-    };
-    for order in [ReceiveOrder::ByGroup, ReceiveOrder::ByAge] {
-        let queues = FakeQueues::new(order);
+    for by_age in [false, true] {
+        let world = world();
+        world.queue("rule-dead", |queue| queue.by_age = by_age);
         // Each user's messages are all of one kind.
         for number in 0..200 {
             let vendor = ["nordposten", "sydposten"][number % 2];
             let kind = [Some("bug"), Some("rejected_by_api"), None][number % 3];
             let user = format!("u{}", number % 30);
             let body = body(vendor, &user, &format!("e{number}"));
-            queues.add_dead_letter(&format!("{vendor}-{user}"), &body, kind);
+            add(&world, &format!("{vendor}-{user}"), &body, kind);
         }
         let cases = [
-            case(Some("nordposten"), Some("bug"), 34),
-            case(Some("nordposten"), None, 66),
-            case(None, Some("exhausted"), 33),
-            case(Some("elsewhere"), None, 0),
-            case(None, None, 67),
+            (json!({"vendorId": "nordposten", "errorKind": "bug"}), 34),
+            (json!({"vendorId": "nordposten"}), 66),
+            (json!({"errorKind": "exhausted"}), 33),
+            (json!({"vendorId": "elsewhere"}), 0),
+            (json!({}), 67),
         ];
-        for case in cases {
-            let before = queues.dead_letter_bodies();
-            let command = RedriveCommand {
-                vendor_id: case.vendor.and_then(|vendor| of_vendor(vendor).vendor_id),
-                error_kind: case.kind.and_then(|kind| of_kind(kind).error_kind),
-                ..everything()
-            };
-            let report = invoke(&queues, &command).await;
-            assert_eq!(report.moved, case.moved, "{order:?} {command:?}");
-            let moved: BTreeSet<_> = bodies(&queues.consume()).into_iter().collect();
+        for (filters, moved) in cases {
+            let before = bodies(&world);
+            let answer = redrive(&world, filters.clone()).await;
+            assert_eq!(answer["moved"], moved, "{by_age} {filters}");
+            let moved: BTreeSet<_> = take_bodies(&world).into_iter().collect();
             let stay = before.into_iter().filter(|body| !moved.contains(body));
-            assert_eq!(queues.dead_letter_bodies(), stay.collect::<Vec<_>>());
+            assert_eq!(bodies(&world), stay.collect::<Vec<_>>());
             // What was skipped is visible again after the invocation.
-            tokio::time::advance(INVOCATION).await;
-            assert_eq!(queues.in_flight(), 0);
+            advance(INVOCATION).await;
+            assert_eq!(in_flight(&world), 0);
         }
-        assert_eq!(queues.dead_letter_bodies().len(), 0);
+        assert_eq!(bodies(&world).len(), 0);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn each_message_that_does_not_match_is_received_once() {
-    let queues = FakeQueues::default();
+    let world = world();
     for number in 0..500 {
         let user = format!("u{number}");
-        queues.add_dead_letter(&user, &body("sydposten", &user, "e"), Some("bug"));
+        add(&world, &user, &body("sydposten", &user, "e"), Some("bug"));
     }
-    queues.add_dead_letter("last", &body("nordposten", "last", "e"), Some("bug"));
-    let report = invoke(&queues, &of_vendor("nordposten")).await;
-    assert_eq!((report.moved, report.skipped), (1, 500));
-    assert_eq!(queues.max_receives(), 1);
+    add(
+        &world,
+        "last",
+        &body("nordposten", "last", "e"),
+        Some("bug"),
+    );
+    let answer = redrive(&world, json!({"vendorId": "nordposten"})).await;
+    assert_eq!(values(&answer, ["moved", "skipped"]), [1, 500]);
+    assert_eq!(world.queue("rule-dead", |queue| queue.max_receives()), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_message_that_stays_holds_back_those_behind_it() {
-    let queues = FakeQueues::default();
+    let world = world();
     for (number, kind) in ["exhausted", "bug", "exhausted"].iter().enumerate() {
-        let body = body("nordposten", "anna", &format!("a{number}"));
-        queues.add_dead_letter("anna", &body, Some(kind));
+        add(
+            &world,
+            "anna",
+            &body("nordposten", "anna", &format!("a{number}")),
+            Some(kind),
+        );
     }
-    let report = invoke(&queues, &of_kind("exhausted")).await;
-    assert_eq!((report.moved, report.skipped, report.held_back), (1, 1, 1));
-    assert_eq!(report.dead_letters_left, Some(2));
-    assert!(!report.run_again);
+    let answer = redrive(&world, json!({"errorKind": "exhausted"})).await;
+    assert_eq!(values(&answer, ["moved", "skipped", "heldBack"]), [1, 1, 1]);
+    assert_eq!(answer["runAgain"], false);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_limit_takes_the_first_messages_of_each_user() {
-    let queues = FakeQueues::default();
-    let added = add_many(&queues, 100, 30);
+    let world = world();
+    let added = add_many(&world, 100, 30);
     let mut moved = Vec::new();
     for (limit, expected) in [(1, 1), (7, 7), (25, 25), (90, 67)] {
-        let report = invoke(&queues, &limited(limit)).await;
-        assert_eq!(report.moved, expected);
+        let answer = redrive(&world, json!({"limit": limit})).await;
+        assert_eq!(answer["moved"], expected);
         let stopped = if expected == 67 { "finished" } else { "limit" };
-        assert_eq!(report.stopped, stopped);
-        assert_eq!(report.run_again, stopped == "limit");
-        moved.extend(queues.consume());
-        tokio::time::advance(INVOCATION).await;
+        assert_eq!(
+            values(&answer, ["stopped", "runAgain"]),
+            [json!(stopped), json!(stopped == "limit")]
+        );
+        moved.extend(take(&world));
+        advance(INVOCATION).await;
     }
     assert_eq!(by_group(&moved), added);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_long_redrive_stops_in_time_and_can_be_repeated() {
-    let queues = FakeQueues::default();
-    let added = add_many(&queues, 1_200, 800);
-    queues.set_latency(SLOW);
+    let world = world();
+    let added = add_many(&world, 1_200, 800);
+    world.lock().latency = SLOW;
     let mut moved = Vec::new();
     let mut runs = 0;
     loop {
         runs += 1;
         let began = Instant::now();
-        let report = invoke(&queues, &everything()).await;
+        let answer = redrive_all(&world).await;
         assert!(began.elapsed() < INVOCATION);
-        moved.extend(queues.consume());
-        if !report.run_again {
-            assert_eq!(report.stopped, "finished");
+        moved.extend(take(&world));
+        if answer["runAgain"] == false {
+            assert_eq!(answer["stopped"], "finished");
             break;
         }
-        assert_eq!(report.stopped, "time");
+        assert_eq!(answer["stopped"], "time");
     }
     assert!(runs > 1);
     assert_eq!(by_group(&moved), added);
@@ -335,43 +324,51 @@ async fn a_long_redrive_stops_in_time_and_can_be_repeated() {
 
 #[tokio::test(start_paused = true)]
 async fn messages_held_when_the_time_ends_become_visible_by_themselves() {
-    let queues = FakeQueues::default();
+    let world = world();
     for number in 0..3_000 {
         let user = format!("u{number}");
-        queues.add_dead_letter(&user, &body("sydposten", &user, "e"), Some("bug"));
+        add(&world, &user, &body("sydposten", &user, "e"), Some("bug"));
     }
-    queues.set_latency(SLOW);
+    world.lock().latency = SLOW;
     let began = Instant::now();
-    let report = invoke(&queues, &of_vendor("nordposten")).await;
+    let answer = redrive(&world, json!({"vendorId": "nordposten"})).await;
     assert!(began.elapsed() < INVOCATION);
-    assert_eq!(report.stopped, "time");
     // The next run would receive the same ones first.
-    assert!(!report.run_again);
-    assert!(queues.in_flight() > 0);
-    tokio::time::advance(INVOCATION + SLOW - began.elapsed()).await;
-    assert_eq!(queues.in_flight(), 0);
-    assert_eq!(queues.dead_letter_bodies().len(), 3_000);
+    assert_eq!(
+        values(&answer, ["stopped", "runAgain"]),
+        [json!("time"), json!(false)]
+    );
+    assert!(in_flight(&world) > 0);
+    // SQS counts whole seconds.
+    advance(INVOCATION + Duration::from_secs(1) - began.elapsed()).await;
+    assert_eq!(in_flight(&world), 0);
+    assert_eq!(bodies(&world).len(), 3_000);
 }
 
 #[tokio::test(start_paused = true)]
 async fn unreadable_bodies_are_moved_unless_a_vendor_is_named() {
-    let queues = FakeQueues::default();
-    queues.add_dead_letter("poison", "this is no message", Some("unreadable_message"));
-    queues.add_dead_letter("poison", "", None);
-    let report = invoke(&queues, &of_vendor("nordposten")).await;
-    assert_eq!((report.moved, report.skipped), (0, 2));
-    tokio::time::advance(INVOCATION).await;
-    let report = invoke(&queues, &everything()).await;
-    assert_eq!((report.moved, report.skipped), (2, 0));
-    assert_eq!(bodies(&queues.queued()), ["this is no message", ""]);
+    let world = world();
+    add(
+        &world,
+        "poison",
+        "this is no message",
+        Some("unreadable_message"),
+    );
+    add(&world, "poison", "", None);
+    let answer = redrive(&world, json!({"vendorId": "nordposten"})).await;
+    assert_eq!(values(&answer, ["moved", "skipped"]), [0, 2]);
+    advance(INVOCATION).await;
+    let answer = redrive_all(&world).await;
+    assert_eq!(values(&answer, ["moved", "skipped"]), [2, 0]);
+    assert_eq!(take_bodies(&world), ["this is no message", ""]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_message_that_cannot_be_sent_holds_back_only_its_user() {
-    let queues = FakeQueues::default();
+    let world = world();
     let add = |user: &str, event: &str| {
         let body = body("nordposten", user, event);
-        queues.add_dead_letter(user, &body, Some("bug"));
+        add(&world, user, &body, Some("bug"));
         body
     };
     let a1 = add("anna", "1");
@@ -379,71 +376,71 @@ async fn a_message_that_cannot_be_sent_holds_back_only_its_user() {
     let b1 = add("bo", "1");
     let a3 = add("anna", "3");
     let b2 = add("bo", "2");
-    queues.refuse_to_send(&a2);
-    let report = invoke(&queues, &everything()).await;
-    assert_eq!(report.moved, 3);
-    assert_eq!(by_group(&queues.queued())["anna"], [a1]);
-    assert_eq!(by_group(&queues.queued())["bo"], [b1, b2]);
-    let failed = report.failed.unwrap();
-    assert_eq!((failed.not_sent, failed.sent_but_not_deleted), (1, 0));
-    assert_eq!(failed.reasons, ["InternalError"]);
-    assert_eq!(report.held_back, 1);
-    assert!(report.run_again);
+    world.queue("rule", |queue| queue.refused.insert(a2.clone()));
+    let answer = redrive_all(&world).await;
+    let failed = json!({"notSent": 1, "sentButNotDeleted": 0, "reasons": ["InternalError"]});
+    let found = values(&answer, ["moved", "heldBack", "failed", "runAgain"]);
+    assert_eq!(found, [json!(3), json!(1), failed, json!(true)]);
+    let queued = by_group(&take(&world));
+    assert_eq!((&queued["anna"], &queued["bo"]), (&vec![a1], &vec![b1, b2]));
 
-    queues.repair();
-    queues.consume();
-    tokio::time::advance(INVOCATION).await;
-    assert_eq!(invoke(&queues, &everything()).await.moved, 2);
-    assert_eq!(bodies(&queues.queued()), [a2, a3]);
+    world.queue("rule", |queue| queue.refused.clear());
+    advance(INVOCATION).await;
+    assert_eq!(redrive_all(&world).await["moved"], 2);
+    assert_eq!(take_bodies(&world), [a2, a3]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_message_that_cannot_be_deleted_is_not_sent_twice() {
-    let queues = FakeQueues::default();
-    let first = body("nordposten", "anna", "1");
-    let second = body("nordposten", "anna", "2");
-    queues.add_dead_letter("anna", &first, Some("bug"));
-    queues.add_dead_letter("anna", &second, Some("bug"));
-    queues.refuse_to_delete(&first);
-    let report = invoke(&queues, &everything()).await;
-    assert_eq!((report.moved, report.held_back), (0, 1));
-    assert_eq!(report.failed.unwrap().sent_but_not_deleted, 1);
-    assert!(report.run_again);
-    queues.repair();
-    tokio::time::advance(INVOCATION).await;
-    assert_eq!(invoke(&queues, &everything()).await.moved, 2);
-    assert_eq!(bodies(&queues.queued()), [first, second]);
-    assert_eq!(queues.dead_letter_bodies().len(), 0);
+    let world = world();
+    let sent = ["1", "2"].map(|event| body("nordposten", "anna", event));
+    for body in &sent {
+        add(&world, "anna", body, Some("bug"));
+    }
+    world.queue("rule-dead", |queue| queue.refused.insert(sent[0].clone()));
+    let answer = redrive_all(&world).await;
+    assert_eq!(values(&answer, ["moved", "heldBack"]), [0, 1]);
+    assert_eq!(answer["failed"]["sentButNotDeleted"], 1);
+    assert_eq!(answer["runAgain"], true);
+    world.queue("rule-dead", |queue| queue.refused.clear());
+    advance(INVOCATION).await;
+    assert_eq!(redrive_all(&world).await["moved"], 2);
+    assert_eq!(take_bodies(&world), sent);
+    assert_eq!(bodies(&world).len(), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_broken_queue_stops_the_run_after_a_few_calls() {
-    for call in ["dead_letter_depth", "receive", "send"] {
-        let queues = FakeQueues::default();
-        add_many(&queues, 500, 300);
-        queues.break_call(call);
-        let report = invoke(&queues, &everything()).await;
-        assert_eq!((report.moved, report.stopped), (0, "error"), "{call}");
-        assert!(report.run_again);
-        let answer = serde_json::to_value(&report).unwrap();
+    for call in ["GetQueueAttributes", "ReceiveMessage", "SendMessageBatch"] {
+        let world = world();
+        add_many(&world, 500, 300);
+        world.lock().broken.insert(call);
+        let answer = redrive_all(&world).await;
+        assert_eq!(
+            values(&answer, ["moved", "stopped", "runAgain"]),
+            [json!(0), json!("error"), json!(true)]
+        );
         assert_eq!(answer["error"]["code"], "queue_unavailable", "{call}");
-        assert!(queues.calls() < 20, "{call}: {}", queues.calls());
-        assert_eq!(queues.dead_letter_bodies().len(), 500);
-        queues.repair();
-        tokio::time::advance(INVOCATION).await;
-        assert_eq!(invoke(&queues, &everything()).await.moved, 500);
+        let calls = world.lock().calls;
+        assert!(calls < 20, "{call}: {calls}");
+        assert_eq!(bodies(&world).len(), 500);
+        world.lock().broken.clear();
+        advance(INVOCATION).await;
+        assert_eq!(redrive_all(&world).await["moved"], 500);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn concurrent_redrives_move_each_message_once() {
-    let queues = FakeQueues::default();
-    let added = add_many(&queues, 1_000, 300);
-    let command = everything();
-    let (one, other) = tokio::join!(invoke(&queues, &command), invoke(&queues, &command));
-    assert_eq!(one.moved + other.moved, 1_000);
-    assert!(one.moved > 0 && other.moved > 0);
-    assert_eq!(by_group(&queues.queued()), added);
+    let world = world();
+    let added = add_many(&world, 1_000, 300);
+    let (one, other) = tokio::join!(redrive_all(&world), redrive_all(&world));
+    let moved = [one, other].map(|answer| answer["moved"].as_u64().unwrap());
+    assert!(
+        moved[0] > 0 && moved[1] > 0 && moved[0] + moved[1] == 1_000,
+        "{moved:?}"
+    );
+    assert_eq!(by_group(&take(&world)), added);
 }
 
 proptest! {
@@ -459,22 +456,22 @@ proptest! {
         by_age in any::<bool>(),
     ) {
         in_virtual_time(async {
-            let order = if by_age { ReceiveOrder::ByAge } else { ReceiveOrder::ByGroup };
-            let queues = FakeQueues::new(order);
-            let added = add_for_users(&queues, users.iter().copied(), None);
+            let world = world();
+            world.queue("rule-dead", |queue| queue.by_age = by_age);
+            let added = add_for_users(&world, users.iter().copied());
             let began = Instant::now();
             let mut crashed = 0;
             for (call, entries, wait) in crashes {
-                let crash = BatchCrash { call, entries };
-                crashed += usize::from(invoke_with_crash(&queues, crash).await.is_none());
-                tokio::time::advance(Duration::from_secs(wait)).await;
+                let crash = Crash { call, entries };
+                crashed += usize::from(redrive_with_crash(&world, crash).await.is_none());
+                advance(Duration::from_secs(wait)).await;
             }
-            tokio::time::advance(INVOCATION).await;
+            advance(INVOCATION).await;
             let in_time = began.elapsed() < DEDUPLICATION;
-            let report = invoke(&queues, &everything()).await;
-            prop_assert_eq!(report.stopped, "finished");
-            prop_assert_eq!(queues.dead_letter_bodies().len(), 0);
-            let queued = queues.queued();
+            let answer = redrive_all(&world).await;
+            prop_assert_eq!(&answer["stopped"], "finished");
+            prop_assert_eq!(bodies(&world).len(), 0);
+            let queued = take(&world);
             let copies = queued.len() - users.len();
             prop_assert!(copies <= crashed * MAX_BATCH);
             prop_assert!(copies == 0 || !in_time);

@@ -1,12 +1,10 @@
 use std::time::Duration;
 
-use operator::resync::{ExecutionState, MAX_EVENTS, Pace, RunState, UsersError};
 use proptest::prelude::*;
-use serde_json::json;
-use shared::sqs::Depth;
-use tokio::time::Instant;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
 
-use crate::fakes::platform::{Crash, FakePlatform, VENDOR};
+use crate::fakes::{Crash, INVOCATION, VENDOR, World};
 use crate::in_virtual_time;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -15,102 +13,58 @@ const ALL: [&str; 3] = ["rule", "mailmojo", "make"];
 /// Sesamy's limit, as documented.
 const LIMIT: u32 = 100;
 
-fn assert_finished(platform: &FakePlatform) {
-    assert!(platform.run().is_done(), "{:?}", platform.run());
-    let executions = platform.executions_so_far();
-    let (_, state, _) = executions.last().unwrap();
-    assert_eq!(*state, ExecutionState::Succeeded, "{executions:?}");
-}
-
-fn temporary(wait: Option<u64>) -> UsersError {
-    UsersError::Temporary {
-        reason: "sesamy /users: answered 429".to_owned(),
-        wait: wait.map(Duration::from_secs),
-    }
-}
-
-fn permanent() -> UsersError {
-    UsersError::Permanent {
-        reason: "sesamy /users: answered 403; correct the secret".to_owned(),
-    }
+fn statuses(world: &World) -> Vec<&'static str> {
+    let state = world.lock();
+    state.executions.iter().map(|one| one.status).collect()
 }
 
 #[tokio::test(start_paused = true)]
 async fn every_user_is_visited_once_at_the_rate_that_sesamy_allows() {
-    struct Case {
-        connectors: usize,
-        limit: u32,
-        users: usize,
-        /// At four fifths of the limit.
-        minutes: f64,
-    }
-    let case = |connectors, limit, users, minutes| Case {
-        connectors,
-        limit,
-        users,
-        minutes,
-    };
     let cases = [
-        case(1, LIMIT, 0, 0.0),
-        case(1, LIMIT, 1, 0.0),
-        case(1, LIMIT, 400, 20.0),
-        case(2, LIMIT, 250, 25.0),
-        case(3, LIMIT, 200, 30.0),
-        case(1, 30 * LIMIT, 5_000, 8.0),
+        // (connectors, limit, users), (minutes at four fifths of the limit, most that may wait)
+        ((1, LIMIT, 0), (0.0, 0)),
+        ((1, LIMIT, 1), (0.0, 1)),
+        ((1, LIMIT, 400), (20.0, 5)),
+        ((2, LIMIT, 250), (25.0, 5)),
+        ((3, LIMIT, 200), (30.0, 5)),
+        ((1, 30 * LIMIT, 5_000), (8.0, 60)),
     ];
-    for case in cases {
-        let Case {
-            connectors,
-            limit,
-            users,
-            minutes,
-        } = case;
-        let platform = FakePlatform::new(&ALL[..connectors], users, limit);
+    for ((connectors, limit, users), (minutes, most_waiting)) in cases {
+        let world = World::with_users(&ALL[..connectors], users, limit);
         let began = Instant::now();
-        assert_eq!(platform.start().await["did"], "started");
-        platform.run_to_end().await;
-        let took = began.elapsed().as_secs_f64() / 60.0;
-        tokio::time::advance(MINUTE).await;
-        assert_finished(&platform);
-        platform.assert_each_once();
-        assert_eq!(platform.run().visited, users as u64);
-        let max_reads = platform.max_reads_per_minute();
-        assert!(
-            max_reads <= limit as usize,
-            "{max_reads} of {limit} in a minute"
-        );
+        assert_eq!(world.resync("start").await["did"], "started");
+        world.run_to_end().await;
+        let took = (began.elapsed() - MINUTE).as_secs_f64() / 60.0;
+        world.assert_each_once();
+        let reads = world.max_reads_per_minute();
+        assert!(reads <= limit as usize, "{reads} of {limit} in a minute");
         let in_time = minutes * 0.9 - 1.0..minutes * 1.25 + 1.0;
         assert!(
             in_time.contains(&took),
             "{connectors} {limit} {users}: {took} min"
         );
-        let depth = Pace::new(limit.try_into().unwrap(), connectors).depth();
-        assert!(
-            platform.max_waiting() <= depth,
-            "{} waited",
-            platform.max_waiting()
-        );
+        let waited = world.queue("rule", |queue| queue.max_waiting);
+        assert!(waited <= most_waiting, "{waited} waited");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_crash_at_any_call_skips_and_doubles_no_user() {
     let mut crashes = 0;
-    for done in [false, true] {
+    for entries in [0, 1, usize::MAX] {
         for call in 0.. {
-            let platform = FakePlatform::new(&["rule", "make"], 25, LIMIT);
-            platform.start().await;
-            platform.set_crash(Some(Crash { call, done }));
-            platform.run_to_end().await;
-            if platform.calls() <= call {
+            let world = World::with_users(&["rule", "make"], 15, LIMIT);
+            world.resync("start").await;
+            world.set_crash(Some(Crash { call, entries }));
+            world.run_to_end().await;
+            if world.lock().calls <= call {
                 break;
             }
             crashes += 1;
-            assert_finished(&platform);
-            platform.assert_each_once();
+            world.assert_each_once();
             assert!(
-                platform.max_reads_per_minute() <= LIMIT as usize,
-                "{call} {done}"
+                world.max_reads_per_minute() <= LIMIT as usize,
+                "{call} {entries}"
             );
         }
     }
@@ -118,363 +72,309 @@ async fn a_crash_at_any_call_skips_and_doubles_no_user() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_repeated_step_queues_no_user_twice() {
-    let platform = FakePlatform::new(&["rule", "make"], 120, LIMIT);
-    platform.start().await;
-    while !platform.run_for(Duration::from_secs(7)).await {
-        platform.resyncs().step(platform.run(), 0).await.unwrap();
-    }
-    assert_finished(&platform);
-    platform.assert_each_once();
-}
-
-#[tokio::test(start_paused = true)]
 async fn another_execution_goes_on_before_the_history_is_full() {
-    // A step each fifteen seconds for ten hours.
-    let platform = FakePlatform::new(&["rule"], 12_000, LIMIT);
-    platform.start().await;
-    platform.run_to_end().await;
-    assert_finished(&platform);
-    platform.assert_each_once();
-    let executions = platform.executions_so_far();
-    assert_eq!(executions.len(), 2, "{executions:?}");
-    for (name, state, events) in executions {
-        assert_eq!(state, ExecutionState::Succeeded);
-        // The hand-over's own events and a last step come on top.
-        assert!(events <= MAX_EVENTS + 320, "{name}: {events}");
-    }
+    // A step each twelve seconds for ten hours.
+    let world = World::with_users(&["rule"], 10_000, LIMIT);
+    world.resync("start").await;
+    world.run_to_end().await;
+    world.assert_each_once();
+    assert_eq!(statuses(&world), ["SUCCEEDED", "SUCCEEDED"]);
+    // The hand-over's own events and a last step come on top.
+    let most = world.lock().executions.iter().map(|one| one.events).max();
+    assert!(most < Some(20_320), "{most:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_people_who_start_at_once_start_one_run() {
-    let platform = FakePlatform::new(&["rule"], 60, LIMIT);
-    for _ in 0..2 {
-        let (one, other) = tokio::join!(platform.start(), platform.start());
+async fn a_vendor_has_at_most_one_run() {
+    let world = World::with_users(&["rule"], 60, LIMIT);
+    for runs in 1..=2 {
+        let (one, other) = tokio::join!(world.resync("start"), world.resync("start"));
         let mut did = [&one["did"], &other["did"]].map(|did| did.as_str().unwrap());
         did.sort_unstable();
         assert_eq!(did, ["goes_on", "started"]);
-        platform.run_to_end().await;
-        assert_finished(&platform);
+        world.run_for(MINUTE).await;
+        let before = world.run();
+        // Nor if the list lags.
+        for hidden in [0, 1] {
+            world.lock().hidden = hidden;
+            assert_eq!(world.resync("start").await["did"], "goes_on");
+        }
+        world.lock().hidden = 0;
+        assert_eq!(world.resync("resume").await["did"], "goes_on");
+        assert_eq!(world.run(), before);
+        world.run_to_end().await;
+        assert_eq!(statuses(&world), vec!["SUCCEEDED"; runs]);
     }
-    assert_eq!(platform.executions_so_far().len(), 2);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_list_that_lags_lets_no_second_run_start() {
-    let platform = FakePlatform::new(&["rule"], 60, LIMIT);
-    platform.start().await;
-    platform.hide_newest(1);
-    assert_eq!(platform.start().await["did"], "goes_on");
-    platform.hide_newest(0);
-    platform.run_to_end().await;
-    platform.assert_each_once();
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_stopped_run_waits_until_it_is_resumed() {
-    let platform = FakePlatform::new(&["rule"], 300, LIMIT);
-    platform.start().await;
-    platform.run_for(5 * MINUTE).await;
-    let report = platform.stop().await;
-    assert_eq!(report["did"], "stopped");
-    platform.run_to_end().await;
-    let visited = platform.run().visited;
-    assert!((80..=120).contains(&visited), "{visited}");
-    tokio::time::advance(Duration::from_hours(24)).await;
-    let report = platform.show().await;
-    assert_eq!(report["run"]["state"], "stopped", "{report}");
-    assert_eq!(report["run"]["visited"], visited, "{report}");
-    assert_eq!(platform.stop().await["did"], "nothing");
+    let world = World::with_users(&["rule"], 300, LIMIT);
+    for operation in ["show", "stop", "resume"] {
+        let nothing = world.resync(operation).await;
+        assert_eq!(
+            (&nothing["did"], &nothing["run"]),
+            (&json!("nothing"), &Value::Null)
+        );
+    }
+    world.resync("start").await;
+    world.run_for(5 * MINUTE).await;
+    assert_eq!(world.resync("stop").await["did"], "stopped");
+    world.run_to_end().await;
+    let visited = world.run()["visited"].clone();
+    assert!((80..=120).contains(&visited.as_u64().unwrap()), "{visited}");
+    sleep(Duration::from_hours(24)).await;
+    let report = world.resync("stop").await;
+    assert_eq!(report["did"], "nothing");
+    assert_eq!(
+        (&report["run"]["state"], &report["run"]["visited"]),
+        (&json!("stopped"), &visited)
+    );
 
-    assert_eq!(platform.resume().await["did"], "resumed");
-    platform.run_to_end().await;
-    assert_finished(&platform);
-    platform.assert_each_once();
+    assert_eq!(world.resync("resume").await["did"], "resumed");
+    world.run_to_end().await;
+    world.assert_each_once();
     // It does not catch up.
-    assert!(platform.max_reads_per_minute() <= LIMIT as usize);
-    assert_eq!(platform.resume().await["did"], "nothing");
-    assert_eq!(platform.stop().await["did"], "nothing");
-}
-
-#[tokio::test(start_paused = true)]
-async fn resuming_a_running_run_starts_no_second_one() {
-    let platform = FakePlatform::new(&["rule"], 100, LIMIT);
-    platform.start().await;
-    platform.run_for(MINUTE).await;
-    assert_eq!(platform.resume().await["did"], "goes_on");
-    platform.run_to_end().await;
-    assert_finished(&platform);
-    platform.assert_each_once();
-    assert_eq!(platform.executions_so_far().len(), 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_start_leaves_a_running_run_alone() {
-    let platform = FakePlatform::new(&["rule"], 100, LIMIT);
-    assert_eq!(platform.start().await["did"], "started");
-    platform.run_for(MINUTE).await;
-    let before = platform.run();
-    assert_eq!(platform.start().await["did"], "goes_on");
-    assert_eq!(platform.run(), before);
-    assert_eq!(platform.executions_so_far().len(), 1);
-    platform.stop().await;
-    let report = platform.start().await;
-    assert_eq!(report["did"], "started", "{report}");
-    platform.run_to_end().await;
-    assert_finished(&platform);
-    assert_eq!(platform.run().visited, 100);
-    assert_eq!(platform.start().await["did"], "started");
+    assert!(world.max_reads_per_minute() <= LIMIT as usize);
+    for operation in ["resume", "stop"] {
+        assert_eq!(world.resync(operation).await["did"], "nothing");
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_run_waits_as_long_as_sesamy_asks() {
-    for (wait, min) in [(None, 60), (Some(300), 300), (Some(100_000), 900)] {
-        let platform = FakePlatform::new(&["rule"], 20, LIMIT);
-        platform.fail_next_pages([temporary(wait)]);
+    for (error, min) in [
+        ((500, None), 60),
+        ((429, Some(300)), 300),
+        ((429, Some(40_000)), 900),
+    ] {
+        let world = World::with_users(&["rule"], 20, LIMIT);
+        world.lock().page_errors = vec![error];
         let began = Instant::now();
-        platform.start().await;
-        platform.run_for(Duration::from_secs(1)).await;
-        let report = platform.show().await;
-        assert_eq!(
-            report["run"]["waiting"], "sesamy /users: answered 429",
+        world.resync("start").await;
+        world.run_for(Duration::from_secs(1)).await;
+        let report = world.resync("show").await;
+        let waiting = report["run"]["waiting"].as_str().unwrap();
+        assert!(
+            waiting.contains(&format!("answered {}", error.0)),
             "{report}"
         );
-        platform.run_to_end().await;
-        assert_finished(&platform);
-        platform.assert_each_once();
-        let took = began.elapsed().as_secs();
-        assert!((min..min + 120).contains(&took), "{wait:?}: {took} s");
+        world.run_for(Duration::from_secs(min - 2)).await;
+        assert_eq!(world.run()["visited"], 0, "{error:?}");
+        world.run_to_end().await;
+        world.assert_each_once();
+        assert!(began.elapsed().as_secs() < 45_000, "{error:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_permanent_error_fails_the_run_which_can_be_resumed() {
-    let platform = FakePlatform::new(&["rule"], 150, LIMIT);
-    platform.start().await;
-    platform.run_for(3 * MINUTE).await;
-    platform.fail_next_pages([permanent()]);
-    platform.run_to_end().await;
-    let report = platform.show().await;
-    assert_eq!(report["run"]["state"], "failed", "{report}");
-    let reason = report["run"]["reason"].as_str().unwrap();
-    assert!(reason.contains("correct the secret"), "{report}");
-    platform.resume().await;
-    platform.run_to_end().await;
-    assert_finished(&platform);
-    platform.assert_each_once();
+async fn a_lasting_failure_fails_the_run_which_can_be_resumed() {
+    type Fail = fn(&World);
+    let cases: [(_, Fail); 2] = [
+        ("correct the secret p/nordposten/sesamy", |world| {
+            world.lock().page_errors = vec![(403, None), (403, None)];
+        }),
+        ("secret p/nordposten/sesamy is missing", |world| {
+            world.lock().secrets.remove("nordposten/sesamy");
+        }),
+    ];
+    for (expected, fail) in cases {
+        let world = World::with_users(&["rule"], 150, LIMIT);
+        world.resync("start").await;
+        world.run_for(3 * MINUTE).await;
+        fail(&world);
+        world.run_to_end().await;
+        let report = world.resync("show").await;
+        assert_eq!(report["run"]["state"], "failed", "{report}");
+        let reason = report["run"]["reason"].as_str().unwrap();
+        assert!(reason.contains(expected), "{report}");
+        world.lock().secrets.insert("nordposten/sesamy".to_owned());
+        assert_eq!(world.resync("resume").await["did"], "resumed");
+        world.run_to_end().await;
+        world.assert_each_once();
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn no_user_is_added_while_live_events_wait_or_a_crm_is_down() {
-    let depth = Depth::default;
-    let live_events = "live events go first";
     let cases = [
-        (
-            Depth {
-                visible: 5,
-                ..depth()
-            },
-            live_events,
-        ),
-        (
-            Depth {
-                delayed: 5,
-                ..depth()
-            },
-            live_events,
-        ),
-        (
-            Depth {
-                visible: 2_000,
-                ..depth()
-            },
-            live_events,
-        ),
-        (
-            Depth {
-                in_flight: 200,
-                ..depth()
-            },
-            "wait for their next try",
-        ),
+        ([5, 0, 0], "live events go first"),
+        ([0, 5, 0], "live events go first"),
+        ([2_000, 0, 0], "live events go first"),
+        ([0, 0, 200], "wait for their next try"),
     ];
     for (others, waiting) in cases {
-        let platform = FakePlatform::new(&["rule", "make"], 40, LIMIT);
+        let world = World::with_users(&["rule", "make"], 40, LIMIT);
         // The slowest connector sets the rate.
-        platform.set_other_messages("make", others);
-        platform.start().await;
-        platform.run_for(10 * MINUTE).await;
-        let run = platform.run();
-        assert_eq!(run.visited, 0, "{others:?}");
-        assert!(run.waiting.unwrap().contains(waiting), "{others:?}");
-        platform.set_other_messages("make", Depth::default());
-        platform.run_to_end().await;
-        assert_finished(&platform);
-        platform.assert_each_once();
-        assert!(
-            platform.max_reads_per_minute() <= LIMIT as usize,
-            "{others:?}"
-        );
+        world.queue("make", |queue| queue.others = others);
+        world.resync("start").await;
+        world.run_for(10 * MINUTE).await;
+        let run = world.run();
+        assert_eq!(run["visited"], 0, "{others:?}");
+        assert!(run["waiting"].as_str().unwrap().contains(waiting), "{run}");
+        world.queue("make", |queue| queue.others = [0; 3]);
+        // Nor do many of its own users wait.
+        let later = Instant::now() + 30 * MINUTE;
+        world.queue("make", |queue| queue.consumed_from = Some(later));
+        world.run_to_end().await;
+        world.assert_each_once();
+        assert_eq!(world.queue("make", |queue| queue.max_waiting), 5);
+        assert!(world.max_reads_per_minute() <= LIMIT as usize, "{others:?}");
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn few_users_wait_behind_a_stalled_connector() {
-    let platform = FakePlatform::new(&["rule"], 60, LIMIT);
-    platform.start().await;
-    platform.stall("rule", 30 * MINUTE);
-    platform.run_for(20 * MINUTE).await;
-    assert_eq!((platform.run().visited, platform.max_waiting()), (5, 5));
-    platform.run_to_end().await;
-    tokio::time::advance(MINUTE).await;
-    assert_finished(&platform);
-    platform.assert_each_once();
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_step_is_repeated_while_a_call_fails() {
-    let platform = FakePlatform::new(&["rule", "make"], 30, LIMIT);
-    platform.break_queue("make", true);
-    platform.start().await;
-    assert!(platform.resyncs().step(platform.run(), 0).await.is_err());
-    platform.run_for(MINUTE).await;
-    assert_eq!(platform.run().visited, 0);
-    platform.break_queue("make", false);
-    platform.run_to_end().await;
-    assert_finished(&platform);
-    platform.assert_each_once();
-
-    let platform = FakePlatform::new(&["rule"], 30, LIMIT);
-    platform.start().await;
-    platform.break_call("queue_depth", true);
-    platform.run_for(2 * MINUTE).await;
-    platform.break_call("queue_depth", false);
-    platform.run_to_end().await;
-    assert_finished(&platform);
-    platform.assert_each_once();
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_connector_without_a_secret_is_an_error_only_if_named() {
-    let platform = FakePlatform::new(&ALL, 10, LIMIT);
-    platform.remove_secret("nordposten/mailmojo");
-    let named = ["make", "mailmojo"];
-    let event = json!({"action": "resync", "vendorId": VENDOR, "connectors": named});
-    let report = platform.ask(event).await;
-    let error = &report["error"];
-    assert_eq!(error["code"], "not_configured", "{error}");
-    let message = error["message"].as_str().unwrap();
-    assert!(message.contains("nordposten/mailmojo"), "{message}");
-    assert!(!message.contains("nordposten/make"), "{message}");
-    assert_eq!(platform.executions_so_far(), []);
-
-    platform.start().await;
-    assert_eq!(platform.run().connectors, ["rule", "make"]);
-    platform.run_to_end().await;
-    assert_eq!(platform.visits("rule").len(), 10);
-    assert_eq!(platform.visits("mailmojo").len(), 0);
-
-    platform.remove_secret("nordposten/sesamy");
-    let error = platform.start().await["error"].clone();
-    assert!(
-        error["message"]
-            .as_str()
-            .unwrap()
-            .contains("nordposten/sesamy"),
-        "{error}"
-    );
-    let stranger = json!({"action": "resync", "vendorId": "stranger"});
-    let report = platform.ask(stranger).await;
-    assert_eq!(report["error"]["code"], "not_configured", "{report}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_resync_of_one_user_is_queued_each_time() {
-    let platform = FakePlatform::new(&["rule", "make"], 0, LIMIT);
-    let event = json!({"action": "resync", "vendorId": VENDOR, "userId": "email|anna"});
-    for times in 1..=3 {
-        let answer = platform.ask(event.clone()).await;
-        assert_eq!(answer["queued"], json!(["rule", "make"]), "{answer}");
-        assert_eq!(answer.get("error"), None, "{answer}");
-        for connector in ["rule", "make"] {
-            assert_eq!(platform.visits(connector)["email|anna"], times);
-        }
+    for call in [
+        "SendMessageBatch make",
+        "GetQueueAttributes",
+        "GetSecretValue",
+    ] {
+        let world = World::with_users(&["rule", "make"], 30, LIMIT);
+        world.lock().broken.insert(call);
+        world.resync("start").await;
+        world.run_for(2 * MINUTE).await;
+        assert_eq!(world.run()["visited"], 0, "{call}");
+        let step = json!({"action": "resync-step", "run": world.run(), "retries": 0});
+        let failed = world.invoke(step, INVOCATION).await.unwrap().is_err();
+        assert_eq!(failed, call != "GetSecretValue", "{call}");
+        world.lock().broken.clear();
+        world.run_to_end().await;
+        world.assert_each_once();
     }
-    platform.break_queue("rule", true);
-    let answer = platform.ask(event.clone()).await;
-    assert_eq!(answer["queued"], json!(["make"]));
-    assert_eq!(answer["failed"], json!({"rule": "ServiceUnavailable"}));
-    assert_eq!(answer["error"]["code"], "queue_unavailable");
-    assert_eq!(platform.executions_so_far(), []);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_reconciliation_starts_a_run_for_every_vendor_without_one() {
-    let platform = FakePlatform::new(&["rule"], 30, LIMIT);
-    platform.add_vendor("sydposten", &["sesamy", "rule"]);
-    platform.add_vendor("no-crm", &["sesamy"]);
-    platform.start().await;
-    platform.run_for(MINUTE).await;
-    let visited = platform.run().visited;
-    assert!(visited > 0);
-    let answer = platform.reconcile().await;
-    let vendors = &answer["vendors"];
-    assert_eq!(vendors[0]["did"], "goes_on", "{answer}");
-    assert_eq!(vendors[1]["did"], "started", "{answer}");
-    assert_eq!(vendors[2]["vendorId"], "no-crm", "{answer}");
-    assert_eq!(vendors[2]["error"]["code"], "not_configured", "{answer}");
-    assert!(platform.run().visited >= visited);
-    platform.run_to_end().await;
-    assert_finished(&platform);
-    // The two vendors have the same users here.
-    assert!(platform.visits("rule").values().all(|count| *count == 2));
-
-    platform.break_call("vendors", true);
-    assert_eq!(platform.reconcile().await["error"]["code"], "unavailable");
-}
-
-#[tokio::test(start_paused = true)]
-async fn show_reports_progress_and_expected_end() {
-    let platform = FakePlatform::new(&["rule"], 250, LIMIT);
-    platform.state_total();
-    let nothing = platform.show().await;
-    assert_eq!(nothing.get("run"), None, "{nothing}");
-    platform.start().await;
-    platform.run_for(5 * MINUTE).await;
-    let report = platform.show().await;
-    let run = &report["run"];
-    assert_eq!(run["state"], "running", "{report}");
-    assert_eq!(run["of"], 250, "{report}");
-    assert_eq!(run["usersPerMinute"], 20.0, "{report}");
-    let start = run["startedAt"].as_str().unwrap();
-    assert!(start.starts_with("2026-01-15T03:00:00"), "{report}");
-    let visited = run["visited"].as_u64().unwrap();
-    assert!((95..=110).contains(&visited), "{report}");
-    let end = run["expectedEnd"].as_str().unwrap();
-    assert!(end.starts_with("2026-01-15T03:1"), "{report}");
-    platform.run_to_end().await;
-    let report = platform.show().await;
-    assert_eq!(report["run"]["visited"], 250, "{report}");
-    assert_eq!(report["run"].get("expectedEnd"), None, "{report}");
-    let runs = platform.resyncs().runs().await.unwrap();
-    assert_eq!(runs[VENDOR].state, RunState::Finished);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_failing_step_functions_is_an_error_and_changes_nothing() {
-    for what in ["executions", "start"] {
-        let platform = FakePlatform::new(&["rule"], 10, LIMIT);
-        platform.break_call(what, true);
-        let error = platform.start().await["error"].clone();
-        assert_eq!(error["code"], "unavailable", "{what}: {error}");
-        assert_eq!(platform.executions_so_far(), []);
+    for call in ["ListExecutions", "StartExecution"] {
+        let world = World::with_users(&["rule"], 10, LIMIT);
+        world.lock().broken.insert(call);
+        assert_eq!(
+            world.resync("start").await["error"]["code"],
+            "unavailable",
+            "{call}"
+        );
+        assert_eq!(statuses(&world), [] as [&str; 0]);
     }
-    let platform = FakePlatform::new(&["rule"], 100, LIMIT);
-    platform.start().await;
-    platform.break_call("stop", true);
-    assert_eq!(platform.stop().await["error"]["code"], "unavailable");
-    platform.run_to_end().await;
-    platform.assert_each_once();
+    let world = World::with_users(&["rule"], 100, LIMIT);
+    world.resync("start").await;
+    world.lock().broken.insert("StopExecution");
+    assert_eq!(world.resync("stop").await["error"]["code"], "unavailable");
+    world.run_to_end().await;
+    world.assert_each_once();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connector_without_a_secret_is_an_error_only_if_named() {
+    let world = World::with_users(&ALL, 10, LIMIT);
+    world.lock().secrets.remove("nordposten/mailmojo");
+    let named = json!({"action": "resync", "vendorId": VENDOR, "connectors": ["make", "mailmojo"]});
+    let stranger = json!({"action": "resync", "vendorId": "stranger"});
+    for (event, missing) in [
+        (named, "nordposten/mailmojo"),
+        (stranger, "stranger/sesamy"),
+    ] {
+        let error = world.ask(event).await["error"].clone();
+        assert_eq!(error["code"], "not_configured", "{error}");
+        let message = error["message"].as_str().unwrap();
+        assert!(
+            message.contains(missing) && !message.contains("nordposten/make"),
+            "{message}"
+        );
+        assert_eq!(statuses(&world), [] as [&str; 0]);
+    }
+    world.resync("start").await;
+    world.run_to_end().await;
+    world.assert_each_once();
+    assert_eq!(world.run()["connectors"], json!(["make", "rule"]));
+    assert_eq!(world.visits("mailmojo").len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resync_of_one_user_is_queued_each_time() {
+    let world = World::with_users(&["rule", "make"], 0, LIMIT);
+    let event = json!({"action": "resync", "vendorId": VENDOR, "userId": "email|anna"});
+    for times in 1..=3 {
+        let answer = world.ask(event.clone()).await;
+        assert_eq!(answer["queued"], json!(["make", "rule"]), "{answer}");
+        assert_eq!(answer.get("error"), None, "{answer}");
+        sleep(MINUTE).await;
+        for connector in ["rule", "make"] {
+            assert_eq!(world.visits(connector)["email|anna"], times);
+        }
+    }
+    world.lock().broken.insert("SendMessageBatch rule");
+    let error = world.ask(event).await["error"].clone();
+    assert_eq!(error["code"], "queue_unavailable");
+    assert!(
+        error["message"].as_str().unwrap().contains("queue of rule"),
+        "{error}"
+    );
+    assert_eq!(statuses(&world), [] as [&str; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reconciliation_starts_a_run_for_every_vendor_without_one() {
+    let world = World::with_users(&["rule"], 30, LIMIT);
+    for secret in [
+        "sydposten/sesamy",
+        "sydposten/rule",
+        "no-crm/sesamy",
+        "a/b/sesamy",
+    ] {
+        world.lock().secrets.insert(secret.to_owned());
+    }
+    world.resync("start").await;
+    let answer = world.ask(json!({"action": "reconcile"})).await;
+    let vendors = answer["vendors"].as_array().unwrap();
+    let answers = vendors
+        .iter()
+        .map(|one| (&one["vendorId"], &one["did"], &one["error"]["code"]));
+    let null = &Value::Null;
+    let expected = [
+        (&json!("no-crm"), null, &json!("not_configured")),
+        (&json!("nordposten"), &json!("goes_on"), null),
+        (&json!("sydposten"), &json!("started"), null),
+    ];
+    assert_eq!(answers.collect::<Vec<_>>(), expected, "{answer}");
+    world.run_to_end().await;
+    // The two vendors have the same users here.
+    assert!(world.visits("rule").values().all(|count| *count == 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn show_reports_progress_and_links_to_the_execution() {
+    let world = World::with_users(&["rule"], 250, LIMIT);
+    world.lock().states_total = true;
+    let started = world.resync("start").await;
+    world.run_for(5 * MINUTE).await;
+    let run = world.resync("show").await["run"].clone();
+    assert_eq!(
+        (&run["state"], &run["of"]),
+        (&json!("running"), &json!(250)),
+        "{run}"
+    );
+    assert_eq!(
+        (&run["usersPerMinute"], &run["waiting"]),
+        (&json!(20.0), &Value::Null),
+        "{run}"
+    );
+    assert_eq!(run["startedAt"], started["run"]["startedAt"]);
+    let visited = run["visited"].as_u64().unwrap();
+    assert!((95..=110).contains(&visited), "{run}");
+    let link = run["execution"].as_str().unwrap();
+    assert!(
+        link.starts_with("https://eu-north-1.console.aws.amazon.com/"),
+        "{link}"
+    );
+    assert!(link.ends_with(&world.lock().executions[0].name), "{link}");
+    world.run_to_end().await;
+    let run = world.resync("show").await["run"].clone();
+    assert_eq!(
+        (&run["state"], &run["visited"]),
+        (&json!("finished"), &json!(250)),
+        "{run}"
+    );
 }
 
 #[derive(Debug, Clone)]
@@ -485,7 +385,7 @@ enum Disturbance {
 }
 
 fn disturbance() -> impl Strategy<Value = Disturbance> {
-    let crash = (0_usize..9, any::<bool>()).prop_map(|(call, done)| Crash { call, done });
+    let crash = (0_usize..9, 0_usize..4).prop_map(|(call, entries)| Crash { call, entries });
     prop_oneof![
         4 => crash.prop_map(Disturbance::Crash),
         1 => (0_u64..7_200).prop_map(Disturbance::StopFor),
@@ -506,37 +406,35 @@ proptest! {
         disturbances in prop::collection::vec((0_u64..200, disturbance()), 0..8),
     ) {
         in_virtual_time(async {
-            let platform = FakePlatform::new(&ALL[..connectors], users, LIMIT);
-            platform.start().await;
+            let world = World::with_users(&ALL[..connectors], users, LIMIT);
+            world.resync("start").await;
             let mut was_stopped = false;
             for (after, disturbance) in disturbances {
-                platform.run_for(Duration::from_secs(after)).await;
+                world.run_for(Duration::from_secs(after)).await;
                 match disturbance {
                     Disturbance::Crash(crash) => {
-                        platform.set_crash(Some(crash));
-                        platform.run_for(3 * MINUTE).await;
-                        platform.set_crash(None);
+                        world.set_crash(Some(crash));
+                        world.run_for(3 * MINUTE).await;
+                        world.set_crash(None);
                     }
                     Disturbance::StopFor(seconds) => {
-                        platform.stop().await;
+                        world.resync("stop").await;
                         was_stopped |= seconds > 200;
-                        tokio::time::sleep(Duration::from_secs(seconds)).await;
-                        platform.resume().await;
+                        sleep(Duration::from_secs(seconds)).await;
+                        world.resync("resume").await;
                     }
-                    Disturbance::Resume => drop(platform.resume().await),
+                    Disturbance::Resume => drop(world.resync("resume").await),
                 }
             }
-            platform.run_to_end().await;
-            tokio::time::sleep(MINUTE).await;
-            assert_finished(&platform);
-            prop_assert_eq!(platform.run().visited, users as u64);
-            prop_assert!(platform.max_reads_per_minute() <= LIMIT as usize);
+            world.run_to_end().await;
+            prop_assert_eq!(&world.run()["visited"], users);
+            prop_assert!(world.max_reads_per_minute() <= LIMIT as usize);
             if was_stopped {
                 for connector in &ALL[..connectors] {
-                    prop_assert_eq!(platform.visits(connector).len(), users);
+                    prop_assert_eq!(world.visits(connector).len(), users);
                 }
             } else {
-                platform.assert_each_once();
+                world.assert_each_once();
             }
             Ok(())
         })?;
