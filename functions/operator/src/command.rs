@@ -73,17 +73,9 @@ pub enum ResyncOperation {
 
 /// One function for each field, so that an error names it.
 macro_rules! fields {
-    ($($function:ident($name:literal) -> $type:ty;)*) => {
+    ($($function:ident($name:literal $(, $some:ident)?) -> $type:ty;)*) => {
         $(fn $function<'de, D: Deserializer<'de>>(value: D) -> Result<$type, D::Error> {
-            field($name, value)
-        })*
-    };
-}
-
-macro_rules! optional_fields {
-    ($($function:ident($name:literal) -> $type:ty;)*) => {
-        $(fn $function<'de, D: Deserializer<'de>>(value: D) -> Result<Option<$type>, D::Error> {
-            field($name, value).map(Some)
+            field($name, value)$(.map($some))?
         })*
     };
 }
@@ -93,13 +85,10 @@ fields! {
     vendor_id("vendorId") -> VendorId;
     scheduled("scheduled") -> bool;
     operation("do") -> ResyncOperation;
-}
-
-optional_fields! {
-    some_vendor_id("vendorId") -> VendorId;
-    some_limit("limit") -> NonZeroU64;
-    some_user_id("userId") -> UserId;
-    some_connectors("connectors") -> BTreeSet<String>;
+    some_vendor_id("vendorId", Some) -> Option<VendorId>;
+    some_limit("limit", Some) -> Option<NonZeroU64>;
+    some_user_id("userId", Some) -> Option<UserId>;
+    some_connectors("connectors", Some) -> Option<BTreeSet<String>>;
 }
 
 fn some_error_kind<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {

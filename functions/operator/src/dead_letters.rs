@@ -49,6 +49,10 @@ impl DeadLetter {
         self.attribute(attribute::ERROR_KIND).unwrap_or(EXHAUSTED)
     }
 
+    pub fn receipt(&self) -> &str {
+        &self.received.receipt
+    }
+
     /// The FIFO group, one per user.
     pub fn group(&self) -> &str {
         let group = self.received.group.as_ref();

@@ -61,7 +61,10 @@ impl Operator {
         let secrets = aws_sdk_secretsmanager::Client::new(aws);
         Ok(Self {
             connectors: Connectors::parse(&settings.connectors, &aws_sdk_sqs::Client::new(aws))?,
-            executions: Executions::new(aws_sdk_sfn::Client::new(aws), settings.state_machine_arn),
+            executions: Executions {
+                client: aws_sdk_sfn::Client::new(aws),
+                state_machine_arn: settings.state_machine_arn,
+            },
             secret_names: secrets.clone(),
             secrets: Secrets::new(SecretsManager::new(secrets), settings.secret_prefix),
             sesamy: Sesamy::new(http),
@@ -97,10 +100,9 @@ impl Operator {
                 done.map(|(answer, _)| answer)
             }
             Ok(Command::ResyncStep { run, retries }) => {
-                let answer = self.step(*run, retries).await.inspect_err(|error| {
+                Ok(self.step(*run, retries).await.inspect_err(|error| {
                     error!(%error, "A step of a resync failed and is retried.");
-                })?;
-                Ok(answer)
+                })?)
             }
             Err(error) => Err(error.into()),
         };

@@ -52,26 +52,15 @@ async fn serve() -> Result<(), Error> {
         requests_per_minute: variable("SESAMY_REQUESTS_PER_MINUTE")?,
     };
     let http = Arc::new(Http::new()?);
-    let operator = Operator::new(
-        &aws::config(TIMEOUTS)?,
-        http.clone(),
-        settings,
-        Timestamp::now,
-    )?;
+    let aws = aws::config(TIMEOUTS)?;
+    let operator = Operator::new(&aws, http.clone(), settings, Timestamp::now)?;
     let (operator, http) = (&operator, &http);
     let service = service_fn(async |event: LambdaEvent<Value>| {
-        let time_left = time_left(event.context.deadline);
+        let time_left = event.context.deadline().duration_since(SystemTime::now());
         // Boxed, or the nested futures exceed rustc's depth limit.
-        let answer = Box::pin(operator.handle(event.payload, time_left)).await;
+        let answer = Box::pin(operator.handle(event.payload, time_left.unwrap_or_default())).await;
         http.metrics().iter().for_each(Metrics::emit);
         answer.map_err(Error::from)
     });
     lambda_runtime::run(service).await
-}
-
-/// Lambda gives the deadline in milliseconds since 1970.
-fn time_left(deadline: u64) -> Duration {
-    (SystemTime::UNIX_EPOCH + Duration::from_millis(deadline))
-        .duration_since(SystemTime::now())
-        .unwrap_or_default()
 }

@@ -23,8 +23,8 @@ use crate::dead_letters::{DeadLetter, receive};
 use crate::deadline::Deadline;
 use crate::unavailable::Unavailable;
 
-/// The run stops after so many batches in a row of which no message was sent.
-const MAX_FAILED_SENDS: u32 = 3;
+/// The run stops at the next batch of which no message can be sent. Decided.
+const MAX_NOT_SENT: u64 = 20;
 
 /// The queue counts as empty after so many empty receives in a row.
 const EMPTY_RECEIVES: u32 = 2;
@@ -35,8 +35,6 @@ struct RedriveRun<'a> {
     deadline: Deadline,
     /// The groups of which a message stays.
     held: HashSet<String>,
-    /// Batches in a row of which no message was sent.
-    failed_sends: u32,
     /// Whether the same command would move more.
     run_again: bool,
     counts: Counts,
@@ -63,7 +61,6 @@ pub async fn run(queues: &ConnectorQueues, command: &RedriveCommand, deadline: D
         command,
         deadline,
         held: HashSet::new(),
-        failed_sends: 0,
         run_again: true,
         counts: Counts::default(),
         reasons: BTreeSet::new(),
@@ -72,18 +69,14 @@ pub async fn run(queues: &ConnectorQueues, command: &RedriveCommand, deadline: D
         Ok(stopped) => (stopped, None),
         Err(unavailable) => ("error", Some(ErrorAnswer::from(unavailable))),
     };
-    let RedriveRun {
-        counts,
-        reasons,
-        run_again,
-        ..
-    } = run;
+    let (counts, reasons) = (run.counts, run.reasons);
     let failures = counts.not_sent + counts.not_deleted > 0;
     let (connector, vendor_id) = (&command.connector, command.vendor_id.as_ref());
     info!(
         connector,
         vendor_id = vendor_id.map(VendorId::as_str),
-        ?counts,
+        moved = counts.moved,
+        skipped = counts.skipped,
         stopped,
         "Moved dead-letter messages back to their queue."
     );
@@ -110,7 +103,7 @@ pub async fn run(queues: &ConnectorQueues, command: &RedriveCommand, deadline: D
             "reasons": reasons,
         })),
         "stopped": stopped,
-        "runAgain": run_again,
+        "runAgain": run.run_again,
     });
     if let (Some(error), Some(answer)) = (error, answer.as_object_mut()) {
         answer.insert("error".to_owned(), json!(error));
@@ -193,42 +186,38 @@ impl RedriveRun<'_> {
     async fn move_batch(&mut self, batch: Vec<DeadLetter>) -> Result<(), Unavailable> {
         let messages: Vec<_> = batch.iter().map(DeadLetter::redriven).collect();
         let results = self.queues.queue.send_all(&messages).await;
-        let mut sent = Vec::new();
-        for (message, result) in batch.iter().zip(&results) {
-            match result {
-                Ok(()) => sent.push(message),
-                Err(error) => {
-                    self.counts.not_sent += 1;
-                    self.stays(message, error);
-                }
-            }
+        let sent = self.succeeded(batch.iter(), &results);
+        self.counts.not_sent += (batch.len() - sent.len()) as u64;
+        if let (true, Some(Err(error))) = (sent.is_empty(), results.first())
+            && self.counts.not_sent > MAX_NOT_SENT
+        {
+            let unavailable = Unavailable::queue("sending to the connector's queue");
+            return Err(unavailable(error.clone()));
         }
-        if let (true, Some(Err(error))) = (sent.is_empty(), results.first()) {
-            self.failed_sends += 1;
-            if self.failed_sends >= MAX_FAILED_SENDS {
-                return Err(Unavailable::queue("sending to the connector's queue")(
-                    error.clone(),
-                ));
-            }
-            return Ok(());
-        }
-        self.failed_sends = 0;
-        let receipts: Vec<_> = sent.iter().map(|one| &*one.received.receipt).collect();
+        let receipts: Vec<_> = sent.iter().map(|one| one.receipt()).collect();
         let results = self.queues.dead_letter_queue.delete(&receipts).await;
-        for (message, result) in sent.into_iter().zip(results) {
-            match result {
-                Ok(()) => self.counts.moved += 1,
-                Err(error) => {
-                    self.counts.not_deleted += 1;
-                    self.stays(message, &error);
-                }
-            }
-        }
+        let moved = self.succeeded(sent.iter().copied(), &results);
+        self.counts.moved += moved.len() as u64;
+        self.counts.not_deleted += (sent.len() - moved.len()) as u64;
         Ok(())
     }
 
-    fn stays(&mut self, message: &DeadLetter, error: &SqsError) {
-        self.held.insert(message.group().to_owned());
-        self.reasons.insert(error.to_string());
+    /// The messages without an error. The groups of the others are held.
+    fn succeeded<'m>(
+        &mut self,
+        messages: impl Iterator<Item = &'m DeadLetter>,
+        results: &[Result<(), SqsError>],
+    ) -> Vec<&'m DeadLetter> {
+        let mut succeeded = Vec::new();
+        for (message, result) in messages.zip(results) {
+            match result {
+                Ok(()) => succeeded.push(message),
+                Err(error) => {
+                    self.held.insert(message.group().to_owned());
+                    self.reasons.insert(error.to_string());
+                }
+            }
+        }
+        succeeded
     }
 }

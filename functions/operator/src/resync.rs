@@ -92,63 +92,52 @@ impl Operator {
         asked: Option<BTreeSet<String>>,
     ) -> Result<Value, ErrorAnswer> {
         let latest = self.executions.latest(vendor).await?;
-        let (did, run) = match (operation, latest) {
-            (ResyncOperation::Start | ResyncOperation::Resume, Some(latest))
-                if latest.is_running() =>
-            {
+        let number = latest.as_ref().map_or(0, Execution::number);
+        let is_running = latest.as_ref().is_some_and(Execution::is_running);
+        let (mut did, new) = match (operation, latest) {
+            (ResyncOperation::Stop, Some(latest)) if is_running => {
+                self.stop(vendor, latest).await?;
+                ("stopped", None)
+            }
+            (ResyncOperation::Start | ResyncOperation::Resume, _) if is_running => {
                 ("goes_on", None)
             }
-            (ResyncOperation::Start, latest) => {
+            (ResyncOperation::Start, _) => {
                 let connectors = self.configured(vendor, asked).await?;
                 let run = Run::new(vendor.clone(), connectors, (self.now)());
-                let number = latest.map_or(0, |latest| latest.number());
-                self.launch(run, 1 + number, "started").await?
+                ("started", Some(run))
             }
             (ResyncOperation::Resume, Some(latest))
                 if latest.status != ExecutionStatus::Succeeded =>
             {
-                let (run, _) = self.executions.progress(&latest).await?;
-                self.launch(run, 1 + latest.number(), "resumed").await?
-            }
-            (ResyncOperation::Stop, Some(latest)) if latest.is_running() => {
-                self.stop(vendor, latest).await?;
-                ("stopped", None)
+                ("resumed", Some(self.executions.progress(&latest).await?.0))
             }
             _ => ("nothing", None),
         };
-        let run = match run {
-            Some(run) => Some(run),
-            None => match self.executions.latest(vendor).await? {
-                Some(execution) => {
-                    let (run, cause) = self.executions.progress(&execution).await?;
-                    Some(self.report(&run, &execution, cause))
-                }
-                None => None,
-            },
-        };
+        let mut report = None;
+        if let Some(mut run) = new {
+            run.hand_over(1 + number);
+            match self.executions.start(&run).await? {
+                // The list may not show it for some seconds.
+                Some(execution) => report = Some(self.report(&run, &execution, None)),
+                // Someone else was faster, or the list did not show it yet.
+                None => did = "goes_on",
+            }
+        }
+        if report.is_none()
+            && let Some(execution) = self.executions.latest(vendor).await?
+        {
+            let (run, cause) = self.executions.progress(&execution).await?;
+            report = Some(self.report(&run, &execution, cause));
+        }
         info!(vendor_id = %vendor, ?operation, did, "Answered about a resync.");
         Ok(json!({
             "action": "resync",
             "vendorId": vendor,
             "do": operation,
             "did": did,
-            "run": run,
+            "run": report,
         }))
-    }
-
-    /// Returns the new run, too: the list may not show it for some seconds.
-    async fn launch(
-        &self,
-        mut run: Run,
-        number: u32,
-        did: &'static str,
-    ) -> Result<(&'static str, Option<Value>), Unavailable> {
-        run.hand_over(number);
-        Ok(match self.executions.start(&run).await? {
-            Some(execution) => (did, Some(self.report(&run, &execution, None))),
-            // Someone else was faster, or the list did not show it yet.
-            None => ("goes_on", None),
-        })
     }
 
     /// An execution may just have handed over to the next one.
@@ -208,7 +197,7 @@ impl Operator {
             "state": state,
             "connectors": run.connectors,
             "visited": run.visited,
-            "of": run.cursor.total(),
+            "of": run.cursor.total,
             "usersPerMinute": (10.0 * self.pace(run).users_per_minute()).round() / 10.0,
             "startedAt": run.started_at,
             "updatedAt": run.updated_at,

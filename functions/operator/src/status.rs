@@ -101,9 +101,7 @@ async fn sample(queue: &SqsQueue, deadline: Deadline) -> Result<Vec<DeadLetter>,
             break;
         }
     }
-    let receipts = messages
-        .iter()
-        .map(|one: &DeadLetter| &*one.received.receipt);
+    let receipts = messages.iter().map(DeadLetter::receipt);
     let now: Vec<_> = receipts.map(|receipt| (receipt, Duration::ZERO)).collect();
     let results = timeout_at(deadline.end, queue.set_visibility(&now)).await;
     if results.is_err() || results.is_ok_and(|results| failures(&results).is_some()) {

@@ -16,8 +16,8 @@ const EXECUTIONS_PER_PAGE: i32 = 1_000;
 const LAST_EVENTS: i32 = 400;
 
 pub struct Executions {
-    client: Client,
-    state_machine_arn: String,
+    pub client: Client,
+    pub state_machine_arn: String,
 }
 
 #[derive(Debug, Clone)]
@@ -41,6 +41,12 @@ fn vendor_part(vendor: &VendorId) -> String {
     format!("{readable}-{unique}")
 }
 
+/// Whose execution has this name, and which of the vendor's it is.
+fn parts(name: &str) -> Option<(&str, u32)> {
+    let (vendor, number) = name.rsplit_once('-')?;
+    Some((vendor, number.parse().ok()?))
+}
+
 impl Execution {
     pub fn is_running(&self) -> bool {
         matches!(
@@ -49,14 +55,8 @@ impl Execution {
         )
     }
 
-    /// Which vendor's execution this is, and which of them.
-    fn parts(&self) -> Option<(&str, u32)> {
-        let (vendor, number) = self.name.rsplit_once('-')?;
-        Some((vendor, number.parse().ok()?))
-    }
-
     pub fn number(&self) -> u32 {
-        self.parts().map_or(0, |(_, number)| number)
+        parts(&self.name).map_or(0, |(_, number)| number)
     }
 
     /// Where AWS's console shows its graph and history.
@@ -70,13 +70,6 @@ impl Execution {
 }
 
 impl Executions {
-    pub fn new(client: Client, state_machine_arn: String) -> Self {
-        Self {
-            client,
-            state_machine_arn,
-        }
-    }
-
     /// Starts the execution that the run names; `None` if there is one of its name.
     pub async fn start(&self, run: &Run) -> Result<Option<Execution>, Unavailable> {
         let name = name(&run.vendor_id, run.execution);
@@ -105,16 +98,12 @@ impl Executions {
         let mut newest_first = pages.items().send();
         while let Some(item) = newest_first.next().await {
             let item = item.map_err(Unavailable::service("listing the resyncs"))?;
-            let execution = Execution {
-                arn: item.execution_arn,
-                name: item.name,
-                status: item.status,
-            };
-            if execution
-                .parts()
-                .is_some_and(|(vendor, _)| vendor == vendor_part)
-            {
-                return Ok(Some(execution));
+            if parts(&item.name).is_some_and(|(vendor, _)| vendor == vendor_part) {
+                return Ok(Some(Execution {
+                    arn: item.execution_arn,
+                    name: item.name,
+                    status: item.status,
+                }));
             }
         }
         Ok(None)
@@ -170,12 +159,7 @@ mod tests {
             let name = name(&VendorId::try_from(vendor).unwrap(), u32::MAX);
             let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-';
             assert!(name.len() <= 80 && name.chars().all(allowed), "{name}");
-            let execution = Execution {
-                arn: String::new(),
-                name,
-                status: ExecutionStatus::Running,
-            };
-            let (vendor, number) = execution.parts().unwrap();
+            let (vendor, number) = super::parts(&name).unwrap();
             assert_eq!(number, u32::MAX);
             parts.push(vendor.to_owned());
         }

@@ -79,7 +79,7 @@ impl Run {
     }
 
     pub fn is_done(&self) -> bool {
-        self.pending.is_empty() && self.cursor.is_end()
+        self.pending.is_empty() && self.cursor.end
     }
 
     /// A repeated step sends it with the same deduplication id.

@@ -102,8 +102,8 @@ impl Operator {
         let connectors = connectors.map_err(|error| Halt::Fail(error.to_string()))?;
         let room = room(&connectors, pace).await?;
         let mut pages = 0;
-        if run.pending.is_empty() && !run.cursor.is_end() {
-            let page = self.users(&run.vendor_id, run.cursor.offset()).await?;
+        if run.pending.is_empty() && !run.cursor.end {
+            let page = self.users(&run.vendor_id, run.cursor.offset).await?;
             run.pending = run.cursor.take(&page);
             pages = 1;
         }

@@ -10,9 +10,6 @@ use tracing::warn;
 use crate::handler::Operator;
 use crate::unavailable::Unavailable;
 
-/// The maximum of ListSecrets. Source: AWS's API reference.
-const NAMES_PER_PAGE: i32 = 100;
-
 impl Operator {
     /// The vendors with Sesamy credentials.
     pub(super) async fn vendors(&self) -> Result<BTreeSet<VendorId>, Unavailable> {
@@ -23,8 +20,7 @@ impl Operator {
             .values(&below)
             .build();
         let list = self.secret_names.list_secrets().filters(filter);
-        let pages = list.max_results(NAMES_PER_PAGE).into_paginator();
-        let mut pages = pages.send();
+        let mut pages = list.into_paginator().send();
         let mut vendors = BTreeSet::new();
         while let Some(page) = pages.next().await {
             let page = page.map_err(Unavailable::service("listing the vendors"))?;
@@ -42,13 +38,8 @@ impl Operator {
         of: &str,
     ) -> Result<bool, Unavailable> {
         let name = self.secrets.name(&format!("{vendor}/{of}"));
-        match self
-            .secret_names
-            .describe_secret()
-            .secret_id(name)
-            .send()
-            .await
-        {
+        let describe = self.secret_names.describe_secret().secret_id(name);
+        match describe.send().await {
             // A secret that is scheduled for deletion cannot be read.
             Ok(secret) => Ok(secret.deleted_date().is_none()),
             Err(error) => match error.as_service_error() {

@@ -181,13 +181,11 @@ async fn crash_and_run_again(
 
 #[tokio::test(start_paused = true)]
 async fn a_crash_at_any_call_neither_loses_nor_doubles_messages() {
-    for by_age in [false, true] {
-        crash_and_run_again(by_age, 40, 1, INVOCATION, 0).await;
-        crash_and_run_again(by_age, 200, 29, INVOCATION, 0).await;
-    }
+    crash_and_run_again(false, 30, 1, INVOCATION, 0).await;
+    crash_and_run_again(true, 30, 1, INVOCATION, 0).await;
+    crash_and_run_again(false, 200, 29, INVOCATION, 0).await;
     // A late run doubles at most one receive.
-    crash_and_run_again(false, 40, 1, DEDUPLICATION, MAX_BATCH).await;
-    crash_and_run_again(false, 200, 29, DEDUPLICATION, MAX_BATCH).await;
+    crash_and_run_again(false, 30, 1, DEDUPLICATION, MAX_BATCH).await;
 }
 
 #[tokio::test(start_paused = true)]

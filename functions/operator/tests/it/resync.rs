@@ -394,7 +394,7 @@ fn disturbance() -> impl Strategy<Value = Disturbance> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     /// Whatever disturbs it, a run ends by itself, visits every user and keeps
     /// Sesamy's limit. It visits a user twice only if a stop cuts a step off and the

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::environment::{Publisher, TestEnvironment, run_test, text};
 
-/// Ample time for a few steps of a run, which are fifteen seconds apart.
+/// Ample time for a few steps of a run, which are twelve seconds apart.
 const TIMEOUT: Duration = Duration::from_secs(180);
 
 impl TestEnvironment {
