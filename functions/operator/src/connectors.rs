@@ -1,6 +1,6 @@
 //! The connectors of the stack, as the function's environment names them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_sqs::Client;
 use shared::sqs::SqsQueue;
@@ -49,7 +49,7 @@ impl Connectors {
     pub fn get(&self, name: &str) -> Result<&ConnectorQueues, UnknownConnector> {
         self.0.get(name).ok_or_else(|| UnknownConnector {
             name: name.to_owned(),
-            known: self.0.keys().cloned().collect::<Vec<_>>().join(", "),
+            known: Vec::from_iter(self.names()).join(", "),
         })
     }
 
@@ -59,6 +59,10 @@ impl Connectors {
     ) -> Result<Vec<NamedQueues<'a>>, UnknownConnector> {
         let names = names.into_iter();
         names.map(|name| Ok((name, self.get(name)?))).collect()
+    }
+
+    pub fn names(&self) -> BTreeSet<String> {
+        self.0.keys().cloned().collect()
     }
 
     pub fn iter(&self) -> impl Iterator<Item = NamedQueues<'_>> {

@@ -37,7 +37,6 @@ use run::{Pace, new_id};
 use step::send;
 
 const STOP_ATTEMPTS: u32 = 3;
-
 const NOT_CONFIGURED: &str = "not_configured";
 
 impl Operator {
@@ -177,10 +176,8 @@ impl Operator {
                 json!({ "vendorId": vendor, "error": error })
             }));
         }
-        Ok((
-            json!({ "action": "reconcile", "vendors": answers }),
-            failures,
-        ))
+        let answer = json!({ "action": "reconcile", "vendors": answers });
+        Ok((answer, failures))
     }
 
     /// `cause` is why the run failed.
@@ -219,13 +216,7 @@ impl Operator {
         asked: Option<BTreeSet<String>>,
     ) -> Result<Vec<String>, ErrorAnswer> {
         let needs_all = asked.is_some();
-        let all = || {
-            self.connectors
-                .iter()
-                .map(|(name, _)| name.clone())
-                .collect()
-        };
-        let names = asked.unwrap_or_else(all);
+        let names = asked.unwrap_or_else(|| self.connectors.names());
         let (mut configured, mut missing) = (Vec::new(), Vec::new());
         for (name, _) in self.connectors.get_all(&names).map_err(invalid)? {
             match self.has_secret(vendor, name).await? {

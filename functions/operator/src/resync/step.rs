@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use futures_util::future::{join_all, try_join_all};
 use serde_json::{Value, json};
-use shared::http::ApiError;
 use shared::identity::VendorId;
 use shared::secrets::{Loaded, SecretError};
 use shared::sesamy::{SesamyCredentials, UsersPage};
@@ -138,7 +137,7 @@ impl Operator {
         let page = self
             .sesamy
             .users(vendor, credentials, secret.fingerprint(), offset);
-        page.await.map_err(|error: ApiError| {
+        page.await.map_err(|error| {
             if error.is_transient() {
                 Halt::Wait {
                     wait: error.wait().unwrap_or(UNSTATED_WAIT).min(MAX_WAIT),

@@ -1,25 +1,40 @@
 //! The template gives the operator every connector, and no more rights than it needs.
 
+use serde_json::Value;
+
 fn template() -> String {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../template.yaml");
     std::fs::read_to_string(path).unwrap()
 }
 
 fn resource<'a>(template: &'a str, name: &str) -> Vec<&'a str> {
-    let head = format!("  {name}:");
-    let mut lines = template.lines().skip_while(|line| **line != head);
-    lines.next().unwrap();
-    lines
-        .take_while(|line| line.is_empty() || line.starts_with("    "))
-        .map(str::trim)
-        .collect()
+    let lines = template.lines();
+    let lines = lines.skip_while(|line| **line != format!("  {name}:"));
+    let lines = lines.skip(1).map(|line| (line, line.trim()));
+    let lines = lines.take_while(|(line, _)| line.is_empty() || line.starts_with("    "));
+    let lines = lines.map(|(_, line)| line);
+    lines.filter(|line| !line.starts_with('#')).collect()
 }
 
-/// The connectors that the template is generated for (`.ci/template.py`).
-fn connectors(template: &str) -> Vec<&str> {
+/// For each connector that the template is generated for (`.ci/template.py`).
+fn each(template: &str, of: impl Fn(&str) -> String) -> Vec<String> {
     let mut lines = template.lines();
     let names = lines.find_map(|line| line.strip_prefix("# connectors: "));
-    names.unwrap().split(' ').collect()
+    names.unwrap().split(' ').map(of).collect()
+}
+
+/// Action and resources of a statement of the operator's role.
+fn statement<'a>(template: &'a str, sid: &str) -> (&'a str, Vec<&'a str>) {
+    let role = resource(template, "OperatorRole").into_iter();
+    let lines = role.skip_while(|line| *line != format!("- Sid: {sid}"));
+    let lines: Vec<_> = lines
+        .skip(1)
+        .take_while(|line| !line.starts_with("- Sid: "))
+        .collect();
+    let action = lines.iter().find_map(|line| line.strip_prefix("Action: "));
+    let resources = lines.iter().skip_while(|line| **line != "Resource:");
+    let resources = resources.filter_map(|line| line.strip_prefix("- "));
+    (action.unwrap_or_default(), resources.collect())
 }
 
 #[test]
@@ -27,129 +42,102 @@ fn the_operator_knows_every_connector() {
     let template = template();
     let function = resource(&template, "OperatorFunction");
     let known = function.iter().filter(|line| line.starts_with("- !Sub "));
-    let known: Vec<_> = known.map(|line| (*line).to_owned()).collect();
-    let names = connectors(&template).into_iter();
-    let expected = names.map(|name| {
+    let expected = each(&template, |name| {
         let lower = name.to_lowercase();
         format!("- !Sub {lower}=${{{name}Queue}},${{{name}DeadLetterQueue}}")
     });
-    assert_eq!(known, expected.collect::<Vec<_>>());
-}
-
-/// The lines of a statement of the operator's role.
-fn statement<'a>(template: &'a str, sid: &str) -> Vec<&'a str> {
-    let role = resource(template, "OperatorRole");
-    let head = format!("- Sid: {sid}");
-    let lines = role.into_iter().skip_while(|line| **line != head).skip(1);
-    let lines: Vec<_> = lines
-        .take_while(|line| !line.starts_with("- Sid: "))
-        .collect();
-    assert!(!lines.is_empty(), "there is no statement {sid}");
-    lines
+    assert_eq!(
+        known.collect::<Vec<_>>(),
+        expected.iter().collect::<Vec<_>>()
+    );
 }
 
 #[test]
 fn the_operator_may_use_only_the_connectors_queues() {
     let template = template();
-    let each = |kind: &str| -> Vec<_> {
-        let names = connectors(&template).into_iter();
-        names.map(|name| format!("{name}{kind}")).collect()
-    };
-    let cases = [
-        ("Queues", each("Queue")),
-        ("DeadLetters", each("DeadLetterQueue")),
-    ];
-    for (sid, expected) in cases {
-        let lines = statement(&template, sid);
-        let lines = lines
-            .iter()
-            .skip_while(|line| !line.starts_with("Resource:"));
-        let resources = lines.filter(|line| !line.starts_with('#') && **line != "Resource:");
-        let allowed: Vec<_> = resources.copied().collect();
-        let arns = allowed.iter().filter_map(|line| {
-            let (_, name) = line.split_once("!GetAtt ")?;
-            Some(name.trim_end_matches(".Arn").to_owned())
-        });
-        assert_eq!(arns.collect::<Vec<_>>(), expected, "{sid}");
-        assert_eq!(allowed.len(), expected.len(), "{sid}: {allowed:?}");
+    for (sid, kind) in [("Queues", "Queue"), ("DeadLetters", "DeadLetterQueue")] {
+        let expected = each(&template, |name| format!("!GetAtt {name}{kind}.Arn"));
+        assert_eq!(statement(&template, sid).1, expected, "{sid}");
     }
 }
 
 #[test]
 fn the_operator_may_describe_connector_secrets_but_not_read_them() {
     let template = template();
-    let names = |sid: &str| {
-        let statement = statement(&template, sid);
-        let arns = statement.into_iter().filter_map(|line| {
-            let (_, name) = line.split_once(":secret:${SecretPrefix}/")?;
-            Some(name.to_owned())
-        });
-        arns.collect::<Vec<_>>()
-    };
     // Each with and without the six characters that Secrets Manager adds.
-    let both = |names: &[String]| {
-        let both = names
-            .iter()
-            .flat_map(|name| [format!("{name}-??????"), name.clone()]);
-        both.collect::<Vec<_>>()
+    let secret = |name: &str| {
+        let arn = "!Sub arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:${SecretPrefix}";
+        ["-??????", ""].map(|end| format!("{arn}/*/{}{end}", name.to_lowercase()))
     };
-    let sesamy = "*/sesamy".to_owned();
+    let names = each(&template, str::to_owned);
+    let described = names.iter().flat_map(|name| secret(name));
+    let described: Vec<_> = secret("sesamy").into_iter().chain(described).collect();
     // Not the tokens of webhooks: the names of secrets tell which vendors there are.
-    assert_eq!(names("Credentials"), both(std::slice::from_ref(&sesamy)));
-    let vendors = ["Action: secretsmanager:ListSecrets", "Resource: \"*\""];
-    for line in vendors {
-        assert!(statement(&template, "Vendors").contains(&line), "{line}");
+    let cases = [
+        (
+            "Credentials",
+            "secretsmanager:GetSecretValue",
+            secret("sesamy").to_vec(),
+        ),
+        ("Connectors", "secretsmanager:DescribeSecret", described),
+        ("Vendors", "secretsmanager:ListSecrets", vec![]),
+    ];
+    for (sid, action, resources) in cases {
+        let expected: Vec<_> = resources.iter().map(String::as_str).collect();
+        assert_eq!(statement(&template, sid), (action, expected), "{sid}");
     }
-    let connectors = connectors(&template);
-    let connectors = connectors
-        .iter()
-        .map(|name| format!("*/{}", name.to_lowercase()));
-    let described: Vec<_> = [sesamy].into_iter().chain(connectors).collect();
-    assert_eq!(names("Connectors"), both(&described));
-    assert!(statement(&template, "Connectors").contains(&"Action: secretsmanager:DescribeSecret"));
+    let all = template.matches("secretsmanager:GetSecretValue").count();
+    assert_eq!(
+        all,
+        2 + names.len(),
+        "of the webhook, the connectors and the operator"
+    );
 }
 
 #[test]
 fn only_commands_the_state_machine_and_the_schedule_invoke_the_operator() {
     let template = template();
     let function = resource(&template, "OperatorFunction");
-    let sources = function.iter().filter(|line| {
-        line.starts_with("Type: ")
-            || line.starts_with("Events:")
-            || line.starts_with("FunctionUrlConfig:")
-    });
-    assert_eq!(
-        sources.collect::<Vec<_>>(),
-        [&"Type: AWS::Serverless::Function"]
-    );
-    let invokers: Vec<_> = ["ResyncRole", "ReconcileRole"]
-        .into_iter()
-        .filter(|role| {
-            let role = resource(&template, role);
-            role.contains(&"Action: lambda:InvokeFunction")
-                && role.contains(&"Resource: !GetAtt OperatorFunction.Arn")
-        })
-        .collect();
-    let all = template.matches("Action: lambda:InvokeFunction").count();
-    assert_eq!(invokers.len(), all);
+    for source in ["Events:", "FunctionUrlConfig:"] {
+        assert!(!function.contains(&source), "{source}");
+    }
+    let invoke = "Action: lambda:InvokeFunction";
+    for role in ["ResyncRole", "ReconcileRole"] {
+        let role = resource(&template, role);
+        assert!(role.contains(&invoke) && role.contains(&"Resource: !GetAtt OperatorFunction.Arn"));
+    }
+    assert_eq!(template.matches(invoke).count(), 2);
     assert!(!template.contains("FunctionName: !Ref OperatorFunction\n"));
 }
 
-/// The state machine must not give a step up before Lambda does.
 #[test]
-fn a_step_may_take_as_long_as_the_function() {
+fn the_state_machine_waits_for_a_step_and_does_what_it_answers() {
     let template = template();
     let function = resource(&template, "OperatorFunction");
-    let timeout = function
-        .iter()
-        .find_map(|line| line.strip_prefix("Timeout: "));
-    let timeout: u64 = timeout.unwrap().parse().unwrap();
+    let mut lines = function.iter();
+    let timeout = lines.find_map(|line| line.strip_prefix("Timeout: "));
     let definition = include_str!("../../resync.asl.json");
-    let definition: serde_json::Value = serde_json::from_str(definition).unwrap();
-    let step = definition["States"]["Step"]["TimeoutSeconds"]
-        .as_u64()
-        .unwrap();
-    assert!(timeout < step);
+    let definition: Value = serde_json::from_str(definition).unwrap();
+    let states = &definition["States"];
+    let step = states["Step"]["TimeoutSeconds"].as_u64().unwrap();
+    assert!(timeout.unwrap().parse::<u64>().unwrap() < step);
     // A repeated step is dropped by the queues for five minutes.
     assert!(2 * step < 300);
+    for (choice, [next, state]) in [
+        ["wait", "Wait"],
+        ["finish", "Finished"],
+        ["hand_over", "HandOver"],
+    ]
+    .iter()
+    .enumerate()
+    {
+        let choice = &states["Decide"]["Choices"][choice];
+        assert_eq!(
+            (&choice["StringEquals"], &choice["Next"]),
+            (&(*next).into(), &(*state).into())
+        );
+    }
+    assert_eq!(states["Decide"]["Default"], "Failed");
+    assert_eq!(states["Wait"]["SecondsPath"], "$.waitSeconds");
+    assert_eq!(states["Failed"]["CausePath"], "$.reason");
 }

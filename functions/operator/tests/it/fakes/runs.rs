@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::{INVOCATION, State, VENDOR, World, page};
+use super::{INVOCATION, State, VENDOR, World};
 
 /// What Lambda needs to notice that a function died.
 const DEATH: Duration = Duration::from_secs(60);
@@ -18,7 +18,6 @@ pub struct FakeExecution {
     /// The newest data of a state.
     pub data: Value,
     pub events: u64,
-    is_started: bool,
 }
 
 impl State {
@@ -42,7 +41,6 @@ impl State {
                     status: "RUNNING",
                     data: serde_json::from_str(input["input"].as_str().unwrap()).unwrap(),
                     events: 2,
-                    is_started: false,
                 });
                 Ok(json!({"executionArn": arn(name), "startDate": 0}))
             }
@@ -51,7 +49,7 @@ impl State {
                 let list = newest_first.map(|one| {
                     json!({"executionArn": arn(&one.name), "name": one.name, "status": one.status, "stateMachineArn": "", "startDate": 0})
                 });
-                Ok(page("executions", "nextToken", list.collect(), input))
+                Ok(json!({"executions": list.collect::<Vec<_>>()}))
             }
             ("GetExecutionHistory", Some(one)) => Ok(json!({"events": [
                 {"id": 2, "timestamp": 0, "type": "ExecutionFailed", "executionFailedEventDetails": {"cause": one.data["reason"]}},
@@ -67,21 +65,13 @@ impl State {
 }
 
 impl World {
-    pub fn run_started(&self) {
-        for one in self
-            .lock()
-            .executions
-            .iter_mut()
-            .filter(|one| !one.is_started)
-        {
-            one.is_started = true;
-            let (world, name) = (self.clone(), one.name.clone());
-            tokio::spawn(async move { world.execute(&name).await });
-        }
+    /// Runs the execution that was started with this input, as `resync.asl.json` says.
+    pub fn execute(&self, start: &Value) {
+        let (world, name) = (self.clone(), start["name"].clone());
+        tokio::spawn(async move { world.run_steps(name.as_str().unwrap()).await });
     }
 
-    /// Does as `resync.asl.json` says.
-    async fn execute(&self, name: &str) {
+    async fn run_steps(&self, name: &str) {
         let mut retries = 0;
         let mut backoff = Duration::from_secs(5);
         while self.with(name, |one| one.status == "RUNNING") {
@@ -115,12 +105,10 @@ impl World {
                 let start = json!({"name": answer["name"], "input": input});
                 let started = self.lock().act_on_executions("StartExecution", &start);
                 started.unwrap();
-                self.run_started();
+                self.execute(&start);
             }
-            sleep(Duration::from_secs(
-                answer["waitSeconds"].as_u64().unwrap_or(0),
-            ))
-            .await;
+            let wait = answer["waitSeconds"].as_u64().unwrap_or(0);
+            sleep(Duration::from_secs(wait)).await;
         }
     }
 
