@@ -71,22 +71,20 @@ pub async fn run(queues: &ConnectorQueues, command: &RedriveCommand, deadline: D
     };
     let (counts, reasons) = (run.counts, run.reasons);
     let failures = counts.not_sent + counts.not_deleted > 0;
-    let (connector, vendor_id) = (&command.connector, command.vendor_id.as_ref());
+    let connector = &command.connector;
+    let vendor_id = command.vendor_id.as_ref().map(VendorId::as_str);
+    let (moved, skipped) = (counts.moved, counts.skipped);
     info!(
         connector,
-        vendor_id = vendor_id.map(VendorId::as_str),
-        moved = counts.moved,
-        skipped = counts.skipped,
-        stopped,
-        "Moved dead-letter messages back to their queue."
+        vendor_id, moved, skipped, stopped, "Moved dead-letter messages back."
     );
     if failures || error.is_some() {
-        let reason = error.as_ref().map(|error| error.message.as_str());
+        let reason = error.as_ref().map(|error| &*error.message);
         warn!(
             connector,
             ?reasons,
             reason,
-            "Not all dead-letter messages could be moved back."
+            "Some dead-letter messages stay."
         );
     }
     let mut answer = json!({
@@ -94,8 +92,8 @@ pub async fn run(queues: &ConnectorQueues, command: &RedriveCommand, deadline: D
         "connector": connector,
         "vendorId": vendor_id,
         "errorKind": command.error_kind,
-        "moved": counts.moved,
-        "skipped": counts.skipped,
+        "moved": moved,
+        "skipped": skipped,
         "heldBack": counts.held_back,
         "failed": failures.then(|| json!({
             "notSent": counts.not_sent,

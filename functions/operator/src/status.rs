@@ -21,7 +21,7 @@ use shared::identity::VendorId;
 use shared::request::ErrorAnswer;
 use shared::sqs::{Depth, MAX_BATCH, SqsQueue, failures};
 use tokio::time::{Instant, timeout_at};
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::connectors::ConnectorQueues;
 use crate::dead_letters::{DeadLetter, receive};
@@ -56,7 +56,6 @@ impl Operator {
             (name, status)
         });
         let connectors = join_all(connectors).await;
-        info!(action = "status", "Told how the connectors stand.");
         json!({
             "action": "status",
             "connectors": connectors.into_iter().collect::<BTreeMap<_, _>>(),

@@ -137,12 +137,15 @@ impl Executions {
     }
 }
 
-/// The run in the data that a state was entered with.
+/// The run in the data that a state was left or entered with.
 fn run_in(event: &HistoryEvent) -> Option<Run> {
-    let started = event.execution_started_event_details();
+    let left = event.state_exited_event_details();
     let entered = event.state_entered_event_details();
-    let data = entered.map_or_else(|| started?.input(), |entered| entered.input());
-    let mut data: Value = serde_json::from_str(data?).ok()?;
+    let started = event.execution_started_event_details();
+    let data = left.map(|left| left.output());
+    let data = data.or_else(|| entered.map(|entered| entered.input()));
+    let data = data.or_else(|| started.map(|started| started.input()));
+    let mut data: Value = serde_json::from_str(data??).ok()?;
     serde_json::from_value(data.get_mut("run")?.take()).ok()
 }
 
