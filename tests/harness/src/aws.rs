@@ -32,6 +32,7 @@ pub enum Service {
     Metrics,
     Trail,
     StepFunctions,
+    DynamoDb,
 }
 
 impl Service {
@@ -41,6 +42,7 @@ impl Service {
             Self::Secrets => ("secretsmanager", "secretsmanager", "1.1"),
             Self::Sqs => ("sqs", "AmazonSQS", "1.0"),
             Self::StepFunctions => ("states", "AWSStepFunctions", "1.0"),
+            Self::DynamoDb => ("dynamodb", "DynamoDB_20120810", "1.0"),
             Self::Logs => ("logs", "Logs_20140328", "1.1"),
             Self::Metrics => ("monitoring", "GraniteServiceVersion20100801", "1.0"),
             Self::Trail => (
@@ -120,11 +122,17 @@ impl Aws {
     /// Whether the caller may use an operation. A call that fails for another reason
     /// counts as permitted.
     pub async fn permits(&self, service: Service, operation: &str, input: &Value) -> Result<bool> {
-        match self.try_call(service, operation, input).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.code.is_empty() => Err(error.error),
-            Err(error) => Ok(!error.code.starts_with("AccessDenied")),
-        }
+        permitted(self.try_call(service, operation, input).await)
+    }
+
+    /// The same for EventBridge Scheduler.
+    pub async fn permits_schedule(
+        &self,
+        method: Method,
+        path: &str,
+        input: &Value,
+    ) -> Result<bool> {
+        permitted(self.try_scheduler(method, path, input).await)
     }
 
     pub async fn call(&self, service: Service, operation: &str, input: &Value) -> Result<Value> {
@@ -159,7 +167,21 @@ impl Aws {
         Ok(self.send("iam", Method::POST, "/", &headers, form).await?)
     }
 
-    /// Calls Lambda's API, which is REST: the path names the operation.
+    /// Calls EventBridge Scheduler, which is REST: the path names the operation.
+    pub async fn scheduler(&self, method: Method, path: &str, input: &Value) -> Result<Value> {
+        Ok(self.try_scheduler(method, path, input).await?)
+    }
+
+    pub(crate) async fn try_scheduler(
+        &self,
+        method: Method,
+        path: &str,
+        input: &Value,
+    ) -> std::result::Result<Value, ServiceError> {
+        self.rest("scheduler", method, path, input).await
+    }
+
+    /// Calls Lambda's API, which is REST too.
     pub async fn lambda(&self, method: Method, path: &str, input: &Value) -> Result<Value> {
         Ok(self.try_lambda(method, path, input).await?)
     }
@@ -181,16 +203,26 @@ impl Aws {
         path: &str,
         input: &Value,
     ) -> std::result::Result<Value, ServiceError> {
-        let body = if method == Method::GET {
-            String::new()
-        } else {
+        let path = format!("/2015-03-31{path}");
+        self.rest("lambda", method, &path, input).await
+    }
+
+    async fn rest(
+        &self,
+        service: &'static str,
+        method: Method,
+        path: &str,
+        input: &Value,
+    ) -> std::result::Result<Value, ServiceError> {
+        let has_body = matches!(method, Method::POST | Method::PUT);
+        let body = if has_body {
             input.to_string()
+        } else {
+            String::new()
         };
         let headers = [("content-type", "application/json".to_owned())];
-        let path = format!("/2015-03-31{path}");
-        Ok(json(
-            self.send("lambda", method, &path, &headers, body).await?,
-        ))
+        let answer = self.send(service, method, path, &headers, body).await?;
+        Ok(json(answer))
     }
 
     async fn send(
@@ -259,6 +291,15 @@ impl Aws {
         Ok(headers
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect())
+    }
+}
+
+/// Whether IAM allowed a call. A failure for another reason counts as permitted.
+fn permitted(result: std::result::Result<Value, ServiceError>) -> Result<bool> {
+    match result {
+        Ok(_) => Ok(true),
+        Err(error) if error.code.is_empty() => Err(error.error),
+        Err(error) => Ok(!error.code.starts_with("AccessDenied")),
     }
 }
 

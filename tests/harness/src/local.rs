@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -82,6 +83,9 @@ pub enum AwsMode {
     Open { port: u16 },
 }
 
+/// The local AWS itself, as a Python module.
+const SERVER: &str = include_str!("../local_aws.py");
+
 /// A running local AWS. Dropping it stops it and the functions deployed into it.
 pub struct LocalAws {
     project: Project,
@@ -114,10 +118,11 @@ impl LocalAws {
             AwsMode::Open { port } => ("http", port),
         };
         let endpoint = format!("{scheme}://127.0.0.1:{port}");
+        write(&folder.join("local_aws.py"), SERVER)?;
         let aws = Aws::new(endpoint.clone(), &certificate.authority)?;
         let mut program = Program::new("the local AWS", python)
             // Hypercorn directly: MiniStack's own command also binds port 443 with TLS.
-            .args(["-m", "hypercorn", "ministack.app:app"])
+            .args(["-m", "hypercorn", "local_aws:app"])
             .args(["--keep-alive", "75"])
             .args(["--bind", &format!("127.0.0.1:{port}")])
             .env(client_environment(
@@ -224,6 +229,26 @@ impl LocalAws {
     pub async fn create_fifo_queue(&self, name: &str) -> Result<()> {
         let input = json!({"QueueName": name, "Attributes": {"FifoQueue": "true"}});
         let created = self.aws.call(Service::Sqs, "CreateQueue", &input);
+        created.await.map(drop)
+    }
+
+    /// Creates a table like the stack's `UserTable` outside any stack.
+    pub async fn create_user_table(&self, name: &str) -> Result<()> {
+        let input = json!({
+            "TableName": name,
+            "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [{"AttributeName": "key", "AttributeType": "S"}],
+            "KeySchema": [{"AttributeName": "key", "KeyType": "HASH"}],
+        });
+        let created = self.aws.call(Service::DynamoDb, "CreateTable", &input);
+        created.await.map(drop)
+    }
+
+    /// Creates a group of schedules outside any stack.
+    pub async fn create_schedule_group(&self, name: &str) -> Result<()> {
+        let path = format!("/schedule-groups/{name}");
+        let input = json!({});
+        let created = self.aws.scheduler(Method::POST, &path, &input);
         created.await.map(drop)
     }
 

@@ -42,7 +42,8 @@ impl fmt::Display for Grant {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AwsCall {
     pub action: String,
-    /// The last part of the ARN: the name of a queue, secret, state machine or execution.
+    /// The last part of the ARN: the name of a queue, secret, state machine or execution,
+    /// `table/NAME`, or `schedule/GROUP/any`.
     pub resource: String,
 }
 
@@ -177,6 +178,10 @@ fn parse_call(event: &Value, secret_exists: impl Fn(&str) -> bool) -> Option<Aws
         url.rsplit('/').next()?.to_owned()
     } else if let Some(arn) = parameter("stateMachineArn").or_else(|| parameter("executionArn")) {
         arn.rsplit(':').next()?.to_owned()
+    } else if let Some(table) = parameter("TableName") {
+        format!("table/{table}")
+    } else if let Some(group) = parameter("GroupName") {
+        format!("schedule/{group}/any")
     } else if name == "ListSecrets" {
         "*".to_owned()
     } else {

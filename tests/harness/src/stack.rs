@@ -374,6 +374,48 @@ impl<'a> Stack<'a> {
         answer.ok_or_else(|| Error::new(format!("invoking {function} is not allowed")))
     }
 
+    /// The variable of a function's environment.
+    pub async fn variable(&self, function: Function, name: &str) -> Result<String> {
+        let details = self.function_details(function).await?;
+        let value = text(&details, &format!("/Environment/Variables/{name}"));
+        let value = value.ok_or_else(|| Error::new(format!("{function} has no variable {name}")));
+        value.map(str::to_owned)
+    }
+
+    /// The output `UserTableName`.
+    pub fn user_table(&self) -> Result<&str> {
+        self.outputs.get("UserTableName")
+    }
+
+    /// The text of an item of the table of what is remembered of users.
+    pub async fn remembered(&self, key: &str) -> Result<Option<String>> {
+        let input = json!({
+            "TableName": self.user_table()?,
+            "Key": {"key": {"S": key}},
+            "ConsistentRead": true,
+        });
+        let aws = self.local.aws();
+        let output = aws.call(Service::DynamoDb, "GetItem", &input).await?;
+        Ok(text(&output, "/Item/text/S").map(str::to_owned))
+    }
+
+    /// The name of a connector's group of schedules.
+    pub async fn schedule_group(&self, connector: Connector) -> Result<String> {
+        self.variable(connector.function(), "SCHEDULE_GROUP").await
+    }
+
+    /// A schedule of a connector's group.
+    pub async fn schedule(&self, connector: Connector, name: &str) -> Result<Option<Value>> {
+        let group = self.schedule_group(connector).await?;
+        let path = format!("/schedules/{name}?groupName={group}");
+        let aws = self.local.aws();
+        match aws.try_scheduler(Method::GET, &path, &Value::Null).await {
+            Ok(schedule) => Ok(Some(schedule)),
+            Err(error) if error.code == "ResourceNotFoundException" => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     pub async fn dashboard(&self) -> Result<Value> {
         let input = json!({"DashboardName": format!("{}-{REGION}", self.name)});
         let aws = self.local.aws();

@@ -1,5 +1,5 @@
 //! The environment for functions that `sam local invoke` runs: a local AWS with the
-//! sample secrets and queues, and fakes of Sesamy and the CRMs, at the addresses in
+//! sample secrets, queues, table and schedules, and fakes of Sesamy and the CRMs, at the addresses in
 //! `events/env.json`. Runs until Ctrl-C.
 
 #![expect(clippy::print_stdout, reason = "a command-line program")]
@@ -19,6 +19,9 @@ const FAKES_PORT: u16 = 4571;
 
 /// The value of `SECRET_PREFIX` in `events/env.json`.
 const SECRET_PREFIX: &str = "sesamy-crm-sync";
+
+/// The value of `USER_TABLE` in `events/env.json`.
+const USER_TABLE: &str = "users";
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -43,7 +46,9 @@ async fn main() -> Result<()> {
         for queue in [format!("{name}.fifo"), format!("{name}-dead-letters.fifo")] {
             local.create_fifo_queue(&queue).await?;
         }
+        local.create_schedule_group(name).await?;
     }
+    local.create_user_table(USER_TABLE).await?;
     local.create_state_machine("resync").await?;
     if let Some(gateway) = docker_gateway() {
         for port in [AWS_PORT, FAKES_PORT] {
