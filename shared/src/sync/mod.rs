@@ -1,6 +1,6 @@
 //! Syncs one user: credentials, user state, derivation, connector.
 
-mod lives;
+mod remembered;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::derivation::{Derivation, DesiredContact, Policy, derive};
 use crate::http::{ApiError, Http};
 use crate::identity::VendorId;
 use crate::message::UserKey;
-use crate::remembered::{Claim, Shown, Unavailable, UserMemory, UserRecord, address_digest};
+use crate::remembered::{Shown, Unavailable, UserMemory, UserRecord, address_digest};
 use crate::secrets::{FromSecret, Loaded, Secrets};
 use crate::sesamy::model::{Dropped, UserState};
 use crate::sesamy::{API_NAMES, Reads, Sesamy, SesamyCredentials};
@@ -157,32 +157,10 @@ impl<C: Connector> Syncer<C> {
         let desired = &*details.desired.insert(desired);
 
         let address = address_digest(&user.vendor_id, &desired.email.lookup());
-        let claim = self
-            .memory
-            .claim(user, &address, desired.has_access, http.is_read_only());
-        let claim = claim.await;
         let known = recalled.as_ref().ok().and_then(Option::as_ref);
-        let earlier = self.earlier(user, known, &address).await;
-        match claim {
-            Claim::Granted => {}
-            Claim::AnotherUsers => {
-                // The contact of the earlier address is no longer this user's.
-                if let Some(earlier) = earlier {
-                    self.take_off(http, user, earlier.reference).await?;
-                    if !http.is_read_only() {
-                        // A failure is counted; the next sync tries again.
-                        let _ = self.memory.forget(user).await;
-                    }
-                }
-                return Ok(Outcome::Skipped(SkipReason::SharedAddress));
-            }
-            Claim::Contended => {
-                return Err(Outcome::Retry {
-                    reason: "other users of the same address are synced at the same time".into(),
-                    wait: None,
-                });
-            }
-        }
+        let earlier = self
+            .claim(http, user, known, &address, desired.has_access)
+            .await?;
         let changes = self
             .with_secret(&path, |secret: Arc<Loaded<C::Credentials>>| async move {
                 let Some(credentials) = &secret.value else {

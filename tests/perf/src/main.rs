@@ -83,7 +83,7 @@ fn print_limits(profiles: &[FunctionProfile], largest_user: f64) {
         (
             "zipped, MB",
             max(&|profile| megabytes(profile.size.zipped)),
-            3.0,
+            3.5,
         ),
     ];
     print_header("Limits", "| of all functions | max | limit | met |");

@@ -8,16 +8,49 @@ use jiff::Timestamp;
 use super::{Recalled, SECOND_LOOK, SyncDetails, Syncer};
 use crate::connector::{
     Account, Changes, Connector, ContactChanges, ContactLookup, ContactReference, Delivery,
-    EventStream, ForgetProgress, LookupKey, Outcome, SyncedContact,
+    EventStream, ForgetProgress, LookupKey, Outcome, SkipReason, SyncedContact,
 };
 use crate::http::Http;
 use crate::message::UserKey;
-use crate::remembered::UserRecord;
+use crate::remembered::{Claim, UserRecord};
 use crate::secrets::Loaded;
 
 impl<C: Connector> Syncer<C> {
+    /// Makes the contact of an address the user's, and returns that of an earlier
+    /// address. `Err` if the contact is another user's.
+    pub(super) async fn claim<'a>(
+        &self,
+        http: &Http,
+        user: &'a UserKey,
+        record: Option<&'a UserRecord>,
+        address: &str,
+        has_access: bool,
+    ) -> Result<Option<SyncedContact<'a>>, Outcome> {
+        let dry_run = http.is_read_only();
+        let claim = self.memory.claim(user, address, has_access, dry_run).await;
+        let earlier = self.earlier(user, record, address).await;
+        match claim {
+            Claim::Granted => Ok(earlier),
+            Claim::AnotherUsers => {
+                // The contact of the earlier address is no longer this user's.
+                if let Some(earlier) = earlier {
+                    self.take_off(http, user, earlier.reference).await?;
+                    if !dry_run {
+                        // A failure is counted; the next sync tries again.
+                        let _ = self.memory.forget(user).await;
+                    }
+                }
+                Err(Outcome::Skipped(SkipReason::SharedAddress))
+            }
+            Claim::Contended => Err(Outcome::Retry {
+                reason: "other users of the same address are synced at the same time".into(),
+                wait: None,
+            }),
+        }
+    }
+
     /// The contact at an earlier address, if the user still owns it.
-    pub(super) async fn earlier<'a>(
+    async fn earlier<'a>(
         &self,
         user: &'a UserKey,
         record: Option<&'a UserRecord>,
