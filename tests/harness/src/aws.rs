@@ -11,7 +11,8 @@ use aws_sigv4::{
     sign::v4,
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::{Client, Method};
+use reqwest::Client;
+pub use reqwest::Method;
 use serde_json::Value;
 
 use crate::{Error, Result};

@@ -71,27 +71,32 @@ impl Stack<'_> {
     /// The permissions of a function's role.
     pub async fn grants(&self, function: Function) -> Result<Vec<Grant>> {
         let details = self.function_details(function).await?;
-        let role = text(&details, "/Role").and_then(|arn| arn.rsplit('/').next());
+        let role = text(&details, "/Role");
         let role = role.ok_or_else(|| Error::new(format!("{function} has no role")))?;
+        let policies = self.policies(role).await?;
+        let statements = policies
+            .iter()
+            .flat_map(|policy| list(policy, "/Statement"));
+        Ok(statements.flat_map(allowed_grants).collect())
+    }
+
+    /// The policies of a role.
+    pub async fn policies(&self, role_arn: &str) -> Result<Vec<Value>> {
+        let role = role_arn.rsplit('/').next().unwrap_or_default();
         let aws = self.local().aws();
-        let policies = aws.iam("ListRolePolicies", &[("RoleName", role)]).await?;
-        let mut grants = Vec::new();
-        for name in elements(&policies, "member") {
+        let names = aws.iam("ListRolePolicies", &[("RoleName", role)]).await?;
+        let mut policies = Vec::new();
+        for name in elements(&names, "member") {
             let policy = [("RoleName", role), ("PolicyName", name)];
             let answer = aws.iam("GetRolePolicy", &policy).await?;
             for document in elements(&answer, "PolicyDocument") {
                 let document = percent_decode_str(document).decode_utf8_lossy();
-                let document: Value = serde_json::from_str(&document).map_err(|error| {
+                policies.push(serde_json::from_str(&document).map_err(|error| {
                     Error::new(format!("the policy {name} is not JSON: {error}"))
-                })?;
-                grants.extend(
-                    list(&document, "/Statement")
-                        .iter()
-                        .flat_map(allowed_grants),
-                );
+                })?);
             }
         }
-        Ok(grants)
+        Ok(policies)
     }
 
     /// The calls that the current processes of a function have made since

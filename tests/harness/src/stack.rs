@@ -66,10 +66,9 @@ impl QueueDepth {
     }
 }
 
-/// A message to put into a connector's queue.
+/// A message to put into a connector's queue, which deduplicates it by its body.
 #[derive(Clone, Debug)]
 pub struct FifoMessage {
-    /// Also its deduplication id.
     pub group: String,
     pub body: String,
 }
@@ -326,7 +325,6 @@ impl<'a> Stack<'a> {
                     "Id": index.to_string(),
                     "MessageBody": message.body,
                     "MessageGroupId": message.group,
-                    "MessageDeduplicationId": message.group,
                 })
             });
             let input = json!({"QueueUrl": queue, "Entries": entries.collect::<Vec<_>>()});
