@@ -11,12 +11,14 @@ use harness::{
     WebhookReply, eventually, samples, secrets, start_fakes,
 };
 use serde_json::Value;
+use shared::identity::{UserId, VendorId};
+use shared::message::UserKey;
 
 /// Ample time for the queue's delay, a poll and a sync, which take seconds.
 pub const SOON: Duration = Duration::from_secs(40);
 
 /// The publishers that the tests use. The webhook's secret lists all of them.
-const PUBLISHERS: [&str; 30] = [
+const PUBLISHERS: [&str; 34] = [
     "asked",
     "redriven",
     "arrives",
@@ -47,6 +49,10 @@ const PUBLISHERS: [&str; 30] = [
     "continued",
     "refusing",
     "stopped",
+    "two-batches",
+    "expiring",
+    "moving",
+    "forgotten",
 ];
 
 pub struct TestEnvironment {
@@ -305,6 +311,18 @@ impl Publisher {
             .filter(|violation| violation.account.as_deref() == Some(self.id))
             .map(|violation| violation.kind)
             .collect()
+    }
+}
+
+/// The message group of a user, which is also the name of the user's wake-ups.
+pub fn group(vendor: &str, user: &str) -> String {
+    user_key(vendor, user).message_group()
+}
+
+pub fn user_key(vendor: &str, user: &str) -> UserKey {
+    UserKey {
+        vendor_id: VendorId::try_from(vendor).unwrap(),
+        user_id: UserId::try_from(user).unwrap(),
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod environment;
 mod failures;
+mod lives;
 mod noisy;
 mod observed;
 mod operator;

@@ -4,33 +4,33 @@
 
 use std::{cell::RefCell, collections::BTreeSet};
 
-use fakes::{Api, Fault};
+use fakes::{Api, Entitlement, Fault, User};
 use harness::{
     AwsCall, Connector, Deployment, Error, FifoMessage, Function, Grant, Result, Stack,
-    aws::{Aws, Service},
+    aws::{Aws, Method, Service},
     eventually,
 };
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::environment::{Publisher, SOON, run_test};
+use crate::environment::{Publisher, SOON, group, run_test, text};
 
 /// A call that tests whether a role allows an operation.
 struct Trial {
     name: String,
-    service: Service,
-    operation: &'static str,
-    input: Value,
+    call: Call,
 }
 
-fn trials(stack: &Stack<'_>) -> Result<Vec<Trial>> {
-    let mut trials = Vec::new();
+enum Call {
+    Json(Service, &'static str, Value),
+    Scheduler(Method, String, Value),
+}
+
+async fn trials(stack: &Stack<'_>) -> Result<Vec<Trial>> {
+    let mut trials = trials_of_wake_ups(stack).await?;
     let mut add = |name: String, service, operation, input| {
-        trials.push(Trial {
-            name,
-            service,
-            operation,
-            input,
-        });
+        let call = Call::Json(service, operation, input);
+        trials.push(Trial { name, call });
     };
     let secrets = [
         "webhook",
@@ -66,6 +66,26 @@ fn trials(stack: &Stack<'_>) -> Result<Vec<Trial>> {
         json!({"MaxResults": 1}),
     );
 
+    let table = stack.user_table()?;
+    add(
+        "list items".to_owned(),
+        Service::DynamoDb,
+        "Scan",
+        json!({"TableName": table}),
+    );
+    for connector in Connector::ALL {
+        let key = json!({"key": {"S": format!("{}#permissions", connector.name())}});
+        for (verb, operation, part) in [
+            ("read", "GetItem", "Key"),
+            ("write", "PutItem", "Item"),
+            ("delete", "DeleteItem", "Key"),
+        ] {
+            let name = format!("{verb} an item of {connector}");
+            let input = json!({"TableName": table, part: key});
+            add(name, Service::DynamoDb, operation, input);
+        }
+    }
+
     for connector in Connector::ALL {
         let queues = [
             (format!("{connector}Queue"), stack.queue_url(connector)?),
@@ -93,14 +113,56 @@ fn trials(stack: &Stack<'_>) -> Result<Vec<Trial>> {
     Ok(trials)
 }
 
+/// Schedules in each connector's group that send with each connector's role.
+async fn trials_of_wake_ups(stack: &Stack<'_>) -> Result<Vec<Trial>> {
+    let mut trials = Vec::new();
+    let mut roles = Vec::new();
+    for connector in Connector::ALL {
+        let role = stack.variable(connector.function(), "SCHEDULE_ROLE_ARN");
+        roles.push((connector, role.await?));
+    }
+    for connector in Connector::ALL {
+        let group = stack.schedule_group(connector).await?;
+        let queue = stack.variable(connector.function(), "QUEUE_ARN").await?;
+        let path = "/schedules/permissions";
+        for (verb, method) in [("create", Method::POST), ("replace", Method::PUT)] {
+            for (other, role) in &roles {
+                let schedule = json!({
+                    "GroupName": group,
+                    "ScheduleExpression": "at(2100-01-01T00:00:00)",
+                    "FlexibleTimeWindow": {"Mode": "OFF"},
+                    "Target": {"Arn": queue, "RoleArn": role},
+                });
+                trials.push(Trial {
+                    name: format!("{verb} a wake-up of {connector} with the role of {other}"),
+                    call: Call::Scheduler(method.clone(), path.to_owned(), schedule),
+                });
+            }
+        }
+        let named = format!("{path}?groupName={group}");
+        for (verb, method) in [("read", Method::GET), ("delete", Method::DELETE)] {
+            trials.push(Trial {
+                name: format!("{verb} a wake-up of {connector}"),
+                call: Call::Scheduler(method, named.clone(), Value::Null),
+            });
+        }
+    }
+    Ok(trials)
+}
+
 async fn permitted(stack: &Stack<'_>, client: &Aws) -> Result<Vec<String>> {
     let mut permitted = Vec::new();
-    for trial in trials(stack)? {
-        let Trial {
-            service, operation, ..
-        } = trial;
-        if client.permits(service, operation, &trial.input).await? {
-            permitted.push(trial.name);
+    for Trial { name, call } in trials(stack).await? {
+        let is_permitted = match call {
+            Call::Json(service, operation, input) => {
+                client.permits(service, operation, &input).await?
+            }
+            Call::Scheduler(method, path, input) => {
+                client.permits_schedule(method, &path, &input).await?
+            }
+        };
+        if is_permitted {
+            permitted.push(name);
         }
     }
     permitted.sort();
@@ -134,6 +196,12 @@ fn each_function_may_do_only_what_it_needs() {
                 format!("read nordposten/{own}"),
                 format!("receive from {connector}Queue"),
                 format!("send to {connector}DeadLetterQueue"),
+                format!("read an item of {connector}"),
+                format!("write an item of {connector}"),
+                format!("delete an item of {connector}"),
+                format!("create a wake-up of {connector} with the role of {connector}"),
+                format!("replace a wake-up of {connector} with the role of {connector}"),
+                format!("delete a wake-up of {connector}"),
             ];
             if connector == Connector::Rule {
                 // The function may learn that its own secret does not exist.
@@ -141,6 +209,16 @@ fn each_function_may_do_only_what_it_needs() {
             }
             expected.sort();
             assert_eq!(permitted(&stack, &client).await?, expected, "{connector}");
+
+            let role = stack.variable(connector.function(), "SCHEDULE_ROLE_ARN");
+            let policies = stack.policies(&role.await?).await?;
+            let [policy] = &policies[..] else {
+                panic!("{connector}: {policies:?}");
+            };
+            let user = format!("wake-up-{own}");
+            let wake_up = stack.local().create_iam_user(&user, policy).await?;
+            let expected = [format!("send to {connector}Queue")];
+            assert_eq!(permitted(&stack, &wake_up).await?, expected, "{connector}");
         }
         let status = json!({"action": "status"});
         stack.invoke(Function::Operator, &status).await?;
@@ -262,9 +340,11 @@ fn each_alias_allows_one_kind_of_request() {
 
 /// Whether AWS itself, and not the function's code, uses a permission of the role.
 /// Documented: Lambda writes logs and traces, receives from the queue that invokes a
-/// function and deletes from it; Secrets Manager decrypts with its caller's permissions.
+/// function and deletes from it; Secrets Manager decrypts with its caller's permissions;
+/// a call that passes a role needs the permission to pass it.
 fn is_used_by_aws(function: Function, grant: &Grant) -> bool {
     let always = [
+        "iam:PassRole",
         "kms:Decrypt",
         "logs:CreateLogStream",
         "logs:PutLogEvents",
@@ -279,6 +359,37 @@ fn is_used_by_aws(function: Function, grant: &Grant) -> bool {
     let action = grant.action.as_str();
     let has_event_source = matches!(function, Function::Connector(_));
     always.contains(&action) || has_event_source && by_event_sources.contains(&action)
+}
+
+fn put_user_with_access_for(publisher: &Publisher, time: SignedDuration) {
+    let end = Timestamp::now() + time;
+    let entitlement = Entitlement::new("e1", "sid:premium", "Premium");
+    publisher.sesamy.put_user(
+        User::new("email|per")
+            .email("per.permitted@example.com")
+            .entitlement(entitlement.set("expiresAt", end.to_string())),
+    );
+}
+
+/// Waits until every connector has scheduled a wake-up of the user whose time is
+/// wanted, and returns the times.
+async fn wake_ups(
+    stack: &Stack<'_>,
+    publisher: &Publisher,
+    wanted: impl Fn(&String) -> bool,
+) -> Result<BTreeSet<String>> {
+    let name = group(publisher.id, "email|per");
+    let mut times = BTreeSet::new();
+    for connector in Connector::ALL {
+        let what = format!("a wake-up of {connector}");
+        let time = eventually(&what, SOON, async || {
+            let schedule = stack.schedule(connector, &name).await?;
+            let time = schedule.map(|schedule| text(&schedule, "ScheduleExpression"));
+            Ok(time.filter(&wanted))
+        });
+        times.insert(time.await?);
+    }
+    Ok(times)
 }
 
 #[test]
@@ -339,13 +450,30 @@ fn each_function_uses_all_its_permissions() {
         for name in ["bare/sesamy", "bare/rule"] {
             stack.delete_secret(name).await?;
         }
-        permitted.put_user("email|per", "per.permitted@example.com");
+        put_user_with_access_for(&permitted, SignedDuration::from_hours(1));
         for publisher in [&permitted, &keyless, &bare] {
             eventually("a webhook to be queued", SOON, async || {
                 let reply = publisher.post_to(&stack, &update(publisher.id)).await?;
                 Ok((reply.status == 202).then_some(()))
             })
             .await?;
+        }
+        // The end of the access changes, so the wake-up is replaced; forgetting the user
+        // deletes it.
+        let first = wake_ups(&stack, &permitted, |_| true).await?;
+        put_user_with_access_for(&permitted, SignedDuration::from_hours(2));
+        let new = permitted.webhook("userVendor.1#new", "email|per");
+        let reply = permitted.post_to(&stack, &new).await?;
+        assert_eq!(reply.status, 202, "{reply:?}");
+        wake_ups(&stack, &permitted, |wake_up| !first.contains(wake_up)).await?;
+        let forget = json!({
+            "action": "forget",
+            "vendorId": permitted.id,
+            "userId": "email|per",
+        });
+        for connector in Connector::ALL {
+            let answer = stack.invoke(connector.function(), &forget).await?;
+            assert_eq!(answer["outcome"], "forgotten", "{answer}");
         }
         // The operator redrives a dead-letter message of each connector, which fails again.
         let unreadable = [FifoMessage {
