@@ -207,6 +207,150 @@ fn outputs_list_exactly_the_retained_queues() {
     assert!(queues >= 6, "{queues} queues found");
 }
 
+/// It is deleted by hand, as the queues are.
+#[test]
+fn table_is_retained_and_named_in_the_outputs() {
+    let template = template();
+    let (resources, outputs) = template.split_once("\nOutputs:\n").unwrap();
+    let tables = resources_of_type(resources, "AWS::DynamoDB::Table");
+    assert_eq!(tables, ["UserTable"]);
+    let table = resource(resources, "UserTable");
+    for line in [
+        "DeletionPolicy: RetainExceptOnCreate",
+        "UpdateReplacePolicy: Retain",
+        "BillingMode: PAY_PER_REQUEST",
+        "SSESpecification: {SSEEnabled: true}",
+        "- {AttributeName: key, KeyType: HASH}",
+    ] {
+        assert!(table.contains(&line), "{line}");
+    }
+    assert!(outputs.contains("  UserTableName:\n"));
+}
+
+/// The lines of a role's statement, without comments.
+fn statement<'a>(role: &[&'a str], sid: &str) -> Vec<&'a str> {
+    let head = format!("- Sid: {sid}");
+    let mut lines = role.iter().skip_while(|line| **line != head);
+    assert!(lines.next().is_some(), "{sid} is missing");
+    let lines = lines.take_while(|line| !line.starts_with("- Sid: ") && **line != "- !If");
+    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.copied().collect()
+}
+
+#[test]
+fn no_connector_may_touch_the_items_or_wake_ups_of_another() {
+    let template = template();
+    for name in connectors(&template) {
+        let role = resource(&template, &format!("{name}Role"));
+        let own = name.to_lowercase();
+        let keys = format!("dynamodb:LeadingKeys: \"{own}#*\"");
+        assert_eq!(
+            statement(&role, "Users"),
+            [
+                "Effect: Allow",
+                "Action: [dynamodb:GetItem, dynamodb:PutItem, dynamodb:DeleteItem]",
+                "Resource: !GetAtt UserTable.Arn",
+                "Condition:",
+                "ForAllValues:StringLike:",
+                &keys,
+            ]
+        );
+        let group = format!(
+            "Resource: !Sub arn:${{AWS::Partition}}:scheduler:${{AWS::Region}}:${{AWS::AccountId}}:schedule/${{{name}WakeUps}}/*"
+        );
+        assert_eq!(
+            statement(&role, "WakeUps"),
+            [
+                "Effect: Allow",
+                "Action: [scheduler:CreateSchedule, scheduler:UpdateSchedule, scheduler:DeleteSchedule]",
+                &group,
+            ]
+        );
+        let passed = format!("Resource: !GetAtt {name}WakeUpRole.Arn");
+        assert_eq!(
+            statement(&role, "WakeUpRole"),
+            [
+                "Effect: Allow",
+                "Action: iam:PassRole",
+                &passed,
+                "Condition:",
+                "StringEquals:",
+                "iam:PassedToService: scheduler.amazonaws.com",
+            ]
+        );
+        for (service, statements) in [("dynamodb:", 4), ("scheduler:", 4), ("iam:", 2)] {
+            let text = role.join("\n");
+            assert_eq!(
+                text.matches(service).count(),
+                statements,
+                "{name}: {service}"
+            );
+        }
+    }
+}
+
+/// AWS takes only a FIFO queue that deduplicates by content, since Scheduler sends no
+/// deduplication id. The local AWS takes any.
+#[test]
+fn wake_up_may_only_send_to_its_connectors_queue_which_takes_it() {
+    let template = template();
+    for name in connectors(&template) {
+        let role = resource(&template, &format!("{name}WakeUpRole"));
+        let queue = format!("Resource: !GetAtt {name}Queue.Arn");
+        assert_eq!(
+            statement(&role, "Queue"),
+            ["Effect: Allow", "Action: sqs:SendMessage", &queue]
+        );
+        let sids = role.iter().filter(|line| line.starts_with("- Sid: "));
+        assert_eq!(sids.count(), 1, "{name}");
+        assert!(!role.iter().any(|line| line.starts_with("ManagedPolicy")));
+        let group = format!("aws:SourceArn: !GetAtt {name}WakeUps.Arn");
+        for line in [
+            "Principal: {Service: scheduler.amazonaws.com}",
+            "aws:SourceAccount: !Ref AWS::AccountId",
+            &group,
+        ] {
+            assert!(role.contains(&line), "{name}: {line}");
+        }
+        let queue = resource(&template, &format!("{name}Queue"));
+        assert!(queue.contains(&"ContentBasedDeduplication: true"), "{name}");
+        let kind = resource(&template, &format!("{name}WakeUps"));
+        assert_eq!(kind.first(), Some(&"Type: AWS::Scheduler::ScheduleGroup"));
+    }
+}
+
+/// Syncs go on meanwhile, so an outage of minutes is not worth an e-mail.
+#[test]
+fn lasting_failures_of_table_and_wake_ups_raise_an_alarm() {
+    const HOUR: u32 = 3_600;
+    let template = template();
+    for name in connectors(&template) {
+        for (kind, metric) in [("UserTable", "UserTableErrors"), ("WakeUp", "WakeUpErrors")] {
+            let id = format!("{name}{kind}Alarm");
+            let alarm = Alarm::parse(&template, &id);
+            assert_eq!(alarm.metric, metric, "{id}");
+            assert_eq!(alarm.threshold, 0, "{id}");
+            // A short outage is in two periods at most.
+            assert!(alarm.needed >= 3, "{id}");
+            // An event every two hours is enough.
+            assert!(
+                alarm.period * alarm.periods >= alarm.needed * 2 * HOUR,
+                "{id}"
+            );
+            let lines = resource(&template, &id);
+            for line in [
+                "Namespace: SesamyCrmSync",
+                "Statistic: Sum",
+                "TreatMissingData: notBreaching",
+                "AlarmActions: [!Ref AlarmTopic]",
+                &format!("- {{Name: FunctionName, Value: !Ref {name}Function}}"),
+            ] {
+                assert!(lines.contains(&line), "{id}: {line}");
+            }
+        }
+    }
+}
+
 /// Aliases let a policy allow only one kind of request.
 #[test]
 fn each_connector_has_one_alias_per_kind_of_request() {
@@ -318,7 +462,7 @@ fn alarms_and_dashboard_use_metrics_that_the_code_counts() {
 }
 
 /// AWS stops a function that invokes itself through SQS after about 16 rounds. The local
-/// AWS does not.
+/// AWS does not. A wake-up is no such loop: Scheduler sends it, a minute later at least.
 #[test]
 fn no_function_can_invoke_itself_through_a_queue() {
     let template = template();
