@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::connector::{Connector, ContactChanges, EventStream, FieldChange, NewValue, Outcome};
-use crate::derivation::{PERMANENT_TAG, Tags};
+use crate::derivation::{PERMANENT_TAG, Tag, Tags};
 use crate::http::DryRunCall;
 use crate::message::UserKey;
 use crate::request::ErrorAnswer;
@@ -60,6 +60,8 @@ pub struct ContactPlan {
 pub struct TagPlan {
     pub add: Vec<TagReason>,
     pub remove: Vec<TagReason>,
+    /// Ours that the contact has already.
+    pub stay: Vec<TagReason>,
     /// Includes the publisher's own tags.
     pub kept: usize,
 }
@@ -117,6 +119,8 @@ pub(super) async fn run<C: Connector>(
         Ok(result) => result,
         Err(outcome) => (outcome, SyncDetails::default(), Vec::new()),
     };
+    let desired = details.desired.map(|desired| desired.tags);
+    let desired = desired.unwrap_or_default();
     let mut preview = Preview {
         action: "preview",
         connector: C::NAME,
@@ -130,20 +134,18 @@ pub(super) async fn run<C: Connector>(
     };
     match outcome {
         Outcome::Synced(changes) => {
-            let desired = details.desired.map(|desired| desired.tags);
-            let desired = desired.unwrap_or_default();
-            let contacts = changes.contacts.into_iter();
             preview.outcome = "would_sync";
-            preview.contacts = contacts.map(|c| ContactPlan::new(c, &desired)).collect();
+            preview.contacts = plans(changes.contacts, &desired);
             preview.writes = calls.iter().map(Write::new).collect();
             preview.dry_run_calls = calls;
         }
+        Outcome::Unchanged => preview.contacts = plans(details.contacts, &desired),
         Outcome::NotConfigured => {
             let path = Syncer::<C>::connector_path(&preview.user.vendor_id);
             let secret = syncer.secrets.name(&path);
             preview.reason = Some(format!("there is no secret {secret}"));
         }
-        Outcome::Unchanged | Outcome::Skipped(_) => {
+        Outcome::Skipped(_) => {
             preview.reason = outcome.reason().map(str::to_owned);
         }
         failed => {
@@ -162,15 +164,25 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
+fn plans(contacts: Vec<ContactChanges>, desired: &Tags) -> Vec<ContactPlan> {
+    let contacts = contacts.into_iter();
+    contacts.map(|c| ContactPlan::new(c, desired)).collect()
+}
+
 impl ContactPlan {
     fn new(changes: ContactChanges, desired: &Tags) -> Self {
         let fields = changes.fields.into_iter();
+        let is_added = |tag: &str| changes.tags.added.iter().any(|added| added == tag);
+        let staying = desired.keys().map(Tag::as_str).filter(|tag| !is_added(tag));
+        let staying = staying.filter(|_| !changes.is_earlier);
+        let staying = staying.map(str::to_owned).collect();
         Self {
             list: changes.list,
             new: changes.is_new,
             moved: changes.is_moved,
             earlier: changes.is_earlier,
             tags: TagPlan {
+                stay: reasons(staying, |tag| why_added(tag, desired)),
                 add: reasons(changes.tags.added, |tag| why_added(tag, desired)),
                 remove: reasons(changes.tags.removed, |tag| {
                     vec![if changes.is_earlier {

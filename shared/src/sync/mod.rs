@@ -11,7 +11,8 @@ use tokio::time::Instant;
 
 use crate::cache::Cache;
 use crate::connector::{
-    Changes, Connector, DeadLetterKind, DeadLetterReason, EventStream, Job, Outcome, SkipReason,
+    Changes, Connector, ContactChanges, DeadLetterKind, DeadLetterReason, EventStream, Job,
+    Outcome, SkipReason,
 };
 use crate::derivation::{Derivation, DesiredContact, Policy, derive};
 use crate::http::{ApiError, Http};
@@ -66,6 +67,8 @@ pub(crate) struct SyncDetails {
     /// The wake-up could not be scheduled.
     pub needs_another_sync: bool,
     pub desired: Option<Box<DesiredContact>>,
+    /// For a preview, also of a sync that changes nothing.
+    pub contacts: Vec<ContactChanges>,
 }
 
 impl<C: Connector> Syncer<C> {
@@ -197,6 +200,9 @@ impl<C: Connector> Syncer<C> {
             let next_change = desired.next_change;
             self.remember_synced(user, &recalled, record, next_change, events, details)
                 .await;
+        }
+        if http.is_read_only() {
+            details.contacts.clone_from(&changes.contacts);
         }
         Ok(match changes {
             changes if changes.writes == 0 => Outcome::Unchanged,

@@ -34,6 +34,7 @@ async fn a_preview_shows_changes_with_reasons_and_calls() {
                 "tag": "sesamy_overdue_contract",
                 "because": ["no longer applies"],
             }],
+            "stay": [],
             "kept": 1,
         })
     );
@@ -56,4 +57,23 @@ async fn a_preview_shows_changes_with_reasons_and_calls() {
         *last,
         json!({ "method": "PATCH", "endpoint": "/v1/contacts/{email}/" })
     );
+}
+
+/// A marketer asks why a contact has its tags, mostly when nothing is wrong.
+#[tokio::test]
+async fn a_preview_gives_the_reasons_of_tags_that_stay() {
+    let (bench, _) = start().await;
+    let contract = Contract::active("c1").item("sid:Daily", "The Daily", "po1", "Monthly");
+    bench
+        .sesamy
+        .put_user(User::new(USER).email(EMAIL).contract(contract));
+    bench.synced(USER, "a").await;
+    let preview = serde_json::to_value(bench.preview(USER).await).unwrap();
+    assert_eq!(preview["outcome"], "unchanged");
+    let stay = json!([{
+        "tag": "sesamy_active_subscriber",
+        "because": ["has an active subscription (c1)"],
+    }]);
+    assert_eq!(preview["contacts"][0]["tags"]["stay"], stay);
+    assert_eq!(preview["contacts"][0]["tags"]["add"], json!([]));
 }

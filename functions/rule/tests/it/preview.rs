@@ -38,6 +38,7 @@ async fn a_preview_shows_changes_with_reasons_and_calls() {
         contact["tags"]["remove"],
         json!([{ "tag": "sesamy_overdue_contract", "because": ["no longer applies"] }])
     );
+    assert_eq!(contact["tags"]["stay"], json!([]));
     assert_eq!(contact["tags"]["kept"], 2);
     let fields = contact["fields"].as_array().unwrap();
     for field in [
