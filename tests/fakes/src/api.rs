@@ -11,17 +11,19 @@ pub enum Api {
     Rule,
     Mailmojo,
     Make,
+    Mailchimp,
 }
 
 impl Api {
     /// The Management API comes before the token endpoint, whose base path is a prefix of
     /// its own.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Sesamy,
         Self::SesamyToken,
         Self::Rule,
         Self::Mailmojo,
         Self::Make,
+        Self::Mailchimp,
     ];
 
     /// Paths in faults and recorded requests are relative to this path.
@@ -33,6 +35,7 @@ impl Api {
             Self::Rule => "/rule/api",
             Self::Mailmojo => "/mailmojo",
             Self::Make => "/make/api/public/v2",
+            Self::Mailchimp => "/mailchimp/3.0",
         }
     }
 
@@ -58,6 +61,8 @@ pub struct Urls {
     /// Without the version `/v1`.
     pub mailmojo: String,
     pub make: String,
+    /// With the version.
+    pub mailchimp: String,
     pub control: String,
 }
 
@@ -70,6 +75,7 @@ impl Urls {
             rule: at(Api::Rule),
             mailmojo: at(Api::Mailmojo),
             make: at(Api::Make),
+            mailchimp: at(Api::Mailchimp),
             control: format!("{base}/control"),
             base,
         }

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use crate::{
     api::{Api, Urls},
     faults::{ActiveFault, Fault},
+    mailchimp::Mailchimp,
     mailmojo::Mailmojo,
     make::Make,
     request_log::{DEFAULT_KEPT, RecordedRequest},
@@ -140,6 +141,10 @@ impl Fakes {
 
     pub fn make(&self) -> Make {
         Make(self.state.clone())
+    }
+
+    pub fn mailchimp(&self) -> Mailchimp {
+        Mailchimp(self.state.clone())
     }
 
     /// The state of all APIs, without credentials.

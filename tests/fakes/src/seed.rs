@@ -5,8 +5,9 @@ use std::{io, path::Path};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    accounts::CrmSeed, faults::Fault, mailmojo::MailmojoAccountSeed, make::MakeAccountSeed,
-    rule::RuleAccountSeed, sesamy::SesamySeed,
+    accounts::CrmSeed, faults::Fault, mailchimp::MailchimpAccountSeed,
+    mailmojo::MailmojoAccountSeed, make::MakeAccountSeed, rule::RuleAccountSeed,
+    sesamy::SesamySeed,
 };
 
 /// The initial content. Every part is optional. Applying a seed twice adds its faults,
@@ -47,6 +48,13 @@ use crate::{
 ///     "customFields": ["EXTRA1"],
 ///     "subscribers": [{"email": "anna@example.se", "tags": ["vip"], "details": {"city": "Oslo"}, "lists": [77]}]
 ///   }]},
+///   "mailchimp": {"accounts": [{
+///     "name": "acme", "apiKey": "key-us1",
+///     "audiences": [{
+///       "id": "a1b2c3", "name": "Users",
+///       "members": [{"email_address": "anna@example.se", "status": "unsubscribed", "tags": ["vip"], "merge_fields": {"SHOE": 38}}]
+///     }]
+///   }]},
 ///   "faults": [{
 ///     "api": "rule", "method": "POST", "path": "/v2/subscribers*", "skip": 1, "times": 2,
 ///     "effect": "performed", "delayMs": 10,
@@ -65,6 +73,7 @@ pub struct Seed {
     pub rule: CrmSeed<RuleAccountSeed>,
     pub mailmojo: CrmSeed<MailmojoAccountSeed>,
     pub make: CrmSeed<MakeAccountSeed>,
+    pub mailchimp: CrmSeed<MailchimpAccountSeed>,
     pub faults: Vec<Fault>,
     /// Added to the duration of every response.
     pub latency_ms: Option<u64>,

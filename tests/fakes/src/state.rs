@@ -12,7 +12,7 @@ use crate::{
     accounts::Accounts,
     api::{Api, Urls},
     faults::FaultRules,
-    mailmojo, make,
+    mailchimp, mailmojo, make,
     request::ApiRequest,
     request_log::RequestLog,
     response::{ApiResponse, ResponseBody},
@@ -27,6 +27,7 @@ pub(crate) struct FakesState {
     pub rule: Accounts<rule::Account>,
     pub mailmojo: Accounts<mailmojo::Account>,
     pub make: Accounts<make::Account>,
+    pub mailchimp: Accounts<mailchimp::Account>,
     pub faults: FaultRules,
     pub requests: RequestLog,
     pub violations: ViolationLog,
@@ -40,6 +41,7 @@ impl FakesState {
             rule: Accounts::default(),
             mailmojo: Accounts::default(),
             make: Accounts::default(),
+            mailchimp: Accounts::default(),
             faults: FaultRules::default(),
             requests: RequestLog::new(requests_kept),
             violations: ViolationLog::default(),
@@ -53,6 +55,7 @@ impl FakesState {
         self.rule.apply(seed.rule);
         self.mailmojo.apply(seed.mailmojo);
         self.make.apply(seed.make);
+        self.mailchimp.apply(seed.mailchimp);
         for fault in seed.faults {
             self.faults.add(fault);
         }
@@ -67,6 +70,7 @@ impl FakesState {
         self.rule.reset();
         self.mailmojo.reset();
         self.make.reset();
+        self.mailchimp.reset();
         self.faults.clear();
         self.requests.clear();
         self.violations.clear();
@@ -80,6 +84,7 @@ impl FakesState {
             "rule": self.rule.to_json(),
             "mailmojo": self.mailmojo.to_json(),
             "make": self.make.to_json(),
+            "mailchimp": self.mailchimp.to_json(),
         })
     }
 
@@ -91,6 +96,7 @@ impl FakesState {
             Api::Rule => self.rule.authorized(request),
             Api::Mailmojo => self.mailmojo.authorized(request),
             Api::Make => self.make.authorized(request),
+            Api::Mailchimp => self.mailchimp.authorized(request),
         }
     }
 
@@ -114,6 +120,7 @@ impl FakesState {
             Api::Rule => self.rule.answer(request, &mut reporter),
             Api::Mailmojo => self.mailmojo.answer(request, &mut reporter),
             Api::Make => self.make.answer(request, &mut reporter),
+            Api::Mailchimp => self.mailchimp.answer(request, &mut reporter),
         }
     }
 }
@@ -126,6 +133,7 @@ pub(crate) fn error_body(api: Api, status: StatusCode) -> ResponseBody {
         Api::Rule => rule::error_body(status),
         Api::Mailmojo => mailmojo::error_body(status),
         Api::Make => make::error_body(status),
+        Api::Mailchimp => mailchimp::error_body(status),
     })
 }
 
