@@ -1,6 +1,7 @@
 //! The client of one API for one vendor.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::response::Parts;
 use jiff::tz::TimeZone;
@@ -129,6 +130,19 @@ impl<'a> ApiClient<'a> {
         Ok(self.send(&call).await?)
     }
 
+    /// Like [`Self::read`], for callers that read the body of an error.
+    pub async fn try_read(&self, call: ApiCall<'_>) -> Result<ApiResponse, FailedCall> {
+        self.send(&call).await
+    }
+
+    /// Pauses the API as a 429 does, after an error by which the API asks for it in
+    /// another form.
+    pub fn pause(&self, error: ApiError, wait: Duration) -> ApiError {
+        let backoffs = &self.http.backoffs;
+        backoffs.pause(self.vendor, self.description.name, wait);
+        self.error(error.endpoint, ApiErrorKind::Paused { wait })
+    }
+
     /// Makes a call that may change something at the API. A read-only client
     /// records the call instead and returns `None`; it still fails for calls
     /// that could not be sent.
@@ -230,8 +244,6 @@ impl<'a> ApiClient<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use reqwest::Method;
 
     use super::*;
