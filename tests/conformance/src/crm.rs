@@ -34,6 +34,8 @@ pub trait TestedCrm {
     const UNCONDITIONAL_WRITES: &[&str];
     /// An account that ignores case keeps the first spelling of a tag that it saw.
     const KEEPS_FIRST_SPELLING: bool;
+    /// Every account ignores case.
+    const ALWAYS_IGNORES_CASE: bool = false;
 
     /// Adds an account with the list that users join.
     fn add_account(fakes: &Fakes, name: &str) -> Self::Account;

@@ -1,0 +1,18 @@
+//! Tests against the strict fake of Mailchimp, through the real consumer.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests"
+)]
+
+mod check;
+mod conformance;
+mod crm;
+mod events;
+mod hostile;
+mod moving;
+mod preview;
+mod requests;
+mod sync;
