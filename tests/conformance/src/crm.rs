@@ -37,6 +37,9 @@ pub trait TestedCrm {
     /// Every account ignores case.
     const ALWAYS_IGNORES_CASE: bool = false;
 
+    /// The CRM moves no contact that unsubscribed, so a new one takes its status.
+    const COPIES_UNSUBSCRIBED: bool = false;
+
     /// Adds an account with the list that users join.
     fn add_account(fakes: &Fakes, name: &str) -> Self::Account;
     /// The connector's secret for the account of this name.

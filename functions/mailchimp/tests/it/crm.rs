@@ -32,21 +32,6 @@ pub struct Settings {
     address_is_forgotten: bool,
 }
 
-impl MailchimpCrm {
-    pub fn with_email(contact: Member, email: &str) -> Member {
-        Member {
-            email_address: email.to_owned(),
-            ..contact
-        }
-    }
-
-    pub fn settings_that_refuse_moves() -> Settings {
-        let mut settings = Settings::default();
-        settings.fake.refuse_moves = true;
-        settings
-    }
-}
-
 impl TestedCrm for MailchimpCrm {
     type Connector = Mailchimp;
     type Account = AudienceHandle;
@@ -58,6 +43,7 @@ impl TestedCrm for MailchimpCrm {
     const UNCONDITIONAL_WRITES: &[&str] = &[];
     const KEEPS_FIRST_SPELLING: bool = true;
     const ALWAYS_IGNORES_CASE: bool = true;
+    const COPIES_UNSUBSCRIBED: bool = true;
 
     fn add_account(fakes: &Fakes, name: &str) -> AudienceHandle {
         let account = fakes.mailchimp().add_account(name, name);
@@ -82,6 +68,12 @@ impl TestedCrm for MailchimpCrm {
 
     fn settings_that_ignore_case() -> Settings {
         Settings::default()
+    }
+
+    fn settings_that_refuse_moves() -> Settings {
+        let mut settings = Settings::default();
+        settings.fake.refuse_moves = true;
+        settings
     }
 
     fn any_settings() -> BoxedStrategy<Settings> {
@@ -155,6 +147,27 @@ impl TestedCrm for MailchimpCrm {
             tags: contact.tags.clone(),
             fields: contact.merge_fields.clone(),
         }
+    }
+
+    fn email(contact: &Member) -> String {
+        contact.email_address.clone()
+    }
+
+    fn with_email(contact: Member, email: &str) -> Member {
+        Member {
+            email_address: email.to_owned(),
+            ..contact
+        }
+    }
+
+    fn deliveries(audience: &AudienceHandle) -> Vec<String> {
+        let events = audience
+            .members()
+            .into_iter()
+            .flat_map(|member| member.events);
+        events
+            .map(|event| event.properties["occurred_at"].clone())
+            .collect()
     }
 
     fn consent(contact: &Member) -> Value {

@@ -31,7 +31,7 @@ macro_rules! test_laws {
             async fn contact_moves_with_its_consent_and_the_publishers_data() in moving;
             async fn move_is_finished_after_any_failed_call() in moving;
             async fn contact_of_the_new_address_is_synced_and_the_other_cleared() in moving;
-            async fn unsubscribed_user_whose_move_is_refused_gets_no_new_contact() in moving;
+            async fn unsubscribed_user_whose_move_is_refused_stays_unsubscribed() in moving;
             async fn subscribed_user_whose_move_is_refused_gets_a_new_contact() in moving;
             async fn contact_of_another_user_is_never_moved_or_cleared() in moving;
             async fn user_who_is_gone_from_sesamy_loses_our_data() in moving;
