@@ -21,7 +21,7 @@ pub async fn forget(
     let steps = progress.contact(None);
     let work = async {
         let id = match lookup.by {
-            LookupKey::Email(email) | LookupKey::TypedEmail(email) => hash(email),
+            LookupKey::Email(email) => hash(email),
             LookupKey::Reference(reference) => reference.as_str().to_owned(),
         };
         let Some(member) = client.member(&id).await? else {

@@ -3,11 +3,13 @@
 //! Seen by others: Mailchimp gives a new address to subscribed members only, and only
 //! one that the audience has never had.
 
+use serde_json::Value;
 use shared::connector::SyncedContact;
 use shared::http::ApiError;
 use tracing::warn;
 
 use crate::client::{Client, Member, Status, hash};
+use crate::mapping;
 
 pub enum Moved {
     /// The member, which has the new address now.
@@ -38,16 +40,20 @@ pub async fn move_member(
     let Some(member) = client.member(id).await? else {
         return Ok(Moved::Nothing);
     };
+    let owner = member
+        .merge_fields
+        .get(mapping::OWNER)
+        .and_then(Value::as_str);
+    if !earlier.may_belong_to(owner) {
+        return Ok(Moved::Nothing);
+    }
     let current = member.email.expose();
     if current.eq_ignore_ascii_case(email) {
         return Ok(Moved::Nothing);
     }
-    // Otherwise the publisher gave it an address that Sesamy does not know.
-    if !earlier.had_address(current) {
-        return Ok(stays(None));
-    }
     let status = status_at_new_address(member.status, new_status);
-    if member.status != Status::Subscribed {
+    // One of another address got it from the publisher, and Sesamy does not know it.
+    if member.status != Status::Subscribed || !earlier.had_address(current) {
         return Ok(stays(Some(status)));
     }
     match client.set_email(id, email).await {

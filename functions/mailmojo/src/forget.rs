@@ -17,7 +17,7 @@ pub async fn forget(
     let steps = progress.contact(None);
     let work = async {
         let email = match lookup.by {
-            LookupKey::Email(email) | LookupKey::TypedEmail(email) => email,
+            LookupKey::Email(email) => email,
             LookupKey::Reference(reference) => reference.as_str(),
         };
         let Some(contact) = client.contact(email).await? else {

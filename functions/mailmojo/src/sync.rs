@@ -10,7 +10,7 @@ use shared::cache::Once;
 use shared::check::CheckItem;
 use shared::connector::{
     Account, Changes, Connector, ContactChanges, ContactLookup, ContactReference, FieldChange,
-    ForgetProgress, Job, TagChanges,
+    ForgetProgress, Job, SyncedContact, TagChanges,
 };
 use shared::derivation::{TagDiff, diff_tags};
 use shared::http::ApiError;
@@ -37,6 +37,10 @@ impl Connector for Mailmojo {
         Reads { bills: true }
     }
 
+    fn reference_at(email: &str) -> Option<ContactReference> {
+        Some(ContactReference::new(email))
+    }
+
     async fn sync(&self, job: Job<'_, Self>) -> Result<Changes, ApiError> {
         let client = Client::new(job.http, job.vendor, job.credentials);
         job.once(&self.defined, define(&client)).await?;
@@ -49,7 +53,7 @@ impl Connector for Mailmojo {
         };
         let mut contact = client.contact(&email).await?;
         let mut is_moved = false;
-        if let Some(earlier) = job.earlier.map(|earlier| earlier.reference) {
+        if let Some(earlier) = job.earlier {
             match move_contact(&client, earlier, contact.is_some(), &email, list_id).await? {
                 Moved::Done(moved) => {
                     contact = Some(moved);
@@ -57,12 +61,12 @@ impl Connector for Mailmojo {
                     changes.writes += 1;
                 }
                 Moved::NotFound => {}
-                Moved::Stays => changes.left_behind = Some(earlier.clone()),
-                Moved::Refused { has_left } => {
+                Moved::Taken(left) => changes.left_behind = Some(left),
+                Moved::Refused { left, has_left } => {
                     changes.refused_writes += 1;
-                    changes.left_behind = Some(earlier.clone());
+                    changes.left_behind = Some(left);
                     if has_left {
-                        // A new contact would be mailed against the user's wish.
+                        // A new contact would be mailed without consent.
                         changes.keeps_earlier = true;
                         return Ok(changes);
                     }
@@ -125,8 +129,9 @@ enum Moved {
     Done(Contact),
     NotFound,
     /// Mailmojo has another contact of the new address.
-    Stays,
+    Taken(ContactReference),
     Refused {
+        left: ContactReference,
         /// Of the list, or of all mails.
         has_left: bool,
     },
@@ -134,26 +139,39 @@ enum Moved {
 
 async fn move_contact(
     client: &Client<'_>,
-    earlier: &ContactReference,
+    earlier: SyncedContact<'_>,
     is_taken: bool,
     email: &str,
     list_id: &str,
 ) -> Result<Moved, ApiError> {
-    let Some(contact) = client.contact(earlier.as_str()).await? else {
-        return Ok(Moved::NotFound);
-    };
-    if is_taken {
-        return Ok(Moved::Stays);
-    }
-    match client.set_email(earlier.as_str(), email).await {
-        Ok(()) => Ok(Moved::Done(contact)),
-        Err(error) if error.is_transient() || error.is_refusal() => Err(error),
-        Err(error) => {
-            warn!(%error, "Mailmojo refused a contact's new address.");
-            let has_left = !contact.active || contact.left_lists.contains(list_id);
-            Ok(Moved::Refused { has_left })
+    // An attempt that did not complete may have moved it already.
+    let references = [Some(earlier.reference), earlier.moved_reference()];
+    for reference in references.into_iter().flatten() {
+        if reference.as_str() == email {
+            continue;
         }
+        let Some(contact) = client.contact(reference.as_str()).await? else {
+            continue;
+        };
+        let owner = contact.custom.get(mapping::OWNER).and_then(Value::as_str);
+        if !earlier.may_belong_to(owner) {
+            continue;
+        }
+        let left = reference.clone();
+        if is_taken {
+            return Ok(Moved::Taken(left));
+        }
+        return match client.set_email(reference.as_str(), email).await {
+            Ok(()) => Ok(Moved::Done(contact)),
+            Err(error) if error.is_transient() || error.is_refusal() => Err(error),
+            Err(error) => {
+                warn!(%error, "Mailmojo refused a contact's new address.");
+                let has_left = !contact.active || contact.left_lists.contains(list_id);
+                Ok(Moved::Refused { left, has_left })
+            }
+        };
     }
+    Ok(Moved::NotFound)
 }
 
 /// Adds a contact to the list. Assumed: a 400 means that Mailmojo blocks the

@@ -11,10 +11,8 @@ use shared::http::ApiError;
 use crate::client::{Client, Contact};
 use crate::credentials::MalformedSet;
 use crate::lists::collect_results;
+use crate::mapping;
 use crate::references::References;
-
-/// Names the Sesamy user that the contact belongs to.
-const OWNER: &str = "external_id";
 
 const STAYS: &str = "the user's subscriptions, and the products of the catalogue: Make.as has no known call that deletes them";
 
@@ -45,7 +43,7 @@ async fn forget_on_list(
     steps: ContactProgress<'_>,
 ) -> Result<(), ApiError> {
     let contact = match lookup.by {
-        LookupKey::Email(email) | LookupKey::TypedEmail(email) => client.contact(email).await?,
+        LookupKey::Email(email) => client.contact(email).await?,
         LookupKey::Reference(reference) => match References::read(reference).id(client.list_id()) {
             Some(id) => client.contact_by_id(id).await?,
             None => None,
@@ -57,7 +55,7 @@ async fn forget_on_list(
     let Contact {
         id, fields, tags, ..
     } = contact;
-    let owner = fields.get(OWNER).and_then(Value::as_str);
+    let owner = fields.get(mapping::OWNER).and_then(Value::as_str);
     let owner = owner.filter(|owner| !owner.is_empty());
     if !lookup.owns(owner) {
         steps.belongs_to_another_user();
@@ -72,9 +70,9 @@ async fn forget_on_list(
     // any is not documented.
     let mut body = Map::from_iter([("tags".to_owned(), foreign.into())]);
     if owner_is_ours {
-        body.insert(OWNER.to_owned(), cleared());
+        body.insert(mapping::OWNER.to_owned(), cleared());
     }
-    steps.found(ours, owner_is_ours.then_some(OWNER));
+    steps.found(ours, owner_is_ours.then_some(mapping::OWNER));
     steps.stays(STAYS);
     if has_our_data {
         client.change(&id, body).await?;

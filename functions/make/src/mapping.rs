@@ -8,6 +8,9 @@ use serde_json::{Map, Value, json};
 use shared::derivation::{CatalogueProduct, DesiredContact, SubscriptionRecord};
 use shared::personal::Personal;
 
+/// Names the Sesamy user that the contact belongs to.
+pub const OWNER: &str = "external_id";
+
 /// The fields that a sync may change, and whether their values are personal. A new
 /// address is a call of its own.
 pub const FIELDS: [(&str, bool); 4] = [

@@ -105,12 +105,12 @@ async fn sync_list<'a>(
                 changes.writes += 1;
             }
             Moved::NotFound => {}
-            Moved::Stays { id } => left_behind = Some(id),
+            Moved::Taken { id } => left_behind = Some(id),
             Moved::Refused { id, may_join } => {
                 changes.refused_writes += 1;
                 left_behind = Some(id);
                 if !may_join {
-                    // A new contact would be mailed against the user's wish.
+                    // A new contact would be mailed without consent.
                     changes.keeps_earlier = true;
                     return Ok(SyncedList {
                         list_id: &set.list_id,
@@ -178,9 +178,8 @@ enum Moved {
     /// The contact, which has the new address now.
     Done(Box<Contact>),
     NotFound,
-    /// Make.as has another contact of the new address, or the publisher gave this one
-    /// an address that Sesamy does not know.
-    Stays {
+    /// Make.as has another contact of the new address.
+    Taken {
         id: String,
     },
     Refused {
@@ -189,7 +188,8 @@ enum Moved {
     },
 }
 
-/// Reads the contact first: its address shows whether it is still the same one.
+/// Reads the contact first: its address and its owner show whether it is still the
+/// same one.
 async fn move_contact(
     client: &Client<'_>,
     earlier: SyncedContact<'_>,
@@ -203,21 +203,29 @@ async fn move_contact(
     let Some(contact) = client.contact_by_id(id).await? else {
         return Ok(Moved::NotFound);
     };
+    let owner = contact.fields.get(mapping::OWNER).and_then(Value::as_str);
+    if !earlier.may_belong_to(owner) {
+        return Ok(Moved::NotFound);
+    }
     let id = contact.id.clone();
     let current = contact.email().unwrap_or_default();
     if current.eq_ignore_ascii_case(email) {
         // An earlier attempt moved it, so `is_taken` is about the same contact.
         return Ok(Moved::NotFound);
     }
-    if is_taken || !earlier.had_address(current) {
-        return Ok(Moved::Stays { id });
+    if is_taken {
+        return Ok(Moved::Taken { id });
+    }
+    let may_join = contact.may_join();
+    if !earlier.had_address(current) {
+        // The publisher gave it an address that Sesamy does not know.
+        return Ok(Moved::Refused { id, may_join });
     }
     match client.set_email(&contact, email).await {
         Ok(()) => Ok(Moved::Done(Box::new(contact))),
         Err(error) if error.is_transient() || error.is_refusal() => Err(error),
         Err(error) => {
             warn!(%error, "Make.as refused a contact's new address.");
-            let may_join = contact.may_join();
             Ok(Moved::Refused { id, may_join })
         }
     }

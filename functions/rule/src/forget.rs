@@ -12,9 +12,6 @@ use shared::http::ApiError;
 use crate::client::{Client, Contact, ContactKey};
 use crate::mapping::{self, Field};
 
-/// Names the Sesamy user that the contact belongs to.
-const OWNER: &str = "Sesamy_User.ID";
-
 pub async fn forget(
     client: &Client<'_>,
     lookup: ContactLookup<'_>,
@@ -23,7 +20,7 @@ pub async fn forget(
     let steps = progress.contact(None);
     let work = async {
         let key = match lookup.by {
-            LookupKey::Email(email) | LookupKey::TypedEmail(email) => ContactKey::Email(email),
+            LookupKey::Email(email) => ContactKey::Email(email),
             LookupKey::Reference(reference) => match ContactKey::from_reference(reference) {
                 Some(key) => key,
                 None => return Ok(()),
@@ -33,7 +30,7 @@ pub async fn forget(
             return Ok(());
         };
         let values = client.fields(key).await?;
-        if !lookup.owns(values.get(OWNER).and_then(Value::as_str)) {
+        if !lookup.owns(values.get(mapping::OWNER).and_then(Value::as_str)) {
             steps.belongs_to_another_user();
             return Ok(());
         }

@@ -17,6 +17,9 @@ use shared::personal::Personal;
 /// Known: "a base tag that is always added".
 pub const BASE_TAG: &str = "sesamy";
 
+/// Names the Sesamy user that the contact belongs to.
+pub const OWNER: &str = "Sesamy_User.ID";
+
 /// Tags with this prefix are never stale.
 pub const EVENT_TAG_PREFIX: &str = "sesamy_event_";
 

@@ -86,12 +86,12 @@ impl Connector for Rule {
                     }
                 }
                 Moved::NotFound => {}
-                Moved::Stays => changes.left_behind = Some(earlier.reference.clone()),
+                Moved::Taken => changes.left_behind = Some(earlier.reference.clone()),
                 Moved::Refused { is_silenced } => {
                     changes.refused_writes += 1;
                     changes.left_behind = Some(earlier.reference.clone());
                     if is_silenced {
-                        // A new contact would be mailed against the user's wish.
+                        // A new contact would be mailed without consent.
                         changes.writes = 0;
                         changes.keeps_earlier = true;
                         return Ok(changes);

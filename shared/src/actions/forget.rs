@@ -83,12 +83,18 @@ async fn forget<C: Connector>(
     let secret = syncer.secrets.get::<C::Credentials>(&path).await;
     let secret = secret.map_err(|error| Outcome::from(error).into_error())?;
     if secret.value.is_none() {
-        return Ok(false);
+        let forgotten = syncer.memory.forget(user).await;
+        return forgotten
+            .map(|()| false)
+            .map_err(|Unavailable| table_unavailable());
     }
     let record = syncer.memory.recall(user).await;
     let record = record.map_err(|Unavailable| table_unavailable())?;
     let synced = match &record {
-        Some(record) => syncer.synced_contact(user, record).await,
+        Some(record) => syncer
+            .synced_contact(user, record)
+            .await
+            .map_err(Outcome::into_error)?,
         None => None,
     };
     let typed = email.as_ref().map(Email::lookup);
@@ -99,18 +105,12 @@ async fn forget<C: Connector>(
     // The contact of an earlier address, and that of the current one, which no sync
     // may have reached yet.
     let mut lookups: Vec<LookupKey<'_>> = Vec::new();
-    lookups.extend(typed.as_deref().map(LookupKey::TypedEmail));
-    lookups.extend(current.as_deref().map(LookupKey::Email));
-    lookups.extend(
-        synced
-            .filter(|synced| {
-                !current
-                    .iter()
-                    .chain(&typed)
-                    .any(|email| synced.had_address(email))
-            })
-            .map(|synced| LookupKey::Reference(synced.reference)),
-    );
+    let email = typed.as_deref().or(current.as_deref());
+    lookups.extend(email.map(LookupKey::Email));
+    if let Some(synced) = synced.filter(|synced| !synced.is_only_at(email)) {
+        let references = [Some(synced.reference), synced.moved_reference()];
+        lookups.extend(references.into_iter().flatten().map(LookupKey::Reference));
+    }
     if lookups.is_empty() {
         let message = "Sesamy has no address for this user; pass it as \"email\"";
         return Err(ErrorAnswer::new("address_unknown", message));

@@ -110,6 +110,7 @@ pub(super) async fn run<C: Connector>(
                 user,
                 announced_at: Timestamp::MIN,
                 received_at: None,
+                wake_ups: Vec::new(),
             };
             let (outcome, details) = syncer.sync(&http, &request, &no_events).await;
             (outcome, details, http.dry_run_calls())

@@ -19,23 +19,20 @@ pub struct ContactLookup<'a> {
 
 #[derive(Debug, Clone, Copy)]
 pub enum LookupKey<'a> {
-    /// The user's address at Sesamy.
+    /// From Sesamy, or typed by a person who may have mistyped it.
     Email(&'a str),
-    /// A person typed the address and may have mistyped it.
-    TypedEmail(&'a str),
     /// From the last sync. The contact may have changed hands since.
     Reference(&'a ContactReference),
 }
 
 impl ContactLookup<'_> {
     /// Whether a contact belongs to the user if it names `owner` as its Sesamy
-    /// user. An address from Sesamy is trusted. A typed one may be another person's,
-    /// and so may a remembered id after a change of the account.
+    /// user. Two users may share an address, and a remembered id may be another
+    /// contact's after a change of the account.
     pub fn owns(self, owner: Option<&str>) -> bool {
         let user = self.user.as_str();
         match self.by {
-            LookupKey::Email(_) => true,
-            LookupKey::TypedEmail(_) => owner.is_none_or(|owner| owner == user),
+            LookupKey::Email(_) => owner.is_none_or(|owner| owner == user),
             LookupKey::Reference(_) => owner == Some(user),
         }
     }

@@ -14,8 +14,8 @@ use crate::check::CheckItem;
 use crate::derivation::DesiredContact;
 use crate::http::{ApiError, Http};
 use crate::identity::{EventId, VendorId};
-use crate::message::Event;
-use crate::remembered::address_digest;
+use crate::message::{Event, UserKey};
+use crate::remembered::{UserRecord, address_digest};
 use crate::secrets::FromSecret;
 use crate::sesamy::Reads;
 
@@ -37,6 +37,12 @@ pub trait Connector: Send + Sync + 'static {
 
     /// Which of Sesamy's lists a sync with these credentials needs.
     fn reads(credentials: &Self::Credentials) -> Reads;
+
+    /// The reference of the contact of an address, for a CRM that knows contacts by
+    /// nothing else.
+    fn reference_at(_email: &str) -> Option<ContactReference> {
+        None
+    }
 
     /// Makes the CRM's contact agree with the desired one.
     ///
@@ -118,16 +124,36 @@ impl<C: Connector> Job<'_, C> {
 #[derive(Debug, Clone, Copy)]
 pub struct SyncedContact<'a> {
     pub reference: &'a ContactReference,
-    pub(crate) vendor: &'a VendorId,
-    pub(crate) address: &'a str,
+    pub(crate) user: &'a UserKey,
+    pub(crate) record: &'a UserRecord,
 }
 
-impl SyncedContact<'_> {
-    /// Whether the contact had this address then. An id alone proves little: after
-    /// a change of the account, it may be another person's.
+impl<'a> SyncedContact<'a> {
+    /// Whether the contact had this address then, or got it from a sync that did not
+    /// complete. An id alone proves little: after a change of the account, it may be
+    /// another person's.
     pub fn had_address(&self, email: &str) -> bool {
-        let lookup = email.to_ascii_lowercase();
-        address_digest(self.vendor, &lookup) == self.address
+        let address = address_digest(&self.user.vendor_id, &email.to_ascii_lowercase());
+        self.record.addresses().any(|known| known == address)
+    }
+
+    pub(crate) fn is_only_at(&self, email: Option<&str>) -> bool {
+        let vendor = &self.user.vendor_id;
+        let address = email.map(|email| address_digest(vendor, &email.to_ascii_lowercase()));
+        let mut addresses = self.record.addresses();
+        addresses.all(|known| Some(known) == address.as_deref())
+    }
+
+    /// Whether the contact may be the user's if it names `owner` as its Sesamy user.
+    pub fn may_belong_to(&self, owner: Option<&str>) -> bool {
+        let owner = owner.filter(|owner| !owner.is_empty());
+        owner.is_none_or(|owner| owner == self.user.user_id.as_str())
+    }
+
+    /// The reference at an address that a sync which did not complete may have moved
+    /// the contact to ([`Connector::reference_at`]).
+    pub fn moved_reference(&self) -> Option<&'a ContactReference> {
+        self.record.moving_to.as_ref()?.reference.as_ref()
     }
 }
 

@@ -90,6 +90,13 @@ impl UserBatch {
         times.max().unwrap_or(Timestamp::MIN)
     }
 
+    /// The times of the messages that are not of webhooks.
+    pub(super) fn wake_ups(&self) -> Vec<Timestamp> {
+        let messages = self.entries.iter().map(|(_, message)| message);
+        let others = messages.filter(|message| message.event.is_none());
+        others.map(|message| message.received_at).collect()
+    }
+
     /// Whether a message may have killed the function before.
     pub(super) fn is_suspect(&self) -> bool {
         let mut records = self.entries.iter().map(|(record, _)| record);

@@ -266,6 +266,7 @@ impl<C: Connector, Q: Queue> Consumer<C, Q> {
             let request = SyncRequest {
                 announced_at: batch.announced_at(),
                 received_at: batch.received_at(),
+                wake_ups: batch.wake_ups(),
                 user: batch.user.clone(),
             };
             let sync = async move { syncer.sync(&syncer.http, &request, &stream).await };

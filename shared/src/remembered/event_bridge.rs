@@ -12,10 +12,6 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::wake_ups::{ScheduleError, ScheduleResult, WakeUp, WakeUps};
 use crate::aws::reason;
-use crate::message::UserKey;
-
-/// The name of a schedule that never fires.
-const CHECK: &str = "check";
 
 /// Where schedules are kept and what they may do.
 #[derive(Debug, Clone)]
@@ -49,52 +45,36 @@ impl EventBridge {
         target.build().map_err(incomplete)
     }
 
-    /// Creates a schedule, or replaces the one of this name.
-    async fn put(
+    /// Does nothing if there is a schedule of this name.
+    async fn create(
         &self,
         name: &str,
         at: Timestamp,
         target: Target,
         state: ScheduleState,
     ) -> Result<(), ScheduleError> {
-        let expression = expression(at);
         let exact = FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off);
-        let exact = exact.build().map_err(incomplete)?;
         let create = self
             .client
             .create_schedule()
             .name(name)
             .group_name(&self.group)
-            .schedule_expression(&expression)
-            .flexible_time_window(exact.clone())
-            .action_after_completion(ActionAfterCompletion::Delete)
-            .state(state.clone())
-            .target(target.clone())
-            .send();
-        match create.await {
-            Ok(_) => return Ok(()),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|e| e.is_conflict_exception()) => {}
-            Err(error) => return Err(schedule_error(&error)),
-        }
-        let update = self
-            .client
-            .update_schedule()
-            .name(name)
-            .group_name(&self.group)
-            .schedule_expression(&expression)
-            .flexible_time_window(exact)
+            .schedule_expression(expression(at))
+            .flexible_time_window(exact.build().map_err(incomplete)?)
             .action_after_completion(ActionAfterCompletion::Delete)
             .state(state)
             .target(target)
             .send();
-        // If the old schedule fired in between, this fails; the retry creates it.
-        update.await.map(drop).map_err(|error| ScheduleError {
-            is_transient: true,
-            ..schedule_error(&error)
-        })
+        match create.await {
+            Err(error)
+                if !error
+                    .as_service_error()
+                    .is_some_and(|e| e.is_conflict_exception()) =>
+            {
+                Err(schedule_error(&error))
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn delete(&self, name: &str) -> Result<(), ScheduleError> {
@@ -115,28 +95,40 @@ impl EventBridge {
 impl WakeUps for EventBridge {
     fn set<'a>(&'a self, wake_up: &'a WakeUp) -> ScheduleResult<'a> {
         let group = wake_up.user.message_group();
-        let target = self.target(wake_up.message().to_json(), group.clone());
+        let target = self.target(wake_up.message().to_json(), group);
         Box::pin(async move {
-            self.put(&group, wake_up.at, target?, ScheduleState::Enabled)
+            let state = ScheduleState::Enabled;
+            self.create(&name(wake_up), wake_up.at, target?, state)
                 .await
         })
     }
 
-    fn cancel<'a>(&'a self, user: &'a UserKey) -> ScheduleResult<'a> {
-        Box::pin(async move { self.delete(&user.message_group()).await })
+    fn cancel<'a>(&'a self, wake_up: &'a WakeUp) -> ScheduleResult<'a> {
+        Box::pin(async move { self.delete(&name(wake_up)).await })
     }
 
     /// Creates a schedule that is switched off, and deletes it: only that shows
     /// whether the function may pass the role.
     fn check(&self) -> ScheduleResult<'_> {
         let at = Timestamp::now() + SignedDuration::from_hours(24);
-        let target = self.target("{}".to_owned(), CHECK.to_owned());
+        let name = format!("check-{:016x}", fastrand::u64(..));
+        let target = self.target("{}".to_owned(), name.clone());
         Box::pin(async move {
-            self.put(CHECK, at, target?, ScheduleState::Disabled)
-                .await?;
-            self.delete(CHECK).await
+            let state = ScheduleState::Disabled;
+            self.create(&name, at, target?, state).await?;
+            self.delete(&name).await
         })
     }
+}
+
+/// One schedule per user and moment: a schedule that has just fired may still be
+/// there, and a change of it would be lost when AWS deletes it.
+fn name(wake_up: &WakeUp) -> String {
+    /// AWS allows 64 characters.
+    const USER_DIGITS: usize = 48;
+    let mut name = wake_up.user.message_group();
+    name.truncate(USER_DIGITS);
+    format!("{name}-{}", wake_up.at.as_second())
 }
 
 /// A part that AWS requires is missing.
@@ -157,11 +149,10 @@ where
     SdkError<E>: std::error::Error + ProvideErrorMetadata,
 {
     // A refusal lasts: access denied, an invalid request, a full quota.
-    const PASSING: [&str; 2] = ["ThrottlingException", "InternalServerException"];
-    let is_transient = match error {
-        SdkError::ServiceError(_) => error.code().is_none_or(|code| PASSING.contains(&code)),
-        _ => true,
-    };
+    let is_transient = match error.raw_response().map(|response| response.status()) {
+        Some(status) => status.is_server_error() || status.as_u16() == 429,
+        None => true,
+    } || error.code() == Some("ThrottlingException");
     ScheduleError {
         reason: reason(error),
         is_transient,
@@ -171,6 +162,24 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::{UserId, VendorId};
+    use crate::message::UserKey;
+
+    #[test]
+    fn schedule_of_each_user_and_moment_has_a_name_that_aws_accepts() {
+        let user = |id: &str| UserKey {
+            vendor_id: VendorId::try_from("vendor").unwrap(),
+            user_id: UserId::try_from(id).unwrap(),
+        };
+        let wake_up = |id, at: i64| WakeUp {
+            user: user(id),
+            at: Timestamp::from_second(at).unwrap(),
+        };
+        let far = name(&wake_up("a", 253_402_000_000));
+        assert!(far.len() <= 64, "{far}");
+        assert_ne!(name(&wake_up("a", 1)), name(&wake_up("a", 2)));
+        assert_ne!(name(&wake_up("a", 1)), name(&wake_up("b", 1)));
+    }
 
     #[test]
     fn schedule_is_written_in_utc_without_a_zone() {

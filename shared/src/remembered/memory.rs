@@ -10,7 +10,7 @@ use tracing::warn;
 
 use super::record::{AddressRecord, UserRecord, parse, to_json};
 use super::table::UserTable;
-use super::wake_ups::{WakeUp, WakeUps};
+use super::wake_ups::{ScheduleError, WakeUp, WakeUps};
 use crate::check::{CheckCode, CheckItem};
 use crate::message::UserKey;
 use crate::telemetry::Metrics;
@@ -23,7 +23,7 @@ pub const WAKE_UP_ERRORS: &str = "WakeUpErrors";
 
 /// After a failure, the table is left alone for so long, so that an outage costs
 /// one timeout and not one for each user.
-const TABLE_PAUSE: Duration = Duration::from_secs(10);
+const TABLE_PAUSE: Duration = Duration::from_secs(5);
 
 /// EventBridge Scheduler refuses times in the past and fires within the minute.
 const MIN_WAKE_UP: SignedDuration = SignedDuration::from_secs(60);
@@ -83,29 +83,35 @@ impl UserMemory {
         Ok(text.as_deref().and_then(parse))
     }
 
-    /// Best effort: what is not remembered is found out again.
-    pub(crate) async fn remember(&self, user: &UserKey, record: &UserRecord) {
+    /// What is not remembered is found out again.
+    pub(crate) async fn remember(
+        &self,
+        user: &UserKey,
+        record: &UserRecord,
+    ) -> Result<(), Unavailable> {
         let key = self.user_key(user);
-        let put = self.table.put(&key, to_json(record));
-        // The failure is counted; there is nothing else to do.
-        let _: Result<(), Unavailable> = self.table(put).await;
+        self.table(self.table.put(&key, to_json(record))).await
     }
 
     /// Deletes all that is remembered of a user.
     pub(crate) async fn forget(&self, user: &UserKey) -> Result<(), Unavailable> {
         let key = self.user_key(user);
-        if let Some(text) = self.table(self.table.get(&key)).await? {
-            let record = parse::<UserRecord>(&text);
-            if let Some(address) = record.and_then(|record| record.address) {
-                self.release(user, &address).await?;
-            }
-            self.table(self.table.delete(&key, text)).await?;
+        let Some(text) = self.table(self.table.get(&key)).await? else {
+            return Ok(());
+        };
+        let record = parse::<UserRecord>(&text).unwrap_or_default();
+        for address in record.addresses() {
+            self.release(user, address).await?;
         }
-        let cancelled = self.wake_ups.cancel(user).await;
-        cancelled.map_err(|error| {
-            self.count_wake_up_error(&error);
-            Unavailable
-        })
+        if let Some(at) = record.wake_up_at {
+            let user = user.clone();
+            let cancelled = self.wake_ups.cancel(&WakeUp { user, at }).await;
+            cancelled.map_err(|error| {
+                self.count_wake_up_error(&error);
+                Unavailable
+            })?;
+        }
+        self.table(self.table.delete(&key, text)).await
     }
 
     /// Makes the contact of an address this user's, unless it is that of another
@@ -125,10 +131,12 @@ impl UserMemory {
                 return Claim::Granted;
             };
             let present = old.as_deref().and_then(parse::<AddressRecord>);
-            let is_anothers = |record: &AddressRecord| {
+            let is_anothers = |record: &&AddressRecord| {
                 record.owner != wanted.owner && record.has_access && !has_access
             };
-            if present.as_ref().is_some_and(is_anothers) {
+            if let Some(other) = present.as_ref().filter(is_anothers)
+                && !self.has_left(&other.owner, address).await
+            {
                 return Claim::AnotherUsers;
             }
             if dry_run || present.as_ref() == Some(&wanted) {
@@ -145,13 +153,21 @@ impl UserMemory {
         Claim::Contended
     }
 
-    /// Whether the contact of an address may still be this user's. True if it is
-    /// not known.
-    pub(crate) async fn may_own(&self, user: &UserKey, address: &str) -> bool {
-        let key = self.address_key(address);
+    /// Whether the owner of an address was last synced at another one, so that the
+    /// claim is a rest of a sync that never ended.
+    async fn has_left(&self, owner: &str, address: &str) -> bool {
+        let key = format!("{}#user#{owner}", self.connector);
         let text = self.table(self.table.get(&key)).await.ok().flatten();
+        let record = text.as_deref().and_then(parse::<UserRecord>);
+        record.is_some_and(|record| !record.addresses().any(|known| known == address))
+    }
+
+    /// Whether the contact of an address may still be this user's.
+    pub(crate) async fn may_own(&self, user: &UserKey, address: &str) -> Result<bool, Unavailable> {
+        let key = self.address_key(address);
+        let text = self.table(self.table.get(&key)).await?;
         let record = text.as_deref().and_then(parse::<AddressRecord>);
-        record.is_none_or(|record| record.owner == user.message_group())
+        Ok(record.is_none_or(|record| record.owner == user.message_group()))
     }
 
     /// Gives up an address that the user no longer has.
@@ -167,34 +183,43 @@ impl UserMemory {
     }
 
     /// Makes sure that the user is looked at again at the wanted time, or not at
-    /// all. `set_for` is what is known of the present wake-up. Returns the time of
-    /// the wake-up.
+    /// all. `pending` is the wake-up that is known to come. Returns the time of the
+    /// wake-up.
     pub(crate) async fn wake_up(
         &self,
         user: &UserKey,
-        set_for: Option<Timestamp>,
+        pending: Option<Timestamp>,
         wanted: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, WakeUpError> {
-        let pending = set_for.filter(|at| *at > now);
-        let result = match (pending, wanted) {
-            (None, None) => Ok(()),
-            (Some(_), None) => self.wake_ups.cancel(user).await,
+        let pending = pending.filter(|at| *at > now);
+        let at = match (pending, wanted) {
             // Each sync would put off a wake-up that is due in less than a minute.
             (Some(at), Some(wanted)) if wanted <= at && at <= possible(wanted, now) => {
                 return Ok(Some(at));
             }
-            (_, Some(wanted)) => {
-                let at = possible(wanted, now);
-                let wake_up = WakeUp {
-                    user: user.clone(),
-                    at,
-                };
-                let set = self.wake_ups.set(&wake_up).await;
-                return set.map(|()| Some(at)).map_err(|error| self.failed(&error));
-            }
+            (_, wanted) => wanted.map(|wanted| possible(wanted, now)),
         };
-        result.map(|()| None).map_err(|error| self.failed(&error))
+        let wake_up = |at| WakeUp {
+            user: user.clone(),
+            at,
+        };
+        if let Some(at) = at {
+            let set = self.wake_ups.set(&wake_up(at)).await;
+            set.map_err(|error| {
+                self.count_wake_up_error(&error);
+                WakeUpError {
+                    is_transient: error.is_transient,
+                }
+            })?;
+        }
+        if let Some(pending) = pending
+            && let Err(error) = self.wake_ups.cancel(&wake_up(pending)).await
+        {
+            // It only causes a sync that changes nothing.
+            self.count_wake_up_error(&error);
+        }
+        Ok(at)
     }
 
     /// What is reachable and permitted, for the action `check`.
@@ -260,14 +285,7 @@ impl UserMemory {
         })
     }
 
-    fn failed(&self, error: &super::ScheduleError) -> WakeUpError {
-        self.count_wake_up_error(error);
-        WakeUpError {
-            is_transient: error.is_transient,
-        }
-    }
-
-    fn count_wake_up_error(&self, error: &super::ScheduleError) {
+    fn count_wake_up_error(&self, error: &ScheduleError) {
         warn!(connector = self.connector, %error, "A wake-up could not be scheduled or cancelled.");
         self.wake_up_errors.fetch_add(1, Ordering::Relaxed);
     }

@@ -15,7 +15,7 @@ pub use event_bridge::EventBridge;
 pub(crate) use memory::{Claim, Unavailable};
 pub use memory::{USER_TABLE_ERRORS, UserMemory, WAKE_UP_ERRORS};
 pub use record::ContactReference;
-pub(crate) use record::{UserRecord, address_digest};
+pub(crate) use record::{MovingTo, UserRecord, address_digest};
 pub(crate) use shown::Shown;
 #[cfg(test)]
 pub(crate) use table::TABLE_TIMEOUT;

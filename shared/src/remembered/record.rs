@@ -52,6 +52,10 @@ pub(crate) struct UserRecord {
     /// [`address_digest`] at the last completed sync.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
+    /// Set before the contact is moved. Until the sync has completed, the contact may
+    /// be at either address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moving_to: Option<MovingTo>,
     /// When the last completed sync began to read the user's state.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub read_at: Option<Timestamp>,
@@ -63,7 +67,23 @@ pub(crate) struct UserRecord {
     pub wake_up_at: Option<Timestamp>,
 }
 
+/// The address that a contact is being moved to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MovingTo {
+    pub address: String,
+    /// For a CRM that knows contacts by their address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference: Option<ContactReference>,
+}
+
 impl UserRecord {
+    /// Where the contact may be.
+    pub fn addresses(&self) -> impl Iterator<Item = &str> {
+        let moving_to = self.moving_to.as_ref().map(|to| to.address.as_str());
+        self.address.as_deref().into_iter().chain(moving_to)
+    }
+
     /// Whether a webhook received then has nothing more to say: the state was read
     /// as long after it as by an ordinary sync.
     pub fn covers(&self, received_at: Timestamp) -> bool {
@@ -91,15 +111,17 @@ impl UserRecord {
         let Self {
             reference,
             address,
+            moving_to,
             read_at: _,
             shown: _,
             delivered,
             wake_up_at,
         } = self;
-        (reference, address, delivered, wake_up_at)
+        (reference, address, moving_to, delivered, wake_up_at)
             == (
                 &other.reference,
                 &other.address,
+                &other.moving_to,
                 &other.delivered,
                 &other.wake_up_at,
             )
@@ -111,7 +133,7 @@ fn short(event: &EventId) -> &str {
     id.get(..SHORT_ID).unwrap_or(id)
 }
 
-/// One per connector and address: whom the contact belongs to.
+/// One per connector and address: the user that the contact belongs to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct AddressRecord {

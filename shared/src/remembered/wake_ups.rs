@@ -9,13 +9,12 @@ use crate::message::{Message, UserKey};
 
 pub type ScheduleResult<'a> = Pin<Box<dyn Future<Output = Result<(), ScheduleError>> + Send + 'a>>;
 
-/// At most one per connector and user.
 pub trait WakeUps: Send + Sync + 'static {
-    /// Replaces the user's wake-up.
+    /// Does nothing if there is the same wake-up already.
     fn set<'a>(&'a self, wake_up: &'a WakeUp) -> ScheduleResult<'a>;
 
-    /// Does nothing if the user has no wake-up.
-    fn cancel<'a>(&'a self, user: &'a UserKey) -> ScheduleResult<'a>;
+    /// Does nothing if there is no such wake-up.
+    fn cancel<'a>(&'a self, wake_up: &'a WakeUp) -> ScheduleResult<'a>;
 
     /// Tries all that [`WakeUps::set`] needs, without any effect.
     fn check(&self) -> ScheduleResult<'_>;

@@ -53,6 +53,9 @@ pub(crate) struct SyncRequest {
     /// When the last webhook was received. `None` if not all messages are of
     /// webhooks: then the state is read in any case.
     pub received_at: Option<Timestamp>,
+    /// The times of messages that are not of webhooks: the wake-ups that have fired
+    /// are among them.
+    pub wake_ups: Vec<Timestamp>,
 }
 
 type Recalled = Result<Option<UserRecord>, Unavailable>;
@@ -132,7 +135,13 @@ impl<C: Connector> Syncer<C> {
         // Checked before Sesamy is read: a sync that cannot finish would use up
         // Sesamy's rate limit.
         self.check_paused(http, &user.vendor_id)?;
-        let recalled = self.memory.recall(user).await;
+        let mut recalled = self.memory.recall(user).await;
+        if let Ok(Some(record)) = &mut recalled {
+            // AWS may fire a wake-up a little early.
+            record.wake_up_at = record
+                .wake_up_at
+                .filter(|at| !request.wake_ups.contains(at));
+        }
         if let Ok(Some(record)) = &recalled {
             events.skip(|event| record.has_delivered(event));
             if let Some(received_at) = request.received_at
@@ -160,10 +169,21 @@ impl<C: Connector> Syncer<C> {
         let desired = &*details.desired.insert(desired);
 
         let address = address_digest(&user.vendor_id, &desired.email.lookup());
+        let shown = Shown::new(&state, now);
         let known = recalled.as_ref().ok().and_then(Option::as_ref);
-        let earlier = self
-            .claim(http, user, known, &address, desired.has_access)
-            .await?;
+        let claimed = self.claim(http, user, known, &address, desired.has_access);
+        let claimed = claimed.await;
+        let is_skipped = matches!(claimed, Err(Outcome::Skipped(_)));
+        if is_skipped && !http.is_read_only() {
+            self.look_again(user, shown.clone(), events).await;
+        }
+        let mut record = known.cloned().unwrap_or_default();
+        let earlier = claimed?;
+        if earlier.is_some() && !http.is_read_only() {
+            let email = desired.email.lookup();
+            self.remember_move(user, &mut record, &address, &email)
+                .await;
+        }
         let changes = self
             .with_secret(&path, |secret: Arc<Loaded<C::Credentials>>| async move {
                 let Some(credentials) = &secret.value else {
@@ -187,16 +207,23 @@ impl<C: Connector> Syncer<C> {
         };
         details.refused_writes = changes.refused_writes;
         if let Some(left_behind) = changes.left_behind.take() {
-            changes += self.take_off(http, user, &left_behind).await?;
+            match self.take_off_by(http, user, &left_behind).await {
+                Ok(taken_off) => changes += taken_off,
+                // It concerns the old contact alone.
+                Err(Outcome::DeadLetter(_)) => details.refused_writes += 1,
+                Err(outcome) => return Err(outcome),
+            }
         }
         if !http.is_read_only() {
-            let mut record = known.cloned().unwrap_or_default();
             if !changes.keeps_earlier {
-                record.reference = changes.reference.take();
+                let is_same = record.address.as_ref() == Some(&address);
+                let reference = changes.reference.take();
+                record.reference = reference.or(record.reference.filter(|_| is_same));
                 record.address = Some(address);
             }
+            record.moving_to = None;
             record.read_at = Some(read_at);
-            record.shown = Shown::new(&state, now);
+            record.shown = shown;
             let next_change = desired.next_change;
             self.remember_synced(user, &recalled, record, next_change, events, details)
                 .await;
@@ -261,8 +288,8 @@ impl<C: Connector> Syncer<C> {
             }
         };
         let mut changes = Changes::default();
-        if let Some(contact) = self.synced_contact(user, &record).await {
-            changes = self.take_off(http, user, contact.reference).await?;
+        if let Some(contact) = self.synced_contact(user, &record).await? {
+            changes = self.take_off(http, user, contact).await?;
         }
         if !http.is_read_only() && self.memory.forget(user).await.is_err() {
             return retry("what is remembered of a user who is gone could not be deleted");

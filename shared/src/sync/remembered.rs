@@ -12,7 +12,7 @@ use crate::connector::{
 };
 use crate::http::Http;
 use crate::message::UserKey;
-use crate::remembered::{Claim, UserRecord};
+use crate::remembered::{Claim, MovingTo, Shown, Unavailable, UserRecord};
 use crate::secrets::Loaded;
 
 impl<C: Connector> Syncer<C> {
@@ -28,13 +28,18 @@ impl<C: Connector> Syncer<C> {
     ) -> Result<Option<SyncedContact<'a>>, Outcome> {
         let dry_run = http.is_read_only();
         let claim = self.memory.claim(user, address, has_access, dry_run).await;
-        let earlier = self.earlier(user, record, address).await;
+        let earlier = match record {
+            Some(record) if record.addresses().any(|known| known != address) => {
+                self.synced_contact(user, record).await?
+            }
+            _ => None,
+        };
         match claim {
             Claim::Granted => Ok(earlier),
             Claim::AnotherUsers => {
                 // The contact of the earlier address is no longer this user's.
                 if let Some(earlier) = earlier {
-                    self.take_off(http, user, earlier.reference).await?;
+                    self.take_off(http, user, earlier).await?;
                     if !dry_run {
                         // A failure is counted; the next sync tries again.
                         let _ = self.memory.forget(user).await;
@@ -49,15 +54,23 @@ impl<C: Connector> Syncer<C> {
         }
     }
 
-    /// The contact at an earlier address, if the user still owns it.
-    async fn earlier<'a>(
+    /// Notes where a contact is about to be moved, in case the sync does not complete.
+    pub(super) async fn remember_move(
         &self,
-        user: &'a UserKey,
-        record: Option<&'a UserRecord>,
+        user: &UserKey,
+        record: &mut UserRecord,
         address: &str,
-    ) -> Option<SyncedContact<'a>> {
-        let record = record.filter(|record| record.address.as_deref() != Some(address))?;
-        self.synced_contact(user, record).await
+        email: &str,
+    ) {
+        let moving_to = Some(MovingTo {
+            address: address.to_owned(),
+            reference: C::reference_at(email),
+        });
+        if record.moving_to != moving_to {
+            record.moving_to = moving_to;
+            // A failure is counted. The sync goes on: it is likely to complete.
+            let _ = self.memory.remember(user, record).await;
+        }
     }
 
     /// The contact of the last completed sync, if it may still be the user's.
@@ -65,14 +78,30 @@ impl<C: Connector> Syncer<C> {
         &self,
         user: &'a UserKey,
         record: &'a UserRecord,
-    ) -> Option<SyncedContact<'a>> {
-        let (reference, address) = (record.reference.as_ref()?, record.address.as_deref()?);
-        let may_own = self.memory.may_own(user, address).await;
-        may_own.then_some(SyncedContact {
+    ) -> Result<Option<SyncedContact<'a>>, Outcome> {
+        let Some(reference) = &record.reference else {
+            return Ok(None);
+        };
+        let contact = SyncedContact {
             reference,
-            vendor: &user.vendor_id,
-            address,
-        })
+            user,
+            record,
+        };
+        for address in record.addresses() {
+            let may_own = self.memory.may_own(user, address).await;
+            match may_own {
+                Ok(true) => return Ok(Some(contact)),
+                Ok(false) => {}
+                // Moving or clearing another user's contact would be worse than waiting.
+                Err(Unavailable) => {
+                    return Err(Outcome::Retry {
+                        reason: "the table that knows whose contact it is does not answer".into(),
+                        wait: None,
+                    });
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// Delivers the events of messages that ask for no sync. False if the CRM does
@@ -87,7 +116,7 @@ impl<C: Connector> Syncer<C> {
         if events.pending().is_empty() {
             return Ok(true);
         }
-        let contact = self.synced_contact(user, record).await;
+        let contact = self.synced_contact(user, record).await?;
         let path = Self::connector_path(&user.vendor_id);
         self.with_secret(&path, |secret: Arc<Loaded<C::Credentials>>| async move {
             let Some(credentials) = &secret.value else {
@@ -108,6 +137,19 @@ impl<C: Connector> Syncer<C> {
 
     /// Removes our data from a contact that is no longer the user's.
     pub(super) async fn take_off(
+        &self,
+        http: &Http,
+        user: &UserKey,
+        contact: SyncedContact<'_>,
+    ) -> Result<Changes, Outcome> {
+        let mut changes = self.take_off_by(http, user, contact.reference).await?;
+        if let Some(moved) = contact.moved_reference() {
+            changes += self.take_off_by(http, user, moved).await?;
+        }
+        Ok(changes)
+    }
+
+    pub(super) async fn take_off_by(
         &self,
         http: &Http,
         user: &UserKey,
@@ -164,14 +206,10 @@ impl<C: Connector> Syncer<C> {
         details: &mut SyncDetails,
     ) {
         let now = self.now();
-        let lags = !events.all().all(|event| record.shown.shows(event));
-        let second_look = lags.then(|| now + SECOND_LOOK);
+        let second_look = self.second_look(&record, events, now);
         let wanted = next_change.into_iter().chain(second_look).min();
-        match self
-            .memory
-            .wake_up(user, record.wake_up_at, wanted, now)
-            .await
-        {
+        let pending = record.wake_up_at;
+        match self.memory.wake_up(user, pending, wanted, now).await {
             Ok(at) => record.wake_up_at = at,
             Err(error) => {
                 record.wake_up_at = None;
@@ -182,24 +220,57 @@ impl<C: Connector> Syncer<C> {
                 }
             }
         }
-        record.add_delivered(&events.delivered_now());
-        let Ok(known) = recalled else {
+        let delivered = events.delivered_now();
+        record.add_delivered(&delivered);
+        let remembered = match recalled {
             // Without the old record, the new one would lack delivered events.
-            return;
+            Err(Unavailable) => false,
+            Ok(known) => {
+                self.release_left(user, known.as_ref(), &record).await;
+                // The time of a read matters to webhooks only.
+                let is_known = known
+                    .as_ref()
+                    .is_some_and(|known| known.is_as_good_as(&record));
+                is_known && events.is_empty() || self.memory.remember(user, &record).await.is_ok()
+            }
         };
-        let earlier = known.as_ref().and_then(|known| known.address.as_deref());
-        if let Some(earlier) = earlier
-            && record.address.as_deref() != Some(earlier)
-        {
-            // A failure is counted; the next user of that address takes it over.
-            let _ = self.memory.release(user, earlier).await;
+        // Another try would deliver the events again.
+        details.needs_another_sync &= remembered || delivered.is_empty();
+    }
+
+    /// When to look again for what the events announced. A second look that is due
+    /// already stays: this sync may not know what it is for.
+    fn second_look(
+        &self,
+        record: &UserRecord,
+        events: &EventStream,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let soon = now + SECOND_LOOK;
+        let pending = record.wake_up_at.filter(|at| *at > now && *at <= soon);
+        let lags = !events.all().all(|event| record.shown.shows(event));
+        pending.into_iter().chain(lags.then_some(soon)).min()
+    }
+
+    /// Gives up the addresses that the user had.
+    async fn release_left(&self, user: &UserKey, known: Option<&UserRecord>, now: &UserRecord) {
+        for left in known.into_iter().flat_map(UserRecord::addresses) {
+            if !now.addresses().any(|address| address == left) {
+                // A failure is counted; the next user of that address takes it over.
+                let _ = self.memory.release(user, left).await;
+            }
         }
-        // The time of a read matters to webhooks only.
-        let is_known = known
-            .as_ref()
-            .is_some_and(|known| known.is_as_good_as(&record));
-        if !(is_known && events.is_empty()) {
-            self.memory.remember(user, &record).await;
+    }
+
+    /// Looks again at a user who was skipped, if the state does not show yet what the
+    /// events announced: the user may have bought access.
+    pub(super) async fn look_again(&self, user: &UserKey, shown: Shown, events: &EventStream) {
+        let now = self.now();
+        let mut record = UserRecord::default();
+        record.shown = shown;
+        if let Some(at) = self.second_look(&record, events, now) {
+            // A failure is counted; the user has no access as far as is known.
+            let _ = self.memory.wake_up(user, None, Some(at), now).await;
         }
     }
 
@@ -212,20 +283,19 @@ impl<C: Connector> Syncer<C> {
         events: &EventStream,
         details: &mut SyncDetails,
     ) {
+        let now = self.now();
         let mut record = known.clone();
-        record.add_delivered(&events.delivered_now());
-        if !events.all().all(|event| known.shown.shows(event)) {
-            let now = self.now();
-            let pending = known.wake_up_at.filter(|at| *at > now);
-            let wanted = pending.into_iter().chain([now + SECOND_LOOK]).min();
-            match self.memory.wake_up(user, pending, wanted, now).await {
-                Ok(at) => record.wake_up_at = at,
-                Err(error) => details.needs_another_sync = error.is_transient,
-            }
+        let delivered = events.delivered_now();
+        record.add_delivered(&delivered);
+        let second_look = self.second_look(known, events, now);
+        let pending = known.wake_up_at.filter(|at| *at > now);
+        let wanted = pending.into_iter().chain(second_look).min();
+        match self.memory.wake_up(user, pending, wanted, now).await {
+            Ok(at) => record.wake_up_at = at,
+            Err(error) => details.needs_another_sync = error.is_transient,
         }
-        if record != *known {
-            self.memory.remember(user, &record).await;
-        }
+        let remembered = record == *known || self.memory.remember(user, &record).await.is_ok();
+        details.needs_another_sync &= remembered || delivered.is_empty();
     }
 
     /// Remembers what a sync delivered before it failed.
@@ -237,7 +307,8 @@ impl<C: Connector> Syncer<C> {
         if let Ok(record) = self.memory.recall(user).await {
             let mut record = record.unwrap_or_default();
             record.add_delivered(&delivered);
-            self.memory.remember(user, &record).await;
+            // A failure is counted; a late repeat is delivered again.
+            let _ = self.memory.remember(user, &record).await;
         }
     }
 }

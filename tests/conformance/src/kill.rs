@@ -8,7 +8,6 @@ use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use shared::connector::Connector;
 use shared::consumer::Consumer;
 use shared::http::{ApiErrorKind, Http, RawResponse, Request, ResponseFuture, Transport};
-use shared::message::UserKey;
 use shared::remembered::{ScheduleResult, TableResult, UserMemory, UserTable, WakeUp, WakeUps};
 use shared::secrets::Secrets;
 use tokio::sync::Notify;
@@ -102,8 +101,8 @@ impl WakeUps for Mortal {
         Box::pin(self.1.clone().around(self.0.set(wake_up)))
     }
 
-    fn cancel<'a>(&'a self, user: &'a UserKey) -> ScheduleResult<'a> {
-        Box::pin(self.1.clone().around(self.0.cancel(user)))
+    fn cancel<'a>(&'a self, wake_up: &'a WakeUp) -> ScheduleResult<'a> {
+        Box::pin(self.1.clone().around(self.0.cancel(wake_up)))
     }
 
     fn check(&self) -> ScheduleResult<'_> {

@@ -1,6 +1,6 @@
 //! What is remembered of users, kept in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
@@ -16,7 +16,7 @@ pub struct MemoryTable(Arc<Mutex<Contents>>);
 #[derive(Default)]
 struct Contents {
     items: BTreeMap<String, String>,
-    wake_ups: BTreeMap<UserKey, Timestamp>,
+    wake_ups: BTreeSet<(UserKey, Timestamp)>,
     fails: bool,
     schedule_error: Option<ScheduleError>,
     /// Calls that change something, for each kind of item.
@@ -61,14 +61,19 @@ impl MemoryTable {
             .collect()
     }
 
+    /// The only wake-up of a user.
     pub fn wake_up(&self, user: &UserKey) -> Option<Timestamp> {
-        self.0.lock().unwrap().wake_ups.get(user).copied()
+        let contents = self.0.lock().unwrap();
+        let mut of_user = contents.wake_ups.iter().filter(|(of, _)| of == user);
+        let at = of_user.next().map(|(_, at)| *at);
+        assert_eq!(of_user.count(), 0, "more than one wake-up");
+        at
     }
 
     /// Takes the wake-ups that are due, as they fire.
     pub fn due(&self, now: Timestamp) -> Vec<WakeUp> {
         let mut contents = self.0.lock().unwrap();
-        let due = contents.wake_ups.extract_if(.., |_, at| *at <= now);
+        let due = contents.wake_ups.extract_if(.., |(_, at)| *at <= now);
         due.map(|(user, at)| WakeUp { user, at }).collect()
     }
 
@@ -161,14 +166,14 @@ impl WakeUps for MemoryTable {
     fn set<'a>(&'a self, wake_up: &'a WakeUp) -> ScheduleResult<'a> {
         let WakeUp { user, at } = wake_up.clone();
         self.schedule(move |contents| {
-            contents.wake_ups.insert(user, at);
+            contents.wake_ups.insert((user, at));
         })
     }
 
-    fn cancel<'a>(&'a self, user: &'a UserKey) -> ScheduleResult<'a> {
-        let user = user.clone();
+    fn cancel<'a>(&'a self, wake_up: &'a WakeUp) -> ScheduleResult<'a> {
+        let WakeUp { user, at } = wake_up.clone();
         self.schedule(move |contents| {
-            contents.wake_ups.remove(&user);
+            contents.wake_ups.remove(&(user, at));
         })
     }
 

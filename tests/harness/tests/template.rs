@@ -262,7 +262,7 @@ fn no_connector_may_touch_the_items_or_wake_ups_of_another() {
             statement(&role, "WakeUps"),
             [
                 "Effect: Allow",
-                "Action: [scheduler:CreateSchedule, scheduler:UpdateSchedule, scheduler:DeleteSchedule]",
+                "Action: [scheduler:CreateSchedule, scheduler:DeleteSchedule]",
                 &group,
             ]
         );

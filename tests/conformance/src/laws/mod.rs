@@ -38,6 +38,7 @@ macro_rules! test_laws {
             async fn second_batch_of_a_burst_reads_nothing_of_sesamy() in moving;
             async fn users_of_one_address_share_the_contact_of_the_one_with_access() in moving;
             fn every_contact_is_right_after_any_life() in lives;
+            fn every_contact_is_right_after_any_interrupted_life() in lives;
             fn every_life_without_a_table_leaves_the_current_contacts_right() in lives;
         }
     };

@@ -118,7 +118,7 @@ pub async fn contact_of_the_new_address_is_synced_and_the_other_cleared<C: Teste
     }
 }
 
-/// A new subscribed contact would be mailed against the user's wish.
+/// A new subscribed contact would be mailed without consent.
 pub async fn unsubscribed_user_whose_move_is_refused_stays_unsubscribed<C: TestedCrm>() {
     let (bench, account) = synced::<C>(C::unsubscribed(C::contact(&["vip"]))).await;
     let consent = C::consent(&only_contact::<C>(&account));

@@ -60,7 +60,7 @@ fn access_until(end: Timestamp) -> Entitlement {
 }
 
 /// Whether a tag says that a user has access.
-fn is_of_access(tag: &String) -> bool {
+fn is_of_access(tag: &str) -> bool {
     tag.starts_with("sesamy_active_")
 }
 
@@ -171,7 +171,7 @@ fn access_that_expires_loses_its_tags_without_a_webhook() {
             let make = make.subscriber(email).map(|contact| contact.tags);
             let tags = [rule, mailmojo, make].map(Option::unwrap_or_default);
             tags.map(|mut tags| {
-                tags.retain(is_of_access);
+                tags.retain(|tag| is_of_access(tag));
                 tags
             })
         };
