@@ -12,18 +12,21 @@ pub enum Api {
     Mailmojo,
     Make,
     Mailchimp,
+    #[serde(rename = "hubspot")]
+    HubSpot,
 }
 
 impl Api {
     /// The Management API comes before the token endpoint, whose base path is a prefix of
     /// its own.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Sesamy,
         Self::SesamyToken,
         Self::Rule,
         Self::Mailmojo,
         Self::Make,
         Self::Mailchimp,
+        Self::HubSpot,
     ];
 
     /// Paths in faults and recorded requests are relative to this path.
@@ -36,6 +39,7 @@ impl Api {
             Self::Mailmojo => "/mailmojo",
             Self::Make => "/make/api/public/v2",
             Self::Mailchimp => "/mailchimp/3.0",
+            Self::HubSpot => "/hubspot",
         }
     }
 
@@ -63,6 +67,8 @@ pub struct Urls {
     pub make: String,
     /// With the version.
     pub mailchimp: String,
+    /// Without the version `/crm/v3`.
+    pub hubspot: String,
     pub control: String,
 }
 
@@ -76,6 +82,7 @@ impl Urls {
             mailmojo: at(Api::Mailmojo),
             make: at(Api::Make),
             mailchimp: at(Api::Mailchimp),
+            hubspot: at(Api::HubSpot),
             control: format!("{base}/control"),
             base,
         }

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use crate::{
     api::{Api, Urls},
     faults::{ActiveFault, Fault},
+    hubspot::HubSpot,
     mailchimp::Mailchimp,
     mailmojo::Mailmojo,
     make::Make,
@@ -145,6 +146,10 @@ impl Fakes {
 
     pub fn mailchimp(&self) -> Mailchimp {
         Mailchimp(self.state.clone())
+    }
+
+    pub fn hubspot(&self) -> HubSpot {
+        HubSpot(self.state.clone())
     }
 
     /// The state of all APIs, without credentials.

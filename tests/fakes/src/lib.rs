@@ -1,9 +1,9 @@
 //! Strict fakes of Sesamy and the CRM APIs, for tests and the demo.
 //!
 //! One server on a loopback port serves Sesamy's token endpoint and Management API, Rule,
-//! Mailmojo, Make.as and Mailchimp. It rejects requests that the real APIs reject, keeps
-//! state that a test can inspect, records every request, and fails on demand. For a harmful
-//! request that a real API would carry out, the fake records a [`Violation`].
+//! Mailmojo, Make.as, Mailchimp and HubSpot. It rejects requests that the real APIs reject,
+//! keeps state that a test can inspect, records every request, and fails on demand. For a
+//! harmful request that a real API would carry out, the fake records a [`Violation`].
 //!
 //! ```no_run
 //! # async fn example() -> std::io::Result<()> {
@@ -34,7 +34,7 @@
 //! | method and path | does |
 //! | --- | --- |
 //! | `GET /` | the addresses of all APIs |
-//! | `GET /state`, `GET /state/{api}` | the data of all APIs or of one (`sesamy`, `rule`, `mailmojo`, `make`, `mailchimp`) |
+//! | `GET /state`, `GET /state/{api}` | the data of all APIs or of one (`sesamy`, `rule`, `mailmojo`, `make`, `mailchimp`, `hubspot`) |
 //! | `POST /preload` | adds a [`Seed`]: accounts, content, settings, faults; content with the same id is replaced, for example a user by one with a new address |
 //! | `POST /reset` | deletes everything except the accounts, and applies the initial seed again |
 //! | `GET`, `POST`, `DELETE /faults` | lists, adds (a [`Fault`]; the response has its id), clears faults |
@@ -52,6 +52,7 @@ mod clock;
 mod control;
 mod faults;
 mod handle;
+pub mod hubspot;
 pub mod mailchimp;
 pub mod mailmojo;
 pub mod make;

@@ -5,7 +5,7 @@ use std::{io, path::Path};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    accounts::CrmSeed, faults::Fault, mailchimp::MailchimpAccountSeed,
+    accounts::CrmSeed, faults::Fault, hubspot::HubSpotAccountSeed, mailchimp::MailchimpAccountSeed,
     mailmojo::MailmojoAccountSeed, make::MakeAccountSeed, rule::RuleAccountSeed,
     sesamy::SesamySeed,
 };
@@ -55,6 +55,10 @@ use crate::{
 ///       "members": [{"email_address": "anna@example.se", "status": "unsubscribed", "tags": ["vip"], "merge_fields": {"SHOE": 38}}]
 ///     }]
 ///   }]},
+///   "hubspot": {"accounts": [{
+///     "name": "acme", "token": "hubspot-token",
+///     "contacts": [{"email": "anna@example.se", "properties": {"firstname": "Anna", "sesamy_tags": "vip"}}]
+///   }]},
 ///   "faults": [{
 ///     "api": "rule", "method": "POST", "path": "/v2/subscribers*", "skip": 1, "times": 2,
 ///     "effect": "performed", "delayMs": 10,
@@ -74,6 +78,7 @@ pub struct Seed {
     pub mailmojo: CrmSeed<MailmojoAccountSeed>,
     pub make: CrmSeed<MakeAccountSeed>,
     pub mailchimp: CrmSeed<MailchimpAccountSeed>,
+    pub hubspot: CrmSeed<HubSpotAccountSeed>,
     pub faults: Vec<Fault>,
     /// Added to the duration of every response.
     pub latency_ms: Option<u64>,

@@ -12,7 +12,7 @@ use crate::{
     accounts::Accounts,
     api::{Api, Urls},
     faults::FaultRules,
-    mailchimp, mailmojo, make,
+    hubspot, mailchimp, mailmojo, make,
     request::ApiRequest,
     request_log::RequestLog,
     response::{ApiResponse, ResponseBody},
@@ -28,6 +28,7 @@ pub(crate) struct FakesState {
     pub mailmojo: Accounts<mailmojo::Account>,
     pub make: Accounts<make::Account>,
     pub mailchimp: Accounts<mailchimp::Account>,
+    pub hubspot: Accounts<hubspot::Account>,
     pub faults: FaultRules,
     pub requests: RequestLog,
     pub violations: ViolationLog,
@@ -42,6 +43,7 @@ impl FakesState {
             mailmojo: Accounts::default(),
             make: Accounts::default(),
             mailchimp: Accounts::default(),
+            hubspot: Accounts::default(),
             faults: FaultRules::default(),
             requests: RequestLog::new(requests_kept),
             violations: ViolationLog::default(),
@@ -56,6 +58,7 @@ impl FakesState {
         self.mailmojo.apply(seed.mailmojo);
         self.make.apply(seed.make);
         self.mailchimp.apply(seed.mailchimp);
+        self.hubspot.apply(seed.hubspot);
         for fault in seed.faults {
             self.faults.add(fault);
         }
@@ -71,6 +74,7 @@ impl FakesState {
         self.mailmojo.reset();
         self.make.reset();
         self.mailchimp.reset();
+        self.hubspot.reset();
         self.faults.clear();
         self.requests.clear();
         self.violations.clear();
@@ -85,6 +89,7 @@ impl FakesState {
             "mailmojo": self.mailmojo.to_json(),
             "make": self.make.to_json(),
             "mailchimp": self.mailchimp.to_json(),
+            "hubspot": self.hubspot.to_json(),
         })
     }
 
@@ -97,6 +102,7 @@ impl FakesState {
             Api::Mailmojo => self.mailmojo.authorized(request),
             Api::Make => self.make.authorized(request),
             Api::Mailchimp => self.mailchimp.authorized(request),
+            Api::HubSpot => self.hubspot.authorized(request),
         }
     }
 
@@ -121,6 +127,7 @@ impl FakesState {
             Api::Mailmojo => self.mailmojo.answer(request, &mut reporter),
             Api::Make => self.make.answer(request, &mut reporter),
             Api::Mailchimp => self.mailchimp.answer(request, &mut reporter),
+            Api::HubSpot => self.hubspot.answer(request, &mut reporter),
         }
     }
 }
@@ -134,6 +141,7 @@ pub(crate) fn error_body(api: Api, status: StatusCode) -> ResponseBody {
         Api::Mailmojo => mailmojo::error_body(status),
         Api::Make => make::error_body(status),
         Api::Mailchimp => mailchimp::error_body(status),
+        Api::HubSpot => hubspot::error_body(status),
     })
 }
 

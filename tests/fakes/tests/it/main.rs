@@ -9,6 +9,8 @@ mod control;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod hubspot;
+#[cfg(test)]
 mod mailchimp;
 #[cfg(test)]
 mod mailmojo;
