@@ -97,6 +97,8 @@ pub struct Job<'a, C: Connector + ?Sized> {
     /// Derived from the credentials; the key of [`Job::once`].
     pub account: &'a str,
     pub desired: &'a DesiredContact,
+    /// The contact of the last completed sync, if it may still be the user's.
+    pub contact: Option<SyncedContact<'a>>,
     /// The contact at the user's earlier address, if that has changed.
     pub earlier: Option<SyncedContact<'a>>,
     pub events: &'a EventStream,

@@ -34,7 +34,12 @@ pub struct ApiClient<'a> {
     description: ApiDescription,
     base: &'a Url,
     authorization: Authorization,
+    limits: Option<Limits>,
 }
+
+/// How long a response asks not to be called, in words of one API alone. A client
+/// error that asks for a wait is passing.
+pub type Limits = fn(&Parts, &[u8]) -> Option<Duration>;
 
 /// A successful (2xx) response.
 #[derive(Debug)]
@@ -120,7 +125,14 @@ impl<'a> ApiClient<'a> {
             description,
             base,
             authorization,
+            limits: None,
         }
+    }
+
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = Some(limits);
+        self
     }
 
     /// Makes a call that changes nothing at the API, whatever its method.
@@ -208,8 +220,12 @@ impl<'a> ApiClient<'a> {
             "An API answered."
         );
         body_reservation.shrink_to(body.len());
+        let stated = self.limits.and_then(|limits| limits(&head, &body));
         if !status.is_success() {
-            return Err(self.failed_call(endpoint, &head, body));
+            return Err(self.failed_call(endpoint, &head, body, stated));
+        }
+        if let Some(wait) = stated {
+            self.http.backoffs.pause(self.vendor, api, wait);
         }
         let parsed_size = parsed_size(&body);
         let reservation = budget.reserve_parsed(parsed_size).await.map_err(failed)?;
@@ -224,10 +240,16 @@ impl<'a> ApiClient<'a> {
     }
 
     /// Also pauses the API if the response asks for it.
-    fn failed_call(&self, endpoint: &'static str, head: &Parts, body: Vec<u8>) -> FailedCall {
+    fn failed_call(
+        &self,
+        endpoint: &'static str,
+        head: &Parts,
+        body: Vec<u8>,
+        stated: Option<Duration>,
+    ) -> FailedCall {
         let error_body = ErrorBody::parse(&body);
         let zone = self.description.wall_clock;
-        let wait = requested_wait(head, error_body.retry_after, &body, zone);
+        let wait = requested_wait(head, error_body.retry_after, &body, zone, stated);
         if let Some(wait) = wait {
             let backoffs = &self.http.backoffs;
             backoffs.pause(self.vendor, self.description.name, wait);

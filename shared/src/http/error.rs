@@ -76,8 +76,8 @@ impl ApiError {
             | ApiErrorKind::Connection
             | ApiErrorKind::Paused { .. }
             | ApiErrorKind::OutOfMemory => true,
-            ApiErrorKind::Status { status, .. } => {
-                matches!(status, 408 | 429) || (status >= 500 && status != 501)
+            ApiErrorKind::Status { status, wait, .. } => {
+                wait.is_some() || matches!(status, 408 | 429) || (status >= 500 && status != 501)
             }
             ApiErrorKind::Malformed(_)
             | ApiErrorKind::WrongAddress

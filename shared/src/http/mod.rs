@@ -20,9 +20,10 @@ use reqwest::redirect::Policy;
 use thiserror::Error;
 
 pub use call::{ApiCall, Authorization};
-pub use client::{ApiClient, ApiDescription, ApiResponse, FailedCall};
+pub use client::{ApiClient, ApiDescription, ApiResponse, FailedCall, Limits};
 pub use dry_run::DryRunCall;
 pub use error::{ApiError, ApiErrorKind};
+pub use http::response::Parts;
 pub use reqwest::{Method, Request, Url};
 pub use transport::{RawResponse, ResponseFuture, Transport};
 

@@ -25,18 +25,20 @@ const DEFAULT_PAUSE: Duration = Duration::from_secs(30);
 /// two tries of a message.
 const RECENT_PAUSE: Duration = Duration::from_secs(30 * 60);
 
-/// How long an API asks not to be called. Only a 429 or 503 can ask for that.
+/// How long an API asks not to be called. Only a 429 or 503 can ask for that, and
+/// what `by_api` says in the API's own words.
 pub(super) fn requested_wait(
     head: &Parts,
     stated_in_body: Option<Duration>,
     body: &[u8],
     zone: Option<&TimeZone>,
+    by_api: Option<Duration>,
 ) -> Option<Duration> {
     let stated = || retry_after::parse(&head.headers, stated_in_body, body, zone, Timestamp::now());
     match head.status {
-        StatusCode::TOO_MANY_REQUESTS => stated().or(Some(DEFAULT_PAUSE)),
-        StatusCode::SERVICE_UNAVAILABLE => stated(),
-        _ => None,
+        StatusCode::TOO_MANY_REQUESTS => stated().or(by_api).or(Some(DEFAULT_PAUSE)),
+        StatusCode::SERVICE_UNAVAILABLE => stated().or(by_api),
+        _ => by_api.map(|by_api| stated().unwrap_or(by_api)),
     }
 }
 

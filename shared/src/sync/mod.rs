@@ -9,6 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use remembered::remembered_contact;
+
 use crate::cache::Cache;
 use crate::connector::{
     Changes, Connector, ContactChanges, DeadLetterKind, DeadLetterReason, EventStream, Job,
@@ -184,6 +186,10 @@ impl<C: Connector> Syncer<C> {
             self.remember_move(user, &mut record, &address, &email)
                 .await;
         }
+        // Who may claim an address owns its contact.
+        let stays = known.filter(|record| record.address.as_ref() == Some(&address));
+        let contact = stays.and_then(|record| remembered_contact(user, record));
+        let contact = contact.or(earlier);
         let changes = self
             .with_secret(&path, |secret: Arc<Loaded<C::Credentials>>| async move {
                 let Some(credentials) = &secret.value else {
@@ -195,6 +201,7 @@ impl<C: Connector> Syncer<C> {
                     credentials,
                     account: secret.fingerprint(),
                     desired,
+                    contact,
                     earlier,
                     events,
                     now,

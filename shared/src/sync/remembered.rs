@@ -79,13 +79,8 @@ impl<C: Connector> Syncer<C> {
         user: &'a UserKey,
         record: &'a UserRecord,
     ) -> Result<Option<SyncedContact<'a>>, Outcome> {
-        let Some(reference) = &record.reference else {
+        let Some(contact) = remembered_contact(user, record) else {
             return Ok(None);
-        };
-        let contact = SyncedContact {
-            reference,
-            user,
-            record,
         };
         for address in record.addresses() {
             let may_own = self.memory.may_own(user, address).await;
@@ -311,4 +306,16 @@ impl<C: Connector> Syncer<C> {
             let _ = self.memory.remember(user, &record).await;
         }
     }
+}
+
+/// The contact of the last completed sync. It may have become another user's.
+pub(super) fn remembered_contact<'a>(
+    user: &'a UserKey,
+    record: &'a UserRecord,
+) -> Option<SyncedContact<'a>> {
+    Some(SyncedContact {
+        reference: record.reference.as_ref()?,
+        user,
+        record,
+    })
 }

@@ -366,6 +366,7 @@ async fn changes(bench: &Bench<Mailmojo>, user: &User) -> Result<Changes, ApiErr
         credentials: &MailmojoCredentials::from_secret(&secret).unwrap(),
         account: "account",
         desired: &derived(user),
+        contact: None,
         earlier: None,
         events: &EventStream::new(Vec::new()),
         now: Timestamp::now(),
