@@ -76,7 +76,7 @@ impl<'a> ContactKey<'a> {
 /// Has no `Debug`, because the values are personal.
 #[derive(Clone)]
 pub struct Contact {
-    /// That of the contact it was merged into, if it was.
+    /// Assumed: that of the contact it was merged into, if it was.
     pub id: String,
     values: BTreeMap<String, String>,
 }

@@ -108,7 +108,7 @@ impl Sync<'_> {
         match moving::compare(self.client, &contact, &self.email).await? {
             Address::Agrees => self.update(contact, false).await,
             Address::Changes => self.update(contact, true).await,
-            Address::Taken(other) if has_moved => {
+            Address::Taken(other) => {
                 // First, because two contacts cannot have the same user.
                 let earlier = self.clear(&contact).await?;
                 self.update(other, false).await?;
@@ -121,8 +121,8 @@ impl Sync<'_> {
                 self.changes.keeps_earlier = true;
                 Ok(())
             }
-            Address::Taken(_) | Address::OptedOut => {
-                warn!("A contact keeps an address that is not its user's.");
+            Address::OptedOut => {
+                warn!("A contact that has opted out keeps an address that is not its user's.");
                 self.changes.refused_writes += 1;
                 self.update(contact, false).await
             }

@@ -24,6 +24,7 @@ impl TestedCrm for HubSpotCrm {
     const SHARED_FIELDS: &[&str] = &["firstname", "lastname", "phone"];
     const UNCONDITIONAL_WRITES: &[&str] = &[];
     const KEEPS_FIRST_SPELLING: bool = true;
+    const CONSENT_MOVES: bool = false;
 
     fn add_account(fakes: &Fakes, name: &str) -> HubSpotAccount {
         fakes.hubspot().add_account(name, name)
@@ -44,6 +45,13 @@ impl TestedCrm for HubSpotCrm {
     fn settings_that_ignore_case() -> HubSpotSettings {
         HubSpotSettings {
             fold_option_case: true,
+            ..HubSpotSettings::default()
+        }
+    }
+
+    fn settings_that_refuse_moves() -> HubSpotSettings {
+        HubSpotSettings {
+            refuse_moves: true,
             ..HubSpotSettings::default()
         }
     }
@@ -130,6 +138,15 @@ impl TestedCrm for HubSpotCrm {
             tags: contact.values(TAGS),
             fields: names.filter_map(field).collect(),
         }
+    }
+
+    fn email(contact: &Contact) -> String {
+        contact.email.clone()
+    }
+
+    fn with_email(mut contact: Contact, email: &str) -> Contact {
+        email.clone_into(&mut contact.email);
+        contact
     }
 
     fn consent(contact: &Contact) -> Value {

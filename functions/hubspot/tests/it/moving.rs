@@ -1,6 +1,6 @@
 //! A user whose address changes takes the contact along.
 
-use conformance::{Bench, EMAIL, USER};
+use conformance::{Bench, EMAIL, USER, anna};
 use fakes::hubspot::{Contact, HubSpotAccount, HubSpotSettings};
 use fakes::{Api, Fault};
 use hubspot::HubSpot;
@@ -163,22 +163,49 @@ async fn secondary_address_is_left_secondary() {
     assert_eq!(contact, before.secondary_email(NEW));
 }
 
-/// Its address was changed by hand, and the user's is another contact's.
+/// The first contact's address was changed by hand.
 #[tokio::test]
-async fn contacts_are_never_merged() {
+async fn contact_of_the_users_address_is_the_users_and_contacts_are_never_merged() {
     let (bench, account, before) = synced(Contact::new(EMAIL)).await;
     bench.sesamy.put_user(daily_subscriber());
+    let by_hand = "by-hand@example.se";
     account.put_contact(Contact {
-        email: "by-hand@example.se".to_owned(),
-        ..before.tags(&["vip"])
+        email: by_hand.to_owned(),
+        ..before
     });
     account.put_contact(Contact::new(EMAIL).tags(&["other"]));
     bench.synced(USER, "b").await;
-    assert_eq!(
-        tags_of(&account, "by-hand@example.se").unwrap(),
-        ["vip", OURS]
-    );
-    assert_eq!(tags_of(&account, EMAIL).unwrap(), ["other"]);
+    assert_eq!(tags_of(&account, by_hand).unwrap(), ["vip"]);
+    assert_eq!(tags_of(&account, EMAIL).unwrap(), ["other", OURS]);
+}
+
+/// The publisher changed its address by hand.
+#[tokio::test]
+async fn contact_gets_the_users_address_unless_it_has_opted_out() {
+    for opted_out in [false, true] {
+        let (bench, account, before) = synced(Contact::new(EMAIL)).await;
+        bench.sesamy.put_user(anna());
+        let by_hand = Contact {
+            email: "by-hand@example.se".to_owned(),
+            ..before
+        };
+        let by_hand = if opted_out {
+            by_hand.opted_out()
+        } else {
+            by_hand
+        };
+        account.put_contact(by_hand.clone());
+        bench.synced(USER, "b").await;
+        let [contact] = account.contacts().try_into().unwrap();
+        let expected = if opted_out {
+            by_hand.email.as_str()
+        } else {
+            EMAIL
+        };
+        assert_eq!(contact.email, expected);
+        assert_eq!(contact.values(TAGS), ["vip"], "the rest is written");
+        assert_eq!(contact.opt_outs, by_hand.opt_outs);
+    }
 }
 
 #[tokio::test]

@@ -33,6 +33,7 @@ async fn a_preview_shows_changes_with_reasons_and_calls() {
                 "tag": "sesamy_overdue_contract",
                 "because": ["no longer applies"],
             }],
+            "stay": [],
             "kept": 1,
         })
     );

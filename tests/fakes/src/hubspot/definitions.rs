@@ -375,7 +375,10 @@ impl Account {
         };
         let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
         if !name.bytes().all(plain) || !name.starts_with(|c: char| c.is_ascii_lowercase()) {
-            errors.add("name", "must be lower-case letters, digits and underscores");
+            errors.add(
+                "name",
+                "must be of lower-case a to z, digits and underscores",
+            );
         }
         if !TYPES.contains(&definition.kind.as_str()) {
             errors.add("type", "is unknown");
