@@ -34,6 +34,9 @@ pub trait TestedCrm {
     const UNCONDITIONAL_WRITES: &[&str];
     /// An account that ignores case keeps the first spelling of a tag that it saw.
     const KEEPS_FIRST_SPELLING: bool;
+    /// A contact keeps its consent at a new address. Otherwise consent belongs to the
+    /// address, and only a contact that has not left may move.
+    const CONSENT_MOVES: bool = true;
     /// Every account ignores case.
     const ALWAYS_IGNORES_CASE: bool = false;
 
