@@ -159,6 +159,18 @@ mod tests {
     }
 
     #[test]
+    fn any_error_that_asks_for_a_wait_is_transient() {
+        let mut locked = status(423);
+        assert!(!locked.is_transient());
+        locked.kind = ApiErrorKind::Status {
+            status: 423,
+            code: None,
+            wait: Some(Duration::from_secs(2)),
+        };
+        assert!(locked.is_transient());
+    }
+
+    #[test]
     fn only_401_and_403_refuse_the_credentials() {
         let refusals: Vec<u16> = (100..600).filter(|s| status(*s).is_refusal()).collect();
         assert_eq!(refusals, [401, 403]);

@@ -214,6 +214,42 @@ mod tests {
         assert!(backoffs.admit_call(&vendor("a"), "crm").is_ok());
     }
 
+    #[test]
+    fn an_api_asks_in_its_own_words_where_it_has_no_retry_after() {
+        struct Case {
+            status: u16,
+            retry_after: Option<&'static str>,
+            by_api: Option<u64>,
+            seconds: Option<u64>,
+        }
+        let case = |status, retry_after, by_api, seconds| Case {
+            status,
+            retry_after,
+            by_api,
+            seconds,
+        };
+        for case in [
+            case(429, None, None, Some(DEFAULT_PAUSE.as_secs())),
+            case(429, None, Some(10), Some(10)),
+            case(429, Some("60"), Some(10), Some(60)),
+            case(503, None, None, None),
+            case(503, None, Some(10), Some(10)),
+            case(477, Some("60"), Some(10), Some(60)),
+            case(423, None, Some(2), Some(2)),
+            case(423, Some("60"), None, None),
+        ] {
+            let name = format!("{} {:?}", case.status, case.by_api);
+            let mut response = http::Response::builder().status(case.status);
+            if let Some(text) = case.retry_after {
+                response = response.header("retry-after", text);
+            }
+            let head = response.body(()).unwrap().into_parts().0;
+            let by_api = case.by_api.map(Duration::from_secs);
+            let wait = requested_wait(&head, None, &[], None, by_api);
+            assert_eq!(wait, case.seconds.map(Duration::from_secs), "{name}");
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_pause_lasts_at_most_twelve_hours() {
         let backoffs = Backoffs::default();
