@@ -214,9 +214,15 @@ impl<'a> Client<'a> {
     }
 
     pub async fn definition(&self, name: &str) -> Result<Option<Value>, ApiError> {
-        match self.read_definitions(name).await {
-            Err(error) if error.status() == Some(404) => Ok(None),
-            response => response?.json().map(Some),
+        let response = match self.read_definitions(name).await {
+            Err(error) if error.status() == Some(404) => return Ok(None),
+            response => response?,
+        };
+        let definition: Value = response.json()?;
+        // Without them, adding one would remove the others.
+        match definition.get("options") {
+            Some(Value::Array(_)) => Ok(Some(definition)),
+            _ => Err(response.malformed("a definition has no options")),
         }
     }
 

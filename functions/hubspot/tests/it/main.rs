@@ -10,6 +10,7 @@
 mod check;
 mod conformance;
 mod crm;
+mod hostile;
 mod moving;
 mod preview;
 mod requests;
