@@ -16,7 +16,7 @@ pub async fn forget(
     let steps = progress.contact(None);
     let work = async {
         let key = match lookup.by {
-            LookupKey::Email(email) | LookupKey::TypedEmail(email) => ContactKey::Email(email),
+            LookupKey::Email(email) => ContactKey::Email(email),
             LookupKey::Reference(reference) => match ContactKey::from_reference(reference) {
                 Some(key) => key,
                 None => return Ok(()),
