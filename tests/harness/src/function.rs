@@ -9,10 +9,18 @@ pub enum Connector {
     Rule,
     Mailmojo,
     Make,
+    Mailchimp,
+    Hubspot,
 }
 
 impl Connector {
-    pub const ALL: [Self; 3] = [Self::Rule, Self::Mailmojo, Self::Make];
+    pub const ALL: [Self; 5] = [
+        Self::Rule,
+        Self::Mailmojo,
+        Self::Make,
+        Self::Mailchimp,
+        Self::Hubspot,
+    ];
 
     /// Used in the names of its secrets, its log group and its samples.
     pub const fn name(self) -> &'static str {
@@ -20,6 +28,8 @@ impl Connector {
             Self::Rule => "rule",
             Self::Mailmojo => "mailmojo",
             Self::Make => "make",
+            Self::Mailchimp => "mailchimp",
+            Self::Hubspot => "hubspot",
         }
     }
 
@@ -28,6 +38,8 @@ impl Connector {
             Self::Rule => Api::Rule,
             Self::Mailmojo => Api::Mailmojo,
             Self::Make => Api::Make,
+            Self::Mailchimp => Api::Mailchimp,
+            Self::Hubspot => Api::HubSpot,
         }
     }
 
@@ -43,6 +55,8 @@ impl fmt::Display for Connector {
             Self::Rule => "Rule",
             Self::Mailmojo => "Mailmojo",
             Self::Make => "Make",
+            Self::Mailchimp => "Mailchimp",
+            Self::Hubspot => "Hubspot",
         })
     }
 }
@@ -55,11 +69,13 @@ pub enum Function {
 }
 
 impl Function {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::Webhook,
         Self::Connector(Connector::Rule),
         Self::Connector(Connector::Mailmojo),
         Self::Connector(Connector::Make),
+        Self::Connector(Connector::Mailchimp),
+        Self::Connector(Connector::Hubspot),
         Self::Operator,
     ];
 

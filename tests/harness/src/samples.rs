@@ -7,6 +7,9 @@ use crate::{Error, Project, Result, secrets};
 
 pub const VENDOR: &str = "nordposten";
 
+/// The audience at Mailchimp.
+pub const AUDIENCE: &str = "sample-list";
+
 /// The token that the sample webhooks carry.
 pub const TOKEN: &str = "sample-token-of-webhooks";
 
@@ -28,6 +31,11 @@ pub fn secrets(urls: &Urls) -> Vec<(String, Value)> {
         ("rule", secrets::rule(urls, "sample-key")),
         ("mailmojo", secrets::mailmojo(urls, "sample-token", 42)),
         ("make", json!([make])),
+        (
+            "mailchimp",
+            secrets::mailchimp(urls, "sample-key", AUDIENCE),
+        ),
+        ("hubspot", secrets::hubspot(urls, "sample-token")),
     ];
     let webhook = secrets::webhook([(VENDOR, vec![TOKEN.to_owned()])]);
     let vendor_secrets =

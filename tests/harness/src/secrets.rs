@@ -36,3 +36,17 @@ pub fn make(urls: &Urls, user_id: &str, api_key: &str, list_id: u64) -> Value {
         "apiUrl": urls.make,
     })
 }
+
+/// New contacts are subscribed.
+pub fn mailchimp(urls: &Urls, api_key: &str, list_id: &str) -> Value {
+    json!({
+        "apiKey": api_key,
+        "listId": list_id,
+        "newStatus": "subscribed",
+        "apiUrl": urls.mailchimp,
+    })
+}
+
+pub fn hubspot(urls: &Urls, access_token: &str) -> Value {
+    json!({"accessToken": access_token, "apiUrl": urls.hubspot})
+}

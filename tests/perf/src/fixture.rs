@@ -16,7 +16,7 @@ const VENDOR: &str = "vendor";
 /// A webhook with a valid token, as API Gateway passes it on.
 const WEBHOOK: &str = include_str!("../../../events/webhook/valid.json");
 
-/// The fakes of AWS, Sesamy and the CRMs. One vendor uses all three CRMs.
+/// The fakes of AWS, Sesamy and the CRMs. One vendor uses all CRMs.
 pub struct Fixture {
     aws: FakeAws,
     fakes: Fakes,
@@ -59,6 +59,9 @@ impl Fixture {
         mailmojo.add_list(42, "Users");
         let make = fakes.make().add_account("account", "user", "key");
         make.add_list(77, "Users");
+        let mailchimp = fakes.mailchimp().add_account("account", "key");
+        mailchimp.add_audience("list", "Users");
+        fakes.hubspot().add_account("account", "token");
 
         let urls = fakes.urls();
         let secrets = [
@@ -84,6 +87,17 @@ impl Fixture {
             (
                 format!("{VENDOR}/make"),
                 json!({ "userId": "user", "apiKey": "key", "listId": "77", "apiUrl": urls.make }),
+            ),
+            (
+                format!("{VENDOR}/mailchimp"),
+                json!({
+                    "apiKey": "key", "listId": "list", "newStatus": "subscribed",
+                    "apiUrl": urls.mailchimp,
+                }),
+            ),
+            (
+                format!("{VENDOR}/hubspot"),
+                json!({ "accessToken": "token", "apiUrl": urls.hubspot }),
             ),
         ];
         for (name, secret) in &secrets {

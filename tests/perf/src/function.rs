@@ -16,10 +16,18 @@ pub enum ConnectorKind {
     Rule,
     Mailmojo,
     Make,
+    Mailchimp,
+    Hubspot,
 }
 
 impl ConnectorKind {
-    pub const ALL: [Self; 3] = [Self::Rule, Self::Mailmojo, Self::Make];
+    pub const ALL: [Self; 5] = [
+        Self::Rule,
+        Self::Mailmojo,
+        Self::Make,
+        Self::Mailchimp,
+        Self::Hubspot,
+    ];
 
     /// Also names the connector's function and its secret.
     pub const fn as_str(self) -> &'static str {
@@ -27,6 +35,8 @@ impl ConnectorKind {
             Self::Rule => "rule",
             Self::Mailmojo => "mailmojo",
             Self::Make => "make",
+            Self::Mailchimp => "mailchimp",
+            Self::Hubspot => "hubspot",
         }
     }
 
@@ -35,18 +45,22 @@ impl ConnectorKind {
             Self::Rule => Api::Rule,
             Self::Mailmojo => Api::Mailmojo,
             Self::Make => Api::Make,
+            Self::Mailchimp => Api::Mailchimp,
+            Self::Hubspot => Api::HubSpot,
         }
     }
 }
 
 impl Function {
     /// The baseline comes first.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::HelloWorld,
         Self::Webhook,
         Self::Consumer(ConnectorKind::Rule),
         Self::Consumer(ConnectorKind::Mailmojo),
         Self::Consumer(ConnectorKind::Make),
+        Self::Consumer(ConnectorKind::Mailchimp),
+        Self::Consumer(ConnectorKind::Hubspot),
         Self::Operator,
     ];
 

@@ -128,7 +128,35 @@ fn contacts(connector: ConnectorKind) -> Vec<Flood> {
     const MAKE_TAGS: Body = [r#"{"id":1,"tags":["#, r#""t%","#, "]}"];
     const MAKE_TAG_IDS: Body = [r#"{"id":1,"tags":["#, r#""%","#, "]}"];
     const MAKE_FIELDS: Body = [r#"{"id":1"#, r#","x%":{"":0}"#, "}"];
+    const MAILCHIMP: &[&str] = &["/lists/*/members/*"];
+    const MAILCHIMP_TAGS: Body = [
+        r#"{"id":"a","email_address":"a@example.se","status":"subscribed","merge_fields":{},"tags":["#,
+        r#"{"id":1,"name":"%"},"#,
+        "]}",
+    ];
+    const MAILCHIMP_FIELDS: Body = [
+        r#"{"id":"a","email_address":"a@example.se","status":"subscribed","tags":[],"merge_fields":{"#,
+        r#""F%":"","#,
+        "}}",
+    ];
+    const HUBSPOT: &[&str] = &["/crm/v3/objects/contacts/*"];
+    const HUBSPOT_FIELDS: Body = [r#"{"id":"1","properties":{"#, r#""p%":"","#, "}}"];
+    const HUBSPOT_TAGS: Body = [
+        r#"{"id":"1","properties":{"sesamy_tags":""#,
+        "t%;",
+        r#""}}"#,
+    ];
     match connector {
+        ConnectorKind::Mailchimp => vec![
+            flood("tags", MAILCHIMP_TAGS, MAILCHIMP, 160 * KIB),
+            flood("tags", MAILCHIMP_TAGS, MAILCHIMP, 2 * MIB),
+            flood("fields", MAILCHIMP_FIELDS, MAILCHIMP, 800 * KIB),
+        ],
+        ConnectorKind::Hubspot => vec![
+            flood("fields", HUBSPOT_FIELDS, HUBSPOT, 400 * KIB),
+            flood("tags", HUBSPOT_TAGS, HUBSPOT, 160 * KIB),
+            flood("tags", HUBSPOT_TAGS, HUBSPOT, 2 * MIB),
+        ],
         ConnectorKind::Rule => vec![
             flood("tags", RULE_TAGS, &["*/tags"], 160 * KIB),
             flood("tags", RULE_TAGS, &["*/tags"], 2 * MIB),

@@ -2,6 +2,8 @@
 //! and the CRMs.
 
 use conformance::{Bench, record};
+use hubspot::HubSpot;
+use mailchimp::Mailchimp;
 use mailmojo::Mailmojo;
 use make::Make;
 use perf::{ApiCalls, PaymentState, user};
@@ -91,6 +93,38 @@ async fn make_gets_four_calls_or_three_without_a_change() {
         change: calls(3, 4),
         no_change: calls(3, 3),
         burst: calls(3, 4),
+    };
+    assert_eq!(syncs(bench).await, expected);
+}
+
+#[tokio::test]
+async fn mailchimp_gets_three_calls_and_one_per_event_or_one_without_a_change() {
+    let bench = Bench::new(Mailchimp::default()).await;
+    let account = bench.fakes.mailchimp().add_account("account", "key");
+    account.add_audience("list", "Users");
+    bench.put_connector_secret(&json!({
+        "apiKey": "key", "listId": "list", "newStatus": "subscribed",
+        "apiUrl": bench.fakes.urls().mailchimp,
+    }));
+    let expected = CallsOfSyncs {
+        change: calls(4, 3 + 1),
+        no_change: calls(4, 1 + 1),
+        burst: calls(4, 3 + 10),
+    };
+    assert_eq!(syncs(bench).await, expected);
+}
+
+#[tokio::test]
+async fn hubspot_gets_two_calls_or_one_without_a_change() {
+    let bench = Bench::new(HubSpot::default()).await;
+    bench.fakes.hubspot().add_account("account", "token");
+    bench.put_connector_secret(&json!({
+        "accessToken": "token", "apiUrl": bench.fakes.urls().hubspot,
+    }));
+    let expected = CallsOfSyncs {
+        change: calls(4, 2),
+        no_change: calls(4, 1),
+        burst: calls(4, 2),
     };
     assert_eq!(syncs(bench).await, expected);
 }

@@ -1,7 +1,10 @@
 //! Odd answers of HubSpot stop a sync before it writes a contact.
 
+use std::path::Path;
+
 use conformance::{USER, record};
 use fakes::{Api, Fault};
+use perf::{ConnectorKind, hostile};
 use serde_json::json;
 
 use crate::crm::{daily_subscriber, start};
@@ -35,4 +38,12 @@ async fn malformed_answer_stops_the_sync_before_it_writes_a_contact() {
         assert_eq!(kind, "malformed_answer", "{name}");
         assert_eq!(account.contacts(), [], "{name}");
     }
+}
+
+#[test]
+fn no_answer_takes_more_memory_than_the_function_has() {
+    let binary = Path::new(env!("CARGO_BIN_EXE_hubspot"));
+    let peaks = hostile::memory_peaks(ConnectorKind::Hubspot, binary).unwrap();
+    let over = peaks.iter().filter(|(_, peak)| *peak > hostile::MAX_MEMORY);
+    assert_eq!(over.collect::<Vec<_>>(), [] as [&(String, u64); 0]);
 }

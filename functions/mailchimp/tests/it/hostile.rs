@@ -1,7 +1,10 @@
 //! Odd answers of Mailchimp stop a sync before it writes.
 
+use std::path::Path;
+
 use conformance::{EMAIL, USER, record};
 use fakes::{Api, Fault};
+use perf::{ConnectorKind, hostile};
 use serde_json::{Value, json};
 
 use crate::crm::{daily_subscriber, start};
@@ -63,4 +66,12 @@ async fn tags_without_end_are_malformed() {
     assert_eq!(bench.handle([record("1", USER, "a")]).await, [""; 0]);
     let (_, kind, _) = bench.queue.dead_letters().remove(0);
     assert_eq!(kind, "malformed_answer");
+}
+
+#[test]
+fn no_answer_takes_more_memory_than_the_function_has() {
+    let binary = Path::new(env!("CARGO_BIN_EXE_mailchimp"));
+    let peaks = hostile::memory_peaks(ConnectorKind::Mailchimp, binary).unwrap();
+    let over = peaks.iter().filter(|(_, peak)| *peak > hostile::MAX_MEMORY);
+    assert_eq!(over.collect::<Vec<_>>(), [] as [&(String, u64); 0]);
 }

@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
 
 use fakes::{
-    Api, Fakes, Fault, RecordedRequest, User, ViolationKind, mailmojo::MailmojoAccount,
-    make::MakeAccount, rule::RuleAccount, sesamy::Vendor,
+    Api, Fakes, Fault, RecordedRequest, User, ViolationKind, hubspot::HubSpotAccount,
+    mailchimp::AudienceHandle, mailmojo::MailmojoAccount, make::MakeAccount, rule::RuleAccount,
+    sesamy::Vendor,
 };
 use harness::{
     Connector, DeadLetterMessage, Deployer, Deployment, Error, Project, Result, SharedSetup, Stack,
@@ -22,7 +23,7 @@ const PUBLISHERS: [&str; 34] = [
     "asked",
     "redriven",
     "arrives",
-    "all-three",
+    "all-five",
     "twice",
     "burst",
     "unauthorized",
@@ -190,6 +191,25 @@ impl Publisher {
         ];
         stack.put_secrets(contents).await?;
         Ok((mailmojo, make))
+    }
+
+    /// Also gives the publisher accounts at Mailchimp and HubSpot.
+    pub async fn newer_crms(&self) -> Result<(AudienceHandle, HubSpotAccount)> {
+        let fakes = &self.env.fakes;
+        let (id, key) = (self.id, key(self.id));
+        let mailchimp = fakes.mailchimp().add_account(id, &key);
+        let audience = mailchimp.add_audience("list", "Users");
+        let hubspot = fakes.hubspot().add_account(id, &key);
+        let urls = fakes.urls();
+        let contents = [
+            (
+                format!("{id}/mailchimp"),
+                secrets::mailchimp(urls, &key, "list"),
+            ),
+            (format!("{id}/hubspot"), secrets::hubspot(urls, &key)),
+        ];
+        self.env.stack.put_secrets(contents).await?;
+        Ok((audience, hubspot))
     }
 
     pub fn put_user(&self, id: &str, email: &str) {

@@ -73,6 +73,9 @@ fn connector_samples_are_synced_checked_previewed_and_forgotten() {
         let rule = env.fakes.rule().account(samples::VENDOR).unwrap();
         let mailmojo = env.fakes.mailmojo().account(samples::VENDOR).unwrap();
         let make = env.fakes.make().account(samples::VENDOR).unwrap();
+        let mailchimp = env.fakes.mailchimp().account(samples::VENDOR).unwrap();
+        let mailchimp = mailchimp.audience(samples::AUDIENCE).unwrap();
+        let hubspot = env.fakes.hubspot().account(samples::VENDOR).unwrap();
         for (email, tag) in [
             ("anna@example.com", "sesamy_active_subscriber"),
             ("bo@example.com", "sesamy_overdue_contract"),
@@ -82,6 +85,8 @@ fn connector_samples_are_synced_checked_previewed_and_forgotten() {
                 rule.subscriber(email).unwrap().tags,
                 mailmojo.contact(email).unwrap().tags,
                 make.subscriber(email).unwrap().tags,
+                mailchimp.member(email).unwrap().tags,
+                hubspot.contact(email).unwrap().values("sesamy_tags"),
             ] {
                 assert!(tags.iter().any(|other| other == tag), "{email}: {tags:?}");
             }
@@ -89,12 +94,16 @@ fn connector_samples_are_synced_checked_previewed_and_forgotten() {
         assert_eq!(rule.subscriber("dora@example.com"), None);
         assert_eq!(mailmojo.contact("dora@example.com"), None);
         assert_eq!(make.subscriber("dora@example.com"), None);
+        assert_eq!(mailchimp.member("dora@example.com"), None);
+        assert_eq!(hubspot.contact("dora@example.com"), None);
 
         let annas_contacts = || {
             json!([
                 rule.subscriber("anna@example.com"),
                 mailmojo.contact("anna@example.com"),
                 make.subscriber("anna@example.com"),
+                mailchimp.member("anna@example.com"),
+                hubspot.contact("anna@example.com"),
             ])
         };
         let synced = annas_contacts();
@@ -102,6 +111,8 @@ fn connector_samples_are_synced_checked_previewed_and_forgotten() {
             (Connector::Rule, "would_sync"),
             (Connector::Mailmojo, "unchanged"),
             (Connector::Make, "would_sync"),
+            (Connector::Mailchimp, "unchanged"),
+            (Connector::Hubspot, "unchanged"),
         ] {
             let ask = async |action: &str| {
                 let path = format!("{}/{action}.json", connector.name());
@@ -129,7 +140,14 @@ fn connector_samples_are_synced_checked_previewed_and_forgotten() {
                 assert_eq!(answer["outcome"], outcome, "{answer}");
             }
         }
-        let contacts = annas_contacts().to_string();
+        // What a contact did is no tag or field, and cannot be removed.
+        let mut contacts = annas_contacts();
+        contacts[3]["events"] = json!([]);
+        for emptied in contacts[4]["properties"].as_object_mut().unwrap().values() {
+            assert!(!emptied.as_str().unwrap().contains("sesamy_"), "{emptied}");
+        }
+        contacts[4] = json!(null);
+        let contacts = contacts.to_string();
         assert!(!contacts.contains("sesamy_"), "{contacts}");
         Ok(())
     });

@@ -1,5 +1,6 @@
 //! From the webhook to the CRMs.
 
+use fakes::mailchimp::{Member, Status};
 use fakes::{Api, Contract, Entitlement, User};
 use harness::{Connector, Function, eventually};
 
@@ -42,6 +43,8 @@ fn webhook_syncs_the_user_to_rule() {
         // The publisher has no other CRM.
         assert_eq!(publisher.requests(Api::Mailmojo), []);
         assert_eq!(publisher.requests(Api::Make), []);
+        assert_eq!(publisher.requests(Api::Mailchimp), []);
+        assert_eq!(publisher.requests(Api::HubSpot), []);
 
         // Both functions log the event and no personal data.
         publisher.wait_for_log(&event).await?;
@@ -58,11 +61,12 @@ fn webhook_syncs_the_user_to_rule() {
 }
 
 #[test]
-fn one_webhook_syncs_the_user_to_all_three_crms() {
+fn one_webhook_syncs_the_user_to_all_five_crms() {
     run_test(async |env| {
-        let publisher = env.publisher("all-three");
+        let publisher = env.publisher("all-five");
         let (mailmojo, make) = publisher.other_crms().await?;
-        let email = "elsa.three@example.com";
+        let (mailchimp, hubspot) = publisher.newer_crms().await?;
+        let email = "elsa.five@example.com";
         publisher.sesamy.put_user(
             User::new("email|elsa")
                 .email(email)
@@ -75,9 +79,12 @@ fn one_webhook_syncs_the_user_to_all_three_crms() {
             .await?;
         let last = "sesamy_event_contract-purchased";
         publisher.tag_arrives(email, last).await?;
-        eventually("Elsa to reach Mailmojo and Make.as", SOON, async || {
-            let arrived =
-                mailmojo.contact(email).is_some() && !make.subscriptions_of(email).is_empty();
+        eventually("Elsa to reach the other CRMs", SOON, async || {
+            let has_activity = |member: Member| !member.events.is_empty();
+            let arrived = mailmojo.contact(email).is_some()
+                && !make.subscriptions_of(email).is_empty()
+                && mailchimp.member(email).is_some_and(has_activity)
+                && hubspot.contact(email).is_some();
             Ok(arrived.then_some(()))
         })
         .await?;
@@ -97,6 +104,15 @@ fn one_webhook_syncs_the_user_to_all_three_crms() {
         let subscription = &make.subscriptions_of(email)[0];
         assert_eq!(subscription.external_id, "c1");
         assert_eq!(subscription.status, "active");
+        let member = mailchimp.member(email).unwrap();
+        assert_eq!(member.tags, tags);
+        assert_eq!(member.status, Status::Subscribed);
+        assert_eq!(member.merge_fields["SMYACTSUBS"], 1);
+        assert_eq!(member.events[0].name, "sesamy_contract_purchased");
+        let contact = hubspot.contact(email).unwrap();
+        assert_eq!(contact.values("sesamy_tags"), tags);
+        assert_eq!(contact.get("has_active_subscription"), Some("true"));
+        assert_eq!(contact.get("sesamy_user_id"), Some("email|elsa"));
         assert_eq!(publisher.violation_kinds(), []);
         Ok(())
     });

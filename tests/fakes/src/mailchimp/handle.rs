@@ -53,6 +53,16 @@ impl MailchimpAccount {
         }
     }
 
+    pub fn audience(&self, id: &str) -> Option<AudienceHandle> {
+        let exists = self
+            .0
+            .with_account(|account| account.audiences.contains_key(id));
+        exists.then(|| AudienceHandle {
+            account: self.clone(),
+            id: id.to_owned(),
+        })
+    }
+
     pub fn remove_audience(&self, id: &str) {
         self.0.with_account(|account| account.audiences.remove(id));
     }

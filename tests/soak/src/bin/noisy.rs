@@ -177,6 +177,8 @@ fn has_contact(publisher: &Publisher, connector: Connector, address: &str) -> bo
             .make
             .iter()
             .any(|(account, _)| account.subscriber(address).is_some()),
+        // The publishers do not use them.
+        Connector::Mailchimp | Connector::Hubspot => false,
     }
 }
 

@@ -72,6 +72,8 @@ fn state_that_changes_during_a_sync_wins() {
                     Connector::Rule => publisher.rule.subscriber(&email)?.tags,
                     Connector::Mailmojo => publisher.mailmojo.contact(&email)?.tags,
                     Connector::Make => publisher.make.first()?.0.subscriber(&email)?.tags,
+                    // No publisher of this test uses them.
+                    Connector::Mailchimp | Connector::Hubspot => return None,
                 };
                 let mut tags: Vec<_> = tags
                     .into_iter()

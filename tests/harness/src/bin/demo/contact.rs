@@ -20,6 +20,8 @@ impl Contact {
             Self::in_rule(fakes, email),
             Self::in_mailmojo(fakes, email),
             Self::in_make(fakes, email),
+            Self::in_mailchimp(fakes, email),
+            Self::in_hubspot(fakes, email),
         ]
     }
 
@@ -100,6 +102,54 @@ impl Contact {
                 end.unwrap_or_default()
             );
             contact.fields.insert(key, value);
+        }
+        contact
+    }
+
+    fn in_mailchimp(fakes: &Fakes, email: &str) -> Self {
+        let account = fakes.mailchimp().account(samples::VENDOR);
+        let audience = account.and_then(|account| account.audience(samples::AUDIENCE));
+        let member = audience.and_then(|audience| audience.member(email));
+        let mut contact = Self {
+            crm: "Mailchimp",
+            ..Self::default()
+        };
+        if let Some(member) = member {
+            contact.exists = true;
+            contact.tags.extend(member.tags);
+            let fields = member.merge_fields.iter();
+            contact.fields = fields
+                .map(|(tag, value)| (tag.clone(), display(value)))
+                .collect();
+            let status = format!("{:?}", member.status);
+            contact.fields.insert("status".to_owned(), status);
+            let events = member.events.iter().map(|event| event.name.as_str());
+            let events: Vec<_> = events.collect();
+            if !events.is_empty() {
+                contact
+                    .fields
+                    .insert("activity".to_owned(), events.join(", "));
+            }
+        }
+        contact
+    }
+
+    fn in_hubspot(fakes: &Fakes, email: &str) -> Self {
+        /// The property that holds the tags.
+        const TAGS: &str = "sesamy_tags";
+        let account = fakes.hubspot().account(samples::VENDOR);
+        let stored = account.and_then(|account| account.contact(email));
+        let mut contact = Self {
+            crm: "HubSpot",
+            ..Self::default()
+        };
+        if let Some(stored) = stored {
+            contact.exists = true;
+            contact.tags.extend(stored.values(TAGS));
+            let properties = stored.properties.into_iter();
+            contact.fields = properties
+                .filter(|(name, value)| name != TAGS && !value.is_empty())
+                .collect();
         }
         contact
     }
