@@ -457,7 +457,7 @@ async fn contact_of_a_shared_address_belongs_to_the_user_with_access() {
         bench.sesamy.put_user(user);
         outcomes(&bench, [record("1", &name, id)]).await
     };
-    // Nobody has access: the last one synced.
+    // Neither has access: the last one synced.
     assert_eq!(sync(without("a"), "1").await, "synced");
     assert_eq!(sync(without("b"), "2").await, "synced");
     // One has: the other is skipped.
