@@ -130,26 +130,33 @@ impl Sync<'_> {
     }
 
     /// By its id, else by its user, else by an address, which may be a secondary one.
+    ///
+    /// A contact of the remembered id that does not name the user may have lost our
+    /// data to another one, in a move that was interrupted.
     async fn find(&self) -> Result<Option<Contact>, ApiError> {
+        let user = self.job.desired.user_id.as_str();
+        let mut remembered = None;
         if let Some(synced) = self.job.contact
             && let Some(key) = ContactKey::from_reference(synced.reference)
-            && let Some(contact) = self.client.contact(key).await?
-            && self.is_users(&contact, synced)
         {
-            return Ok(Some(contact));
+            remembered = self.client.contact(key).await?;
+            remembered = remembered.filter(|contact| self.may_be_users(contact, synced));
         }
-        let user = ContactKey::UserId(self.job.desired.user_id.as_str());
+        let is_certain = |contact: &Contact| contact.owner() == Some(user);
         if self.schema.finds_users()
-            && let Some(contact) = self.client.contact(user).await?
+            && !remembered.as_ref().is_some_and(is_certain)
+            && let Some(contact) = self.client.contact(ContactKey::UserId(user)).await?
         {
             return Ok(Some(contact));
         }
-        self.client.contact(ContactKey::Email(&self.email)).await
+        match remembered {
+            None => self.client.contact(ContactKey::Email(&self.email)).await,
+            remembered => Ok(remembered),
+        }
     }
 
-    /// Whether a contact of a remembered id is still the same one. In another account
-    /// the id may be another person's.
-    fn is_users(&self, contact: &Contact, synced: SyncedContact<'_>) -> bool {
+    /// In another account, a remembered id may be another person's.
+    fn may_be_users(&self, contact: &Contact, synced: SyncedContact<'_>) -> bool {
         let had_address = || contact.addresses().any(|a| synced.had_address(a));
         contact.has_address(&self.email)
             || match contact.owner() {

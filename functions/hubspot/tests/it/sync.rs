@@ -381,7 +381,7 @@ async fn contact_that_exists_after_all_is_synced() {
 }
 
 #[tokio::test]
-async fn user_id_of_another_contact_is_left_out() {
+async fn contact_of_the_users_address_gets_our_data_from_one_that_names_the_user() {
     let (bench, account) = start().await;
     bench.sesamy.put_user(daily_subscriber());
     bench.synced(USER, "a").await;
@@ -389,10 +389,28 @@ async fn user_id_of_another_contact_is_left_out() {
     contact.properties.remove("sesamy_user_id");
     account.put_contact(contact);
     account.put_contact(Contact::new("other@example.se").property("sesamy_user_id", USER));
-    bench.sesamy.put_user(anna());
     bench.synced(USER, "b").await;
+    let user_id = |email| {
+        let contact = account.contact(email).unwrap();
+        contact.get("sesamy_user_id").map(str::to_owned)
+    };
+    assert_eq!(user_id(EMAIL).as_deref(), Some(USER));
+    assert_eq!(user_id("other@example.se"), None);
+}
+
+/// Another writer gave it to another contact after this sync has looked.
+#[tokio::test]
+async fn user_id_that_another_contact_has_is_left_out() {
+    let (bench, account) = start().await;
+    account.put_contact(Contact::new(EMAIL));
+    account.put_contact(Contact::new("other@example.se").property("sesamy_user_id", USER));
+    bench.sesamy.put_user(daily_subscriber());
+    let path = "/crm/v3/objects/contacts/email%7C84cc";
+    let unknown = Fault::status(404).on(Api::HubSpot).path(path);
+    bench.fakes.fault(unknown.once());
+    bench.synced(USER, "a").await;
     let contact = account.contact(EMAIL).unwrap();
-    assert_eq!(contact.get("has_active_subscription"), Some("false"));
+    assert_eq!(contact.values(TAGS), ["sesamy_active_subscriber"]);
     assert_eq!(contact.get("sesamy_user_id"), None);
 }
 
