@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use shared::http::{
     ApiCall, ApiClient, ApiDescription, ApiError, ApiResponse, Authorization, Http, Method,
 };
-use shared::identity::VendorId;
+use shared::identity::{UserId, VendorId};
 
 use crate::credentials::CredentialSet;
 
@@ -39,6 +39,15 @@ pub struct Contact {
 }
 
 impl Contact {
+    /// The Sesamy user that the contact belongs to.
+    ///
+    /// Known: Sesamy's ids of users are `connection|key`. Assumed: any other id that is
+    /// not this user's is of another system of the publisher's.
+    pub fn owner(&self, user: &UserId) -> Option<&str> {
+        let id = self.fields.get("external_id").and_then(Value::as_str)?;
+        (id == user.as_str() || id.contains('|')).then_some(id)
+    }
+
     pub fn email(&self) -> Option<&str> {
         self.fields.get("email").and_then(Value::as_str)
     }

@@ -52,19 +52,16 @@ async fn forget_on_list(
     let Some(contact) = contact else {
         return Ok(());
     };
-    let Contact {
-        id, fields, tags, ..
-    } = contact;
-    let owner = fields.get(mapping::OWNER).and_then(Value::as_str);
-    let owner = owner.filter(|owner| !owner.is_empty());
+    let owner = contact.owner(lookup.user);
     if !lookup.owns(owner) {
         steps.belongs_to_another_user();
         return Ok(());
     }
-    let (ours, foreign): (Vec<String>, Vec<String>) =
-        tags.into_iter().partition(|tag| is_our_tag(tag));
     // The publisher may store an id of another system here.
     let owner_is_ours = owner == Some(lookup.user.as_str());
+    let Contact { id, tags, .. } = contact;
+    let (ours, foreign): (Vec<String>, Vec<String>) =
+        tags.into_iter().partition(|tag| is_our_tag(tag));
     let has_our_data = !ours.is_empty() || owner_is_ours;
     // Always with the foreign tags: the call replaces tags, and its effect without
     // any is not documented.

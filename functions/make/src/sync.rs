@@ -16,6 +16,7 @@ use shared::connector::{
 };
 use shared::derivation::diff_tags;
 use shared::http::ApiError;
+use shared::identity::UserId;
 use shared::sesamy::Reads;
 use tracing::warn;
 
@@ -98,7 +99,15 @@ async fn sync_list<'a>(
     let mut left_behind = None;
     let mut is_moved = false;
     if let Some(earlier) = job.earlier {
-        match move_contact(&client, earlier, contact.is_some(), &email).await? {
+        match move_contact(
+            &client,
+            &job.desired.user_id,
+            earlier,
+            contact.is_some(),
+            &email,
+        )
+        .await?
+        {
             Moved::Done(moved) => {
                 contact = Some(*moved);
                 is_moved = true;
@@ -192,6 +201,7 @@ enum Moved {
 /// same one.
 async fn move_contact(
     client: &Client<'_>,
+    user: &UserId,
     earlier: SyncedContact<'_>,
     is_taken: bool,
     email: &str,
@@ -203,8 +213,7 @@ async fn move_contact(
     let Some(contact) = client.contact_by_id(id).await? else {
         return Ok(Moved::NotFound);
     };
-    let owner = contact.fields.get(mapping::OWNER).and_then(Value::as_str);
-    if !earlier.may_belong_to(owner) {
+    if !earlier.may_belong_to(contact.owner(user)) {
         return Ok(Moved::NotFound);
     }
     let id = contact.id.clone();

@@ -202,6 +202,10 @@ where
                     let timed = Entitlement::new("timed", "sid:Timed", "Timed");
                     state = state.entitlement(timed.set("expiresAt", ends.to_string()));
                 }
+                if !self.model.synced_at.contains_key(user) {
+                    // Nothing is remembered yet of a first sync that was interrupted.
+                    self.resume(user);
+                }
                 self.bench.sesamy.put_user(state.clone());
                 self.model.users.insert(user, state);
                 let number = self.webhooks.len();
@@ -356,10 +360,12 @@ fn live<'a, C: TestedCrm>(
         .put_user(User::new("email|always").email("always@example.se"));
     let mut before = BTreeMap::new();
     // The publisher's contacts of two of the addresses.
+    // If an interrupted sync had begun to write to one, only its id would tell.
+    let is_the_publishers = |n: usize| !may_wait && n.is_multiple_of(2);
     for (n, email) in ADDRESSES
         .into_iter()
         .enumerate()
-        .filter(|(n, _)| n % 2 == 0)
+        .filter(|(n, _)| is_the_publishers(*n))
     {
         let mark = format!("mark-{n}");
         let mut contact = C::with_email(C::contact(&["vip", &mark]), email);
