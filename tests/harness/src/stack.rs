@@ -112,6 +112,8 @@ impl DeadLetterMessage {
 pub struct LoggedSync {
     pub vendor: String,
     pub user: String,
+    /// The ids of its messages.
+    pub messages: Vec<String>,
     pub outcome: String,
     pub reason: String,
     /// The largest receive count of its messages.
@@ -128,6 +130,7 @@ impl LoggedSync {
         Some(Self {
             vendor: text("vendor_id"),
             user: text("user_id"),
+            messages: text("event_ids").split(',').map(str::to_owned).collect(),
             outcome: text("outcome"),
             reason: text("reason"),
             receives: line.get("receives").and_then(Value::as_u64).unwrap_or(1),
@@ -318,14 +321,38 @@ impl<'a> Stack<'a> {
 
     /// Sends messages, valid or not, to a connector's queue.
     pub async fn enqueue(&self, connector: Connector, messages: &[FifoMessage]) -> Result<()> {
+        let without_ids = messages.iter().map(|message| (message, None));
+        self.send(connector, &without_ids.collect::<Vec<_>>()).await
+    }
+
+    /// Sends a message with a deduplication id of its own.
+    pub async fn enqueue_as(
+        &self,
+        connector: Connector,
+        message: &FifoMessage,
+        deduplication_id: &str,
+    ) -> Result<()> {
+        self.send(connector, &[(message, Some(deduplication_id))])
+            .await
+    }
+
+    async fn send(
+        &self,
+        connector: Connector,
+        messages: &[(&FifoMessage, Option<&str>)],
+    ) -> Result<()> {
         let queue = self.queue_url(connector)?;
         for chunk in messages.chunks(MAX_MESSAGES) {
-            let entries = chunk.iter().enumerate().map(|(index, message)| {
-                json!({
+            let entries = chunk.iter().enumerate().map(|(index, (message, id))| {
+                let mut entry = json!({
                     "Id": index.to_string(),
                     "MessageBody": message.body,
                     "MessageGroupId": message.group,
-                })
+                });
+                if let (Some(id), Some(entry)) = (id, entry.as_object_mut()) {
+                    entry.insert("MessageDeduplicationId".to_owned(), (*id).into());
+                }
+                entry
             });
             let input = json!({"QueueUrl": queue, "Entries": entries.collect::<Vec<_>>()});
             let output = self.sqs("SendMessageBatch", &input).await?;
