@@ -13,35 +13,52 @@ use crate::{Publisher, webhook_secret};
 ///
 /// 401 and 403 are left out: the messages would wait for minutes until an operator acts.
 /// Rate limits are short, because each one pauses all users of a publisher.
-pub fn inject(fakes: &Fakes) -> Vec<u64> {
-    let mut ids = Vec::new();
+pub fn inject(fakes: &Fakes) -> Vec<InjectedFault> {
+    let mut injected = Vec::new();
     for api in Api::ALL {
         let waits = match api {
             Api::Rule => [RetryAfter::Stockholm(1), RetryAfter::StockholmText(1)],
             Api::Sesamy => [RetryAfter::Body(1), RetryAfter::Seconds(1)],
             _ => [RetryAfter::HttpDate(1), RetryAfter::Seconds(1)],
         };
-        let waits = waits.map(|wait| (Fault::too_many_requests(wait), 0.003));
+        let waits = waits.map(|wait| (Fault::too_many_requests(wait), 0.003, false));
         let others = [
-            (Fault::status(500), 0.035),
-            (Fault::bad_gateway(), 0.025),
-            (Fault::reset(), 0.015),
-            (Fault::reset().after_effect(), 0.01),
-            (Fault::truncated(), 0.015),
-            (Fault::slow(Duration::from_millis(300)), 0.02),
+            (Fault::status(500), 0.035, false),
+            (Fault::bad_gateway(), 0.025, false),
+            (Fault::reset(), 0.015, false),
+            (Fault::reset().after_effect(), 0.01, true),
+            (Fault::truncated(), 0.015, true),
+            (Fault::slow(Duration::from_millis(300)), 0.02, false),
         ];
-        for (fault, probability) in waits.into_iter().chain(others) {
-            ids.push(fakes.fault(fault.on(api).probability(probability)));
+        for (fault, probability, loses_answer) in waits.into_iter().chain(others) {
+            injected.push(InjectedFault {
+                id: fakes.fault(fault.on(api).probability(probability)),
+                api,
+                loses_answer,
+            });
         }
     }
-    ids
+    injected
+}
+
+pub struct InjectedFault {
+    pub id: u64,
+    pub api: Api,
+    /// The call has its effect, but the function does not learn of it.
+    pub loses_answer: bool,
 }
 
 /// How often the faults struck. Removing a fault also removes its count.
-pub fn count_struck(fakes: &Fakes, ids: &[u64]) -> u64 {
+pub fn count_struck<'a>(
+    fakes: &Fakes,
+    injected: impl IntoIterator<Item = &'a InjectedFault>,
+) -> u64 {
     let faults = fakes.faults();
-    let ours = faults.iter().filter(|fault| ids.contains(&fault.id));
-    ours.map(|fault| u64::from(fault.struck)).sum()
+    let struck = injected.into_iter().map(|injected| {
+        let fault = faults.iter().find(|fault| fault.id == injected.id);
+        fault.map_or(0, |fault| u64::from(fault.struck))
+    });
+    struck.sum()
 }
 
 /// How long the webhook may refuse a token after it was added to the secret: an unknown

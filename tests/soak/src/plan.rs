@@ -24,7 +24,7 @@ pub struct SoakSize {
 }
 
 impl SoakSize {
-    /// Takes a minute and a half on a quiet machine, including the deployment. The drain
+    /// Takes two minutes on a quiet machine, including the deployment. The drain
     /// allows for a busy machine and for the last retries, which wait half a minute.
     pub const SHORT: Self = Self {
         users: 150,
@@ -42,6 +42,18 @@ impl SoakSize {
         kills: 40,
         drain: Duration::from_secs(420),
     };
+
+    /// When the last access ends that ends by time: late enough that much of it was
+    /// synced before.
+    pub fn last_expiry(self) -> Duration {
+        self.chaos + Duration::from_secs(18)
+    }
+
+    fn random_expiry(self, random: &mut Rng) -> Duration {
+        let first = self.chaos.mul_f64(0.8);
+        let rest = self.last_expiry().saturating_sub(first);
+        first + rest.mul_f64(random.f64())
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -51,6 +63,8 @@ pub enum StateChange {
     BeforeEvents(User),
     /// During a sync, right after the next read of this resource.
     AfterRead(Resource, User),
+    /// Sesamy deletes the user.
+    Deletion,
 }
 
 #[derive(Clone, Debug)]
@@ -58,9 +72,15 @@ pub struct PlannedStep {
     /// The user's index.
     pub user: usize,
     pub change: StateChange,
+    /// After the start. A change gives the user access until then.
+    pub access_ends: Option<Duration>,
+    /// The index of the address that a change moves the user to.
+    pub address: usize,
     pub events: Vec<EventType>,
     /// Whether Sesamy delivers each event twice.
     pub twice: bool,
+    /// Whether an earlier event of the user comes again afterwards.
+    pub repeats: bool,
 }
 
 pub struct Plan {
@@ -75,7 +95,7 @@ impl Plan {
         let mut random = Rng::with_seed(seed);
         let mut states = States::new(seed);
         let users: Vec<_> = (0..size.users)
-            .map(|number| SoakUser::new(number, publishers))
+            .map(|number| SoakUser::new(number, size.users, publishers))
             .collect();
         let first_states = users.iter().map(|user| states.next(user));
         let first_states = first_states.collect::<Result<_>>()?;
@@ -85,22 +105,40 @@ impl Plan {
             if events >= size.events && steps.len() >= users.len() {
                 break;
             }
+            let state = states.next(user)?;
             let step = PlannedStep {
                 user: index,
                 change: match random.u8(0..10) {
                     0..2 => StateChange::None,
-                    2..4 => StateChange::AfterRead(resource(&mut random), states.next(user)?),
-                    _ => StateChange::BeforeEvents(states.next(user)?),
+                    // Its read may be that of a user who is deleted, and bring the user back.
+                    2..4 if !user.is_deleted() => {
+                        StateChange::AfterRead(resource(&mut random), state)
+                    }
+                    _ => StateChange::BeforeEvents(state),
                 },
+                access_ends: (user.may_expire() && random.u8(0..10) < 7)
+                    .then(|| size.random_expiry(&mut random)),
+                address: random.usize(0..user.addresses.len()),
                 events: (0..random.usize(1..=3))
-                    .map(|_| event(&mut random))
+                    .map(|_| event(&mut random, user))
                     .collect(),
                 twice: random.u8(0..10) == 0,
+                repeats: random.u8(0..10) == 0,
             };
             events += step.events.len();
             steps.push(step);
         }
         random.shuffle(&mut steps);
+        for (index, _) in users
+            .iter()
+            .enumerate()
+            .filter(|(_, user)| user.is_deleted())
+        {
+            let last = steps.iter_mut().rfind(|step| step.user == index);
+            if let Some(last) = last {
+                last.change = StateChange::Deletion;
+            }
+        }
         Ok(Self {
             users,
             first_states,
@@ -117,8 +155,12 @@ fn resource(random: &mut Rng) -> Resource {
     }
 }
 
-fn event(random: &mut Rng) -> EventType {
+fn event(random: &mut Rng, user: &SoakUser) -> EventType {
     let all = EventType::ALL;
     let index = random.usize(0..all.len());
-    all.get(index).copied().unwrap_or(EventType::ContractUpdate)
+    match all.get(index) {
+        // A second look would come to a user who is deleted, and wait for Sesamy's reads.
+        Some(EventType::CheckoutConfirm) if user.is_deleted() => EventType::ContractUpdate,
+        event => event.copied().unwrap_or(EventType::ContractUpdate),
+    }
 }

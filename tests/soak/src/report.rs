@@ -12,8 +12,18 @@ pub struct SoakReport {
     pub repeated: usize,
     /// Webhooks that were sent again after a failure.
     pub resent: usize,
+    /// Events that came again through another path.
+    pub repeated_later: usize,
     /// States that changed during a sync.
     pub changed_in_sync: usize,
+    /// Changes of a user's address.
+    pub moves: usize,
+    /// Users that Sesamy deleted.
+    pub deletions: usize,
+    /// Wake-ups that came to a connector.
+    pub wake_ups: usize,
+    /// How often a function found that the user table does not answer.
+    pub table_failures: usize,
     pub api_calls: u64,
     /// The API calls while faults were injected.
     pub api_calls_in_chaos: u64,
@@ -30,6 +40,8 @@ pub struct SoakReport {
     pub chaos: Duration,
     /// From the end of the chaos until the queues were empty.
     pub drain: Duration,
+    /// From then until the last access had ended and been noticed.
+    pub settling: Duration,
     pub failures: Vec<String>,
 }
 
@@ -40,10 +52,16 @@ impl fmt::Display for SoakReport {
         writeln!(f, "users           {}", self.users)?;
         writeln!(
             f,
-            "events          {} (and {} delivered twice, {} sent again after a failure)",
-            self.events, self.repeated, self.resent
+            "events          {} (and {} delivered twice, {} again later, {} sent again after a failure)",
+            self.events, self.repeated, self.repeated_later, self.resent
         )?;
         writeln!(f, "changed in sync {}", self.changed_in_sync)?;
+        writeln!(
+            f,
+            "lives           {} changes of address, {} deletions, {} wake-ups",
+            self.moves, self.deletions, self.wake_ups
+        )?;
+        writeln!(f, "table failures  {}", self.table_failures)?;
         writeln!(f, "API calls       {}", self.api_calls)?;
         writeln!(
             f,
@@ -67,10 +85,12 @@ impl fmt::Display for SoakReport {
         )?;
         writeln!(f, "repeated tags   {}", self.repeated_tags)?;
         writeln!(f, "dead-letters    {}", self.dead_letters)?;
-        let (chaos, drain) = (self.chaos.as_secs(), self.drain.as_secs());
         writeln!(
             f,
-            "duration        {chaos} s, and {drain} s until the queues were empty"
+            "duration        {} s, {} s until the queues were empty, and {} s until access had ended",
+            self.chaos.as_secs(),
+            self.drain.as_secs(),
+            self.settling.as_secs()
         )?;
         for failure in &self.failures {
             writeln!(f, "WRONG           {failure}")?;

@@ -1,8 +1,11 @@
 //! The users of a soak and their random states at Sesamy.
 
+use std::collections::BTreeSet;
+
 use conformance::any_state;
-use fakes::{Api, Fakes, Fault, User, mailmojo, make, rule};
+use fakes::{Api, Entitlement, Fakes, Fault, User, mailmojo, make, rule};
 use harness::{Connector, Error, Result};
+use jiff::Timestamp;
 use proptest::{
     strategy::{Strategy as _, ValueTree as _},
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
@@ -41,6 +44,11 @@ impl UserKind {
         }
     }
 
+    /// Whether every CRM accepts the user, who may change the address and be deleted.
+    pub const fn is_ordinary(self) -> bool {
+        matches!(self, Self::New | Self::Known | Self::Unsubscribed)
+    }
+
     /// Whether all of the user's messages for this CRM go to the dead-letter queue.
     pub fn is_poison_for(self, connector: Connector) -> bool {
         match self {
@@ -51,19 +59,22 @@ impl UserKind {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct SoakUser {
     /// The publisher's index.
     pub publisher: usize,
     pub id: &'static str,
-    pub email: &'static str,
+    /// The first one is the address of the first state.
+    pub addresses: Vec<&'static str>,
     pub kind: UserKind,
-    number: usize,
+    /// The number of another user that has the last address too.
+    pub partner: Option<usize>,
+    pub number: usize,
 }
 
 impl SoakUser {
     /// Distributes the users evenly among the publishers.
-    pub fn new(number: usize, publishers: usize) -> Self {
+    pub fn new(number: usize, users: usize, publishers: usize) -> Self {
         let kind = UserKind::for_number(number);
         let email = match kind {
             UserKind::InvalidAddress => format!("user-{number}"),
@@ -72,55 +83,79 @@ impl SoakUser {
             }
             _ => format!("user-{number}@example.com"),
         };
+        let partner = partner(number, publishers).filter(|partner| *partner < users);
+        let mut addresses = vec![email];
+        if kind.is_ordinary() {
+            addresses.push(format!("user-{number}@new.example.com"));
+        }
+        if let Some(partner) = partner {
+            addresses.push(format!("family-{}@example.com", number.min(partner)));
+        }
+        // Leaked: the program needs them until it ends.
+        let addresses = addresses.into_iter().map(|address| &*address.leak());
         Self {
             publisher: number % publishers,
-            // Leaked: the program needs them until it ends.
             id: format!("email|{number}").leak(),
-            email: email.leak(),
+            addresses: addresses.collect(),
             kind,
+            partner,
             number,
         }
     }
 
-    /// Adds the contacts that the CRMs have before the first event.
-    pub fn add_contacts(&self, publisher: &Publisher) {
-        let subscribed = match self.kind {
+    /// At the first address.
+    pub fn email(&self) -> &'static str {
+        self.addresses.first().copied().unwrap_or_default()
+    }
+
+    /// Whether the CRMs are in step with the user before the first event. The others'
+    /// first syncs are those that fail.
+    pub const fn is_synced_before(&self) -> bool {
+        self.kind.is_ordinary() && !self.number.is_multiple_of(3)
+    }
+
+    /// Whether Sesamy deletes the user during the soak.
+    pub const fn is_deleted(&self) -> bool {
+        self.kind.is_ordinary() && self.number % 8 == 3
+    }
+
+    /// Whether states may have access that ends by time. Which of two users of one
+    /// address owns the contact must not depend on it, or the result would depend on
+    /// the order of the syncs.
+    pub const fn may_expire(&self) -> bool {
+        self.kind.is_ordinary() && self.partner.is_none() && !self.is_deleted()
+    }
+
+    /// The publisher's contacts before the first event.
+    pub fn contacts(&self) -> Vec<InitialContact> {
+        let is_subscribed = match self.kind {
             UserKind::Known => true,
             UserKind::Unsubscribed => false,
-            _ => return,
+            _ => return Vec::new(),
         };
-        let tags = [FOREIGN[0], FOREIGN[1], "sesamy_stale"];
-        let contact = rule::Subscriber::new(self.email).tags(&tags);
-        let contact = contact.field("Shop.Size", "38");
-        publisher.rule.put_subscriber(if subscribed {
-            contact
-        } else {
-            contact.unsubscribed()
+        // Some users move to an address that has a contact.
+        let has_second = is_subscribed && self.number.is_multiple_of(3);
+        let addresses = self.addresses.iter().take(if has_second { 2 } else { 1 });
+        let contacts = addresses.enumerate().map(|(index, email)| InitialContact {
+            email,
+            mark: format!("mark-{}-{index}", self.number),
+            is_subscribed,
+            has_stale_tag: index == 0,
         });
-        let status = if subscribed {
-            mailmojo::Status::Active
-        } else {
-            mailmojo::Status::Unsubscribed
-        };
-        let contact = mailmojo::Contact::new(self.email).tags(&tags);
-        publisher
-            .mailmojo
-            .put_contact(contact.on_list(LIST, status).custom("Shoe size", 38));
-        for (account, list) in &publisher.make {
-            let contact = make::Subscriber::new(self.email).tags(&tags);
-            let contact = contact.on_list(*list).detail("phone", "12345678");
-            account.put_subscriber(if subscribed {
-                contact
-            } else {
-                contact.unsubscribed()
-            });
+        contacts.collect()
+    }
+
+    /// Adds the contacts that the CRMs have before the first event.
+    pub fn add_contacts(&self, publisher: &Publisher) {
+        for contact in self.contacts() {
+            contact.add(publisher);
         }
     }
 
     /// Makes the CRM refuse a user of kind [`UserKind::RefusedBy`].
     pub fn add_refusal(&self, fakes: &Fakes) {
         // Percent-encoded, as in a path.
-        let email = self.email.replace('@', "%40");
+        let email = self.email().replace('@', "%40");
         let (api, path) = match self.kind {
             UserKind::RefusedBy(Connector::Rule) => {
                 (Api::Rule, format!("/v2/subscribers/{email}/tags"))
@@ -134,11 +169,82 @@ impl SoakUser {
     }
 }
 
+/// The other user of a family's address, who is of the same publisher. One user in six
+/// has a family.
+fn partner(number: usize, publishers: usize) -> Option<usize> {
+    let span = 6 * publishers;
+    let (first, place) = (number - number % span, number % span / publishers);
+    let lane = number % publishers;
+    // Of every six users of a publisher, the second and the third.
+    let partner = first + lane + publishers * if place == 1 { 2 } else { 1 };
+    let both = [number, partner].map(UserKind::for_number);
+    ((place == 1 || place == 2) && both.into_iter().all(UserKind::is_ordinary)).then_some(partner)
+}
+
+/// A contact of the publisher, with foreign data.
+pub struct InitialContact {
+    email: &'static str,
+    /// A foreign tag that no other contact has.
+    pub mark: String,
+    pub is_subscribed: bool,
+    /// From an earlier sync.
+    has_stale_tag: bool,
+}
+
+impl InitialContact {
+    pub fn foreign_tags(&self) -> BTreeSet<String> {
+        let foreign = FOREIGN.iter().map(|tag| (*tag).to_owned());
+        foreign.chain([self.mark.clone()]).collect()
+    }
+
+    fn add(&self, publisher: &Publisher) {
+        let (email, is_subscribed) = (self.email, self.is_subscribed);
+        let mut tags = vec![FOREIGN[0], FOREIGN[1], &self.mark];
+        tags.extend(self.has_stale_tag.then_some("sesamy_stale"));
+        let contact = rule::Subscriber::new(email).tags(&tags);
+        let (key, value) = RULE_FIELD;
+        let contact = contact.field(key, value);
+        publisher.rule.put_subscriber(if is_subscribed {
+            contact
+        } else {
+            contact.unsubscribed()
+        });
+        let status = if is_subscribed {
+            mailmojo::Status::Active
+        } else {
+            mailmojo::Status::Unsubscribed
+        };
+        let contact = mailmojo::Contact::new(email).tags(&tags);
+        let (name, value) = MAILMOJO_FIELD;
+        publisher
+            .mailmojo
+            .put_contact(contact.on_list(LIST, status).custom(name, value));
+        for (account, list) in &publisher.make {
+            let contact = make::Subscriber::new(email).tags(&tags);
+            let (key, value) = MAKE_FIELD;
+            let contact = contact.on_list(*list).detail(key, value);
+            account.put_subscriber(if is_subscribed {
+                contact
+            } else {
+                contact.unsubscribed()
+            });
+        }
+    }
+}
+
 /// Tags of the publisher. One of them looks like ours.
-pub const FOREIGN: [&str; 2] = ["vip", "SESAMY_x"];
+const FOREIGN: [&str; 2] = ["vip", "SESAMY_x"];
+
+/// Fields of the publisher.
+pub const RULE_FIELD: (&str, &str) = ("Shop.Size", "38");
+pub const MAILMOJO_FIELD: (&str, u32) = ("Shoe size", 38);
+pub const MAKE_FIELD: (&str, &str) = ("phone", "12345678");
 
 /// The profile field with the number of a state. The system ignores unknown fields.
 const REVISION: &str = "soakRevision";
+
+/// Of the entitlements that end by time.
+const EXPIRING: &str = "expiring";
 
 /// Generates random states, the same for the same seed.
 pub struct States {
@@ -159,8 +265,9 @@ impl States {
         }
     }
 
+    /// A state at the first address.
     pub fn next(&mut self, user: &SoakUser) -> Result<User> {
-        let tree = any_state(user.id, user.email).new_tree(&mut self.runner);
+        let tree = any_state(user.id, user.email()).new_tree(&mut self.runner);
         let tree =
             tree.map_err(|error| Error::new(format!("generating a state failed: {error}")))?;
         let mut state = tree.current();
@@ -193,6 +300,27 @@ fn make_ids_unique(item: &mut Value, number: usize) {
             *id = format!("{number}-{id}");
         }
     }
+}
+
+/// The state with access that ends by time.
+pub fn with_access(state: User, ends: Timestamp) -> User {
+    let id = format!("{EXPIRING}-{}", state.id);
+    let entitlement = Entitlement::new(&id, "sid:Trial", "Trial");
+    state.entitlement(entitlement.set("expiresAt", ends.to_string()))
+}
+
+/// Whether the state has, or had, access that ends by time.
+pub fn expires(user: &User) -> bool {
+    let mut entitlements = user.entitlements.as_array().into_iter().flatten();
+    entitlements.any(|entitlement| {
+        let id = entitlement.get("id").and_then(Value::as_str);
+        id.is_some_and(|id| id.starts_with(EXPIRING))
+    })
+}
+
+pub fn address(user: &User) -> &str {
+    let email = user.profile.get("email").and_then(Value::as_str);
+    email.unwrap_or_default()
 }
 
 pub fn revision(user: &User) -> Option<u64> {

@@ -1,37 +1,36 @@
 //! Checks the results of a soak.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use conformance::{derived, split_tags};
-use fakes::{User, mailmojo::Status};
+use fakes::User;
 use harness::{Connector, Result, Stack};
 use serde_json::Value;
-use shared::derivation::DesiredContact;
+use shared::derivation::{DesiredContact, PERMANENT_TAG};
 use shared::message::EventType;
 
 use crate::{
-    publisher::{LIST, Publisher},
-    users::{FOREIGN, SoakUser, UserKind},
+    contacts::{Contact, Place},
+    publisher::Publisher,
+    users::{SoakUser, UserKind, address},
 };
-
-/// A tag that is never removed.
-const PERMANENT: &str = "sesamy_made_single_purchase";
-
-const EVENT_TAG_PREFIX: &str = "sesamy_event_";
 
 /// A user's events and states during the soak.
 pub struct UserHistory<'a> {
     pub user: &'a SoakUser,
     pub publisher: &'a Publisher,
-    /// The last state at Sesamy.
-    pub state: User,
+    /// The last state at Sesamy. `None` if the user was deleted.
+    pub state: Option<User>,
     /// Every state that was planned for the user.
     pub past_states: Vec<&'a User>,
     pub events_by_id: BTreeMap<String, EventType>,
 }
 
-/// How often Rule started the flows of each tag, by address and tag.
-pub type TagCounts = BTreeMap<(String, String), usize>;
+impl UserHistory<'_> {
+    fn is_poison_for(&self, connector: Connector) -> bool {
+        self.user.kind.is_poison_for(connector)
+    }
+}
 
 #[derive(Default)]
 pub struct Verification {
@@ -41,201 +40,317 @@ pub struct Verification {
 }
 
 impl Verification {
-    fn check(&mut self, holds: bool, message: impl FnOnce() -> String) {
+    pub fn check(&mut self, holds: bool, message: impl FnOnce() -> String) {
         if !holds {
             self.failures.push(message());
         }
     }
 
-    pub fn check_user(&mut self, history: &UserHistory<'_>, tag_counts: &TagCounts) {
-        let UserHistory {
-            user, publisher, ..
-        } = history;
-        if user.kind == UserKind::Guest {
-            self.check(publisher.rule.subscriber(user.email).is_none(), || {
-                format!("{} is a guest but is in Rule", user.id)
-            });
-            return;
-        }
-        if user.kind == UserKind::InvalidAddress {
-            return;
-        }
-        let desired = derived(&history.state);
-        for connector in Connector::ALL {
-            if !user.kind.is_poison_for(connector) {
-                match connector {
-                    Connector::Rule => self.check_rule(history, &desired, tag_counts),
-                    Connector::Mailmojo => self.check_mailmojo(history, &desired),
-                    Connector::Make => self.check_make(history, &desired),
-                    // No publisher of a soak uses them.
-                    Connector::Mailchimp | Connector::Hubspot => {}
-                }
+    pub fn check_publisher(&mut self, publisher: &Publisher, histories: &[&UserHistory<'_>]) {
+        for place in Place::all(publisher) {
+            self.check_foreign_data(&place, histories);
+            let addresses = histories.iter().flat_map(|h| &h.user.addresses);
+            let addresses: BTreeSet<_> = addresses.copied().collect();
+            for email in addresses {
+                self.check_address(&place, email, histories);
             }
         }
+        self.check_events(publisher, histories);
     }
 
-    fn check_rule(
-        &mut self,
-        history: &UserHistory<'_>,
-        desired: &DesiredContact,
-        tag_counts: &TagCounts,
-    ) {
-        let id = history.user.id;
-        let Some(actual) = history.publisher.rule.subscriber(history.user.email) else {
-            self.failures.push(format!("{id} is not in Rule"));
-            return;
-        };
-        let (event_tags, tags): (Vec<_>, Vec<_>) = actual
-            .tags
-            .into_iter()
-            .partition(|tag| tag.starts_with(EVENT_TAG_PREFIX));
-        self.check_tags(history, Connector::Rule, &tags, desired, &["sesamy"]);
-        for field in rule::mapping::fields(desired) {
-            let value = Some(&field.value).filter(|value| **value != "");
-            let stored = actual.fields.get(field.key);
-            self.check(stored == value, || {
-                format!(
-                    "{id} has {stored:?} in {} of Rule, not {value:?}",
-                    field.key
-                )
+    /// The publisher's contacts have their data and their consent, wherever they moved.
+    /// All others have no foreign data, and the consent of a new contact.
+    fn check_foreign_data(&mut self, place: &Place, histories: &[&UserHistory<'_>]) {
+        let mut known = 0;
+        for history in histories {
+            let user = history.user;
+            let initial = user.contacts();
+            for contact in &initial {
+                let marked = |found: &&Contact| found.tags.contains(&contact.mark);
+                let found: Vec<_> = place.contacts.iter().filter(marked).collect();
+                let [found] = found.as_slice() else {
+                    let count = found.len();
+                    self.failures.push(format!(
+                        "{place} has {count} contacts with the tag {}",
+                        contact.mark
+                    ));
+                    continue;
+                };
+                known += 1;
+                self.check(found.foreign_tags() == contact.foreign_tags(), || {
+                    format!("{} has {:?} in {place}", found.email, found.tags)
+                });
+                self.check(found.has_foreign_field, || {
+                    format!("{} has lost its foreign field in {place}", found.email)
+                });
+                self.check(found.is_subscribed == contact.is_subscribed, || {
+                    format!("the consent of {} in {place} has changed", found.email)
+                });
+                self.check(found.is_on_list, || {
+                    format!("{} is on other lists in {place}", found.email)
+                });
+            }
+            // Without others at its addresses, the user's only contact moves along.
+            let is_alone = user.partner.is_none() && initial.len() < 2;
+            if is_alone && user.kind.is_ordinary() {
+                let at = |email: &&&str| place.contact(email).is_some();
+                let count = user.addresses.iter().filter(at).count();
+                self.check(count == 1, || {
+                    format!("{} has {count} contacts in {place}", user.id)
+                });
+            }
+        }
+        let new = place.contacts.iter().filter(|contact| contact.is_new());
+        let mut count = 0;
+        for contact in new {
+            count += 1;
+            self.check(contact.foreign_tags().is_empty(), || {
+                format!("{} has {:?} in {place}", contact.email, contact.tags)
+            });
+            self.check(contact.is_subscribed && contact.is_on_list, || {
+                format!("the consent of {} in {place} is wrong", contact.email)
             });
         }
-        let mut counts: HashMap<EventType, usize> = HashMap::new();
-        for event in history.events_by_id.values() {
-            *counts.entry(*event).or_default() += 1;
-        }
-        let unsubscribed = history.user.kind == UserKind::Unsubscribed;
-        if unsubscribed {
-            self.check(event_tags.is_empty(), || {
-                format!("{id} is unsubscribed but has {event_tags:?} in Rule")
-            });
-            counts.clear();
-        }
-        for (event, count) in counts {
-            let tag = rule::mapping::event_tag(event);
-            let key = (history.user.email.to_owned(), tag.to_owned());
-            let got = tag_counts.get(&key).copied().unwrap_or_default();
-            self.check(
-                got >= count && event_tags.iter().any(|actual| actual == tag),
-                || {
-                    format!(
-                        "{id} had {count} events {}, but Rule got {got}",
-                        event.name()
-                    )
-                },
-            );
-            self.repeated_tags += got.saturating_sub(count);
-        }
-        self.check(actual.opted_in != unsubscribed, || {
-            format!("the consent of {id} at Rule has changed")
+        let contacts = place.contacts.len();
+        self.check(known + count == contacts, || {
+            format!("{place} has {contacts} contacts, not {}", known + count)
         });
     }
 
-    fn check_mailmojo(&mut self, history: &UserHistory<'_>, desired: &DesiredContact) {
-        let id = history.user.id;
-        let Some(actual) = history.publisher.mailmojo.contact(history.user.email) else {
-            self.failures.push(format!("{id} is not in Mailmojo"));
+    /// The contact of an address is right for its user, or has nothing of ours.
+    fn check_address(&mut self, place: &Place, email: &str, histories: &[&UserHistory<'_>]) {
+        let connector = place.connector;
+        let is_here = |history: &&UserHistory<'_>| {
+            let state = history.state.as_ref();
+            state.is_some_and(|state| address(state) == email)
+        };
+        let users: Vec<_> = histories.iter().copied().filter(is_here).collect();
+        if users.iter().any(|h| h.user.kind == UserKind::Guest) {
+            self.check(place.contact(email).is_none(), || {
+                format!("{email} is a guest but is in {place}")
+            });
+            return;
+        }
+        let is_refused = |h: &&UserHistory<'_>| {
+            h.is_poison_for(connector) || h.user.kind == UserKind::InvalidAddress
+        };
+        if users.iter().any(is_refused) {
+            return;
+        }
+        let desired = users.iter().filter_map(|history| {
+            let desired = derived(history.state.as_ref()?);
+            Some((*history, desired))
+        });
+        let mut desired: Vec<_> = desired.collect();
+        // Of two users, the one with access owns the contact.
+        if desired.iter().any(|(_, desired)| desired.has_access) {
+            desired.retain(|(_, desired)| desired.has_access);
+        }
+        let past_states: Vec<_> = {
+            let shares = |h: &&&UserHistory<'_>| h.user.addresses.contains(&email);
+            let sharing = histories.iter().filter(shares);
+            sharing
+                .flat_map(|h| h.past_states.iter().copied())
+                .collect()
+        };
+        let Some(contact) = place.contact(email) else {
+            self.check(desired.is_empty(), || {
+                format!("{email} has no contact in {place}")
+            });
             return;
         };
-        self.check_tags(history, Connector::Mailmojo, &actual.tags, desired, &[]);
-        for field in mailmojo::mapping::fields(desired) {
-            let stored = actual.custom.get(field.name).unwrap_or(&Value::Null);
-            self.check(*stored == field.value, || {
+        if desired.is_empty() {
+            let (ours, _) = split_tags(&contact.tags);
+            self.check(ours.is_empty() && !contact.has_base_tag(), || {
+                format!("{email} has no user but {:?} in {place}", contact.tags)
+            });
+            self.check(contact.our_fields.is_empty(), || {
                 format!(
-                    "{id} has {stored} in \"{}\" of Mailmojo, not {}",
-                    field.name, field.value
+                    "{email} has no user but {:?} in {place}",
+                    contact.our_fields
                 )
             });
+            return;
         }
-        let expected = if history.user.kind == UserKind::Unsubscribed {
-            Status::Unsubscribed
-        } else {
-            Status::Active
-        };
-        self.check(actual.on(LIST) == Some(expected), || {
-            format!(
-                "{id} is {:?} on Mailmojo's list, not {expected:?}",
-                actual.on(LIST)
-            )
+        let failures = desired.iter().map(|(history, desired)| {
+            let mut one = Self::default();
+            one.check_tags(place, contact, desired, &past_states);
+            match connector {
+                Connector::Rule => one.check_rule(history, email, desired),
+                Connector::Mailmojo => one.check_mailmojo(history, email, desired),
+                Connector::Make => one.check_make(history, place, email, desired),
+            }
+            one.failures
         });
-    }
-
-    fn check_make(&mut self, history: &UserHistory<'_>, desired: &DesiredContact) {
-        let (id, email) = (history.user.id, history.user.email);
-        for (account, list) in &history.publisher.make {
-            let Some(actual) = account.subscriber(email) else {
-                self.failures
-                    .push(format!("{id} is not in Make.as {}", account.name()));
-                continue;
-            };
-            self.check_tags(history, Connector::Make, &actual.tags, desired, &[]);
-            self.check(actual.lists == [*list], || {
-                format!("{id} is on the lists {:?} of Make.as", actual.lists)
-            });
-            let unsubscribed = history.user.kind == UserKind::Unsubscribed;
-            self.check(
-                (actual.email_status == "unsubscribed") == unsubscribed,
-                || format!("{id} is {} at Make.as", actual.email_status),
-            );
-            let subscriptions = account.subscriptions_of(email);
-            for mapped in make::mapping::subscriptions(desired) {
-                let text = |key: &str| mapped.get(key).and_then(Value::as_str);
-                let stored = subscriptions
-                    .iter()
-                    .find(|s| Some(s.external_id.as_str()) == text("external_id"));
-                let agrees = stored.is_some_and(|stored| {
-                    Some(stored.status.as_str()) == text("status")
-                        && Some(stored.product_external_id.as_str()) == text("product_external_id")
-                        && stored.end_date.as_deref() == text("end_date")
-                });
-                self.check(agrees, || {
-                    format!("{id} has {stored:?} at Make.as, not {mapped}")
-                });
-            }
-            let products = account.products();
-            for mapped in make::mapping::products(desired) {
-                let id = mapped.get("external_id").and_then(Value::as_str);
-                self.check(
-                    products.iter().any(|p| Some(p.external_id.as_str()) == id),
-                    || format!("Make.as does not have the product {mapped}"),
-                );
-            }
+        // The contact of two users may be that of either.
+        let failures: Vec<_> = failures.collect();
+        if failures.iter().all(|failures| !failures.is_empty()) {
+            self.failures.extend(failures.into_iter().flatten());
         }
     }
 
     /// Our tags must be the desired ones, plus the permanent one if a past state had it.
-    /// No foreign tag may be missing.
     fn check_tags(
         &mut self,
-        history: &UserHistory<'_>,
-        connector: Connector,
-        actual: &[String],
+        place: &Place,
+        contact: &Contact,
         desired: &DesiredContact,
-        more_foreign: &[&str],
+        past_states: &[&User],
     ) {
-        let (mut ours, foreign) = split_tags(actual);
+        let (mut ours, _) = split_tags(&contact.tags);
+        ours.retain(|tag| !tag.starts_with(rule::mapping::EVENT_TAG_PREFIX));
         let tags = |contact: &DesiredContact| -> BTreeSet<String> {
             let tags = contact.tags.keys();
             tags.map(|tag| tag.as_str().to_owned()).collect()
         };
         let desired = tags(desired);
-        let had_permanent = |state: &&User| tags(&derived(state)).contains(PERMANENT);
-        if ours.contains(PERMANENT)
-            && !desired.contains(PERMANENT)
-            && history.past_states.iter().any(had_permanent)
+        let had_permanent = |state: &&User| tags(&derived(state)).contains(PERMANENT_TAG);
+        if ours.contains(PERMANENT_TAG)
+            && !desired.contains(PERMANENT_TAG)
+            && past_states.iter().any(had_permanent)
         {
-            ours.remove(PERMANENT);
+            ours.remove(PERMANENT_TAG);
         }
-        let id = history.user.id;
+        let email = &contact.email;
         self.check(ours == desired, || {
-            format!("{id} has the tags {ours:?} in {connector}, not {desired:?}")
+            format!("{email} has the tags {ours:?} in {place}, not {desired:?}")
         });
-        let had_contact = matches!(history.user.kind, UserKind::Known | UserKind::Unsubscribed);
-        let expected = FOREIGN.iter().filter(|_| had_contact).chain(more_foreign);
-        let expected: BTreeSet<_> = expected.map(|tag| (*tag).to_owned()).collect();
-        self.check(foreign == expected, || {
-            format!("{id} has the foreign tags {foreign:?} in {connector}, not {expected:?}")
+        self.check(
+            contact.has_base_tag() == (place.connector == Connector::Rule),
+            || format!("{email} has {:?} in {place}", contact.tags),
+        );
+    }
+
+    fn check_rule(&mut self, history: &UserHistory<'_>, email: &str, desired: &DesiredContact) {
+        let actual = history.publisher.rule.subscriber(email);
+        let stored = actual.map(|actual| actual.fields).unwrap_or_default();
+        for field in rule::mapping::fields(desired) {
+            let value = Some(&field.value).filter(|value| **value != "");
+            let stored = stored.get(field.key);
+            self.check(stored == value, || {
+                format!(
+                    "{email} has {stored:?} in {} of Rule, not {value:?}",
+                    field.key
+                )
+            });
+        }
+    }
+
+    fn check_mailmojo(&mut self, history: &UserHistory<'_>, email: &str, desired: &DesiredContact) {
+        let actual = history.publisher.mailmojo.contact(email);
+        let custom = actual.map(|actual| actual.custom).unwrap_or_default();
+        for field in mailmojo::mapping::fields(desired) {
+            let stored = custom.get(field.name).unwrap_or(&Value::Null);
+            self.check(*stored == field.value, || {
+                format!(
+                    "{email} has {stored} in \"{}\" of Mailmojo, not {}",
+                    field.name, field.value
+                )
+            });
+        }
+    }
+
+    fn check_make(
+        &mut self,
+        history: &UserHistory<'_>,
+        place: &Place,
+        email: &str,
+        desired: &DesiredContact,
+    ) {
+        let accounts = history.publisher.make.iter();
+        let mut accounts = accounts.filter(|(account, _)| account.name() == place.account);
+        let Some((account, _)) = accounts.next() else {
+            return;
+        };
+        let id = account.subscriber(email).and_then(|s| s.external_id);
+        self.check(id.as_deref() == Some(desired.user_id.as_str()), || {
+            format!("{email} has the id {id:?} at {place}")
         });
+        let subscriptions = account.subscriptions_of(email);
+        for mapped in make::mapping::subscriptions(desired) {
+            let text = |key: &str| mapped.get(key).and_then(Value::as_str);
+            let stored = subscriptions
+                .iter()
+                .find(|s| Some(s.external_id.as_str()) == text("external_id"));
+            let agrees = stored.is_some_and(|stored| {
+                Some(stored.status.as_str()) == text("status")
+                    && Some(stored.product_external_id.as_str()) == text("product_external_id")
+                    && stored.end_date.as_deref() == text("end_date")
+            });
+            self.check(agrees, || {
+                format!("{email} has {stored:?} at {place}, not {mapped}")
+            });
+        }
+        let products = account.products();
+        for mapped in make::mapping::products(desired) {
+            let id = mapped.get("external_id").and_then(Value::as_str);
+            self.check(
+                products.iter().any(|p| Some(p.external_id.as_str()) == id),
+                || format!("{place} does not have the product {mapped}"),
+            );
+        }
+    }
+
+    /// Rule gets each event of a user with consent, and counts those it gets again.
+    fn check_events(&mut self, publisher: &Publisher, histories: &[&UserHistory<'_>]) {
+        let mut started: BTreeMap<(String, String), usize> = BTreeMap::new();
+        for flow in publisher.rule.flows() {
+            *started.entry((flow.email, flow.tag)).or_default() += 1;
+        }
+        for history in histories {
+            let user = history.user;
+            let partner = user.partner.and_then(|number| {
+                let mut others = histories.iter();
+                others.find(|other| other.user.number == number)
+            });
+            if partner.is_some_and(|partner| partner.user.number < user.number) {
+                // Counted with the partner.
+                continue;
+            }
+            if !user.kind.is_ordinary()
+                && !matches!(user.kind, UserKind::RefusedBy(by) if by != Connector::Rule)
+            {
+                continue;
+            }
+            let users = [Some(history), partner];
+            let users: Vec<_> = users.into_iter().flatten().collect();
+            let addresses: BTreeSet<_> = users.iter().flat_map(|h| &h.user.addresses).collect();
+            for event in EventType::ALL {
+                let tag = rule::mapping::event_tag(event);
+                let sent = users.iter().flat_map(|h| h.events_by_id.values());
+                let sent = sent.filter(|sent| **sent == event).count();
+                let got = addresses.iter().map(|email| {
+                    let key = ((**email).to_owned(), tag.to_owned());
+                    started.get(&key).copied().unwrap_or_default()
+                });
+                let got = got.sum::<usize>();
+                self.repeated_tags += got.saturating_sub(sent);
+                let id = user.id;
+                // A user without consent gets none, a deleted one those before. That of two
+                // users without access gets none while the other owns the contact.
+                if partner.is_some() || user.is_deleted() {
+                    continue;
+                }
+                if user.kind == UserKind::Unsubscribed {
+                    self.check(got == 0, || {
+                        format!("{id} is unsubscribed but Rule got {got} of {tag}")
+                    });
+                    continue;
+                }
+                self.check(got >= sent, || {
+                    format!(
+                        "{id} had {sent} events {}, but Rule got {got}",
+                        event.name()
+                    )
+                });
+                if sent > 0 && user.contacts().len() < 2 {
+                    let email = history.state.as_ref().map(address).unwrap_or_default();
+                    let contact = publisher.rule.subscriber(email);
+                    let has_tag = contact.is_some_and(|c| c.tags.iter().any(|t| t == tag));
+                    self.check(has_tag, || format!("{id} has no {tag} in Rule"));
+                }
+            }
+        }
     }
 
     /// The dead-letter messages must be exactly the events of users that a CRM never

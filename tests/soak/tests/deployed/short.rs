@@ -22,6 +22,17 @@ fn no_event_is_lost_while_everything_fails() {
             ("kills", report.killed_processes),
             ("retries", report.retries),
             ("changes during a sync", report.changed_in_sync),
+            ("changes of address", report.moves),
+            ("deletions", report.deletions),
+            ("wake-ups", report.wake_ups),
+            (
+                "covered webhooks",
+                report
+                    .syncs_by_outcome
+                    .get("covered")
+                    .copied()
+                    .unwrap_or_default(),
+            ),
             ("dead-letter messages", report.dead_letters),
         ] {
             assert!(count > 0, "there were no {what}:\n{report}");
