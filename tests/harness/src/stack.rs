@@ -429,11 +429,28 @@ impl<'a> Stack<'a> {
         self.variable(connector.function(), "SCHEDULE_GROUP").await
     }
 
-    /// A schedule of a connector's group.
-    pub async fn schedule(&self, connector: Connector, name: &str) -> Result<Option<Value>> {
+    /// The wake-up of a user, by the user's message group. Its name begins with a part
+    /// of that.
+    pub async fn schedule(
+        &self,
+        connector: Connector,
+        message_group: &str,
+    ) -> Result<Option<Value>> {
         let group = self.schedule_group(connector).await?;
-        let path = format!("/schedules/{name}?groupName={group}");
         let aws = self.local.aws();
+        let path = format!("/schedules?ScheduleGroup={group}&MaxResults=100");
+        let listed = aws.try_scheduler(Method::GET, &path, &Value::Null).await?;
+        let names = list(&listed, "/Schedules")
+            .iter()
+            .filter_map(|one| text(one, "/Name"));
+        let mut of_user = names.filter(|name| {
+            let (user, _) = name.split_once('-').unwrap_or((name, ""));
+            message_group.starts_with(user)
+        });
+        let Some(name) = of_user.next() else {
+            return Ok(None);
+        };
+        let path = format!("/schedules/{name}?groupName={group}");
         match aws.try_scheduler(Method::GET, &path, &Value::Null).await {
             Ok(schedule) => Ok(Some(schedule)),
             Err(error) if error.code == "ResourceNotFoundException" => Ok(None),

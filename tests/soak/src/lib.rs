@@ -24,3 +24,10 @@ pub use plan::SoakSize;
 pub use publisher::{Publisher, webhook_secret};
 pub use report::SoakReport;
 pub use run::soak;
+
+/// The CRMs that the publishers of a soak use.
+pub(crate) const CONNECTORS: [harness::Connector; 3] = [
+    harness::Connector::Rule,
+    harness::Connector::Mailmojo,
+    harness::Connector::Make,
+];

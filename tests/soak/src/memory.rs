@@ -1,5 +1,6 @@
 //! What the user table remembers of a user of the soak.
 
+use crate::CONNECTORS;
 use harness::{Connector, Result, Stack};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -10,7 +11,7 @@ use shared::message::UserKey;
 /// contact to another user.
 pub async fn is_settled(stack: &Stack<'_>, user: &UserKey, address: &str) -> Result<bool> {
     let address = digest(&["address", user.vendor_id.as_str(), address]);
-    for connector in Connector::ALL {
+    for connector in CONNECTORS {
         let record = record(stack, user, connector).await?;
         let synced = record.get("address").and_then(Value::as_str);
         if synced == Some(&*address) {
@@ -29,7 +30,7 @@ pub async fn is_settled(stack: &Stack<'_>, user: &UserKey, address: &str) -> Res
 /// The earliest wake-up of any connector.
 pub async fn next_wake_up(stack: &Stack<'_>, user: &UserKey) -> Result<Option<Timestamp>> {
     let mut next = None;
-    for connector in Connector::ALL {
+    for connector in CONNECTORS {
         let record = record(stack, user, connector).await?;
         let at = record.get("wakeUpAt").and_then(Value::as_str);
         let at = at.and_then(|at| at.parse().ok());

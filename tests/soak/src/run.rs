@@ -9,14 +9,14 @@ use std::{
 use fakes::{Api, Fakes, User};
 use fastrand::Rng;
 use futures_util::stream::{self, StreamExt as _};
-use harness::{Connector, Error, FifoMessage, Result, Stack, start_fakes, webhook};
+use harness::{Error, FifoMessage, Result, Stack, start_fakes, webhook};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use shared::message::{Event, EventType, Message, UserKey};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
-    Publisher, SoakReport, SoakSize,
+    CONNECTORS, Publisher, SoakReport, SoakSize,
     chaos::{self, InjectedFault, Schedule},
     memory,
     plan::{Plan, PlannedStep, StateChange},
@@ -191,7 +191,7 @@ impl Soak<'_> {
             secrets.extend(publisher.secrets(self.fakes, 1));
         }
         self.stack.put_secrets(secrets).await?;
-        for connector in Connector::ALL {
+        for connector in CONNECTORS {
             self.stack
                 .set_queue_attribute(connector, "VisibilityTimeout", VISIBILITY_TIMEOUT)
                 .await?;
@@ -378,7 +378,7 @@ impl Soak<'_> {
             group: message.user.message_group(),
             body: message.to_json(),
         };
-        for connector in Connector::ALL {
+        for connector in CONNECTORS {
             self.stack
                 .enqueue_as(connector, &fifo, deduplication_id)
                 .await?;
@@ -520,7 +520,7 @@ impl Soak<'_> {
 
     async fn queued_messages(&self) -> Result<u64> {
         let mut total = 0;
-        for connector in Connector::ALL {
+        for connector in CONNECTORS {
             total += self.stack.queue_depth(connector).await?.total();
         }
         Ok(total)
@@ -621,7 +621,7 @@ impl Soak<'_> {
             verification
                 .failures
                 .push("the queues did not empty, or wake-ups did not come, in time".into());
-            for connector in Connector::ALL {
+            for connector in CONNECTORS {
                 let depth = self.stack.queue_depth(connector).await?;
                 verification
                     .failures
@@ -667,7 +667,7 @@ impl Soak<'_> {
         };
         let mut known = self.resyncs.take();
         known.extend(self.sent.borrow().iter().flat_map(BTreeMap::keys).cloned());
-        for connector in Connector::ALL {
+        for connector in CONNECTORS {
             let mut wake_ups = BTreeSet::new();
             for sync in self.stack.syncs(connector).await? {
                 report.retries += usize::from(sync.receives > 1);

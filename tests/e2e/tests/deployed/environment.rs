@@ -172,7 +172,7 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// Also gives the publisher accounts at Mailmojo and Make.as.
+    /// Also gives the publisher accounts at all other CRMs.
     pub async fn other_crms(&self) -> Result<(MailmojoAccount, MakeAccount)> {
         self.other_crms_of(&self.env.stack).await
     }
@@ -190,11 +190,16 @@ impl Publisher {
             (format!("{id}/make"), secrets::make(urls, id, &key, 77)),
         ];
         stack.put_secrets(contents).await?;
+        self.newer_crms_of(stack).await?;
         Ok((mailmojo, make))
     }
 
     /// Also gives the publisher accounts at Mailchimp and HubSpot.
     pub async fn newer_crms(&self) -> Result<(AudienceHandle, HubSpotAccount)> {
+        self.newer_crms_of(&self.env.stack).await
+    }
+
+    async fn newer_crms_of(&self, stack: &Stack<'_>) -> Result<(AudienceHandle, HubSpotAccount)> {
         let fakes = &self.env.fakes;
         let (id, key) = (self.id, key(self.id));
         let mailchimp = fakes.mailchimp().add_account(id, &key);
@@ -208,7 +213,7 @@ impl Publisher {
             ),
             (format!("{id}/hubspot"), secrets::hubspot(urls, &key)),
         ];
-        self.env.stack.put_secrets(contents).await?;
+        stack.put_secrets(contents).await?;
         Ok((audience, hubspot))
     }
 

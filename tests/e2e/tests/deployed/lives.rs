@@ -157,6 +157,7 @@ fn access_that_expires_loses_its_tags_without_a_webhook() {
     run_test(async |env| {
         let publisher = env.publisher("expiring");
         let (mailmojo, make) = publisher.other_crms().await?;
+        let (mailchimp, hubspot) = publisher.newer_crms().await?;
         let (user_id, email) = ("email|elin", "elin.expiring@example.com");
         let end = Timestamp::now() + SignedDuration::from_secs(60);
         publisher.sesamy.put_user(
@@ -169,7 +170,10 @@ fn access_that_expires_loses_its_tags_without_a_webhook() {
             let rule = publisher.rule.subscriber(email).map(|contact| contact.tags);
             let mailmojo = mailmojo.contact(email).map(|contact| contact.tags);
             let make = make.subscriber(email).map(|contact| contact.tags);
-            let tags = [rule, mailmojo, make].map(Option::unwrap_or_default);
+            let mailchimp = mailchimp.member(email).map(|member| member.tags);
+            let hubspot = hubspot.contact(email);
+            let hubspot = hubspot.map(|contact| contact.values("sesamy_tags"));
+            let tags = [rule, mailmojo, make, mailchimp, hubspot].map(Option::unwrap_or_default);
             tags.map(|mut tags| {
                 tags.retain(|tag| is_of_access(tag));
                 tags
