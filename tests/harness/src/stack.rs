@@ -549,7 +549,9 @@ impl<'a> Stack<'a> {
 
     pub(crate) async fn function_details(&self, function: Function) -> Result<Value> {
         let aws = self.local.aws();
-        let output = aws.lambda(Method::GET, "/functions", &Value::Null).await?;
+        let output = aws
+            .lambda(Method::GET, "/functions?MaxItems=1000", &Value::Null)
+            .await?;
         let functions = list(&output, "/Functions");
         // CloudFormation adds the stack's name before the logical id and random characters after it.
         let prefix = format!("{}-{function}-", self.name);

@@ -34,6 +34,8 @@ fn failing_crms_of_one_publisher_do_not_delay_another() {
             Fault::slow(Duration::from_secs(60)).on(Api::Rule),
             Fault::slow(Duration::from_secs(9)).on(Api::Mailmojo),
             Fault::too_many_requests(RetryAfter::Seconds(0)).on(Api::Make),
+            Fault::slow(Duration::from_secs(60)).on(Api::Mailchimp),
+            Fault::too_many_requests(RetryAfter::Seconds(0)).on(Api::HubSpot),
         ];
         let faults = faults.map(|fault| {
             let fault = fault.account(noisy.id).before_effect();

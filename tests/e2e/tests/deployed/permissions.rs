@@ -180,6 +180,8 @@ fn each_function_may_do_only_what_it_needs() {
             permitted(&stack, &webhook).await?,
             [
                 "read webhook",
+                "send to HubspotQueue",
+                "send to MailchimpQueue",
                 "send to MailmojoQueue",
                 "send to MakeQueue",
                 "send to RuleQueue",
@@ -200,7 +202,6 @@ fn each_function_may_do_only_what_it_needs() {
                 format!("write an item of {connector}"),
                 format!("delete an item of {connector}"),
                 format!("create a wake-up of {connector} with the role of {connector}"),
-                format!("replace a wake-up of {connector} with the role of {connector}"),
                 format!("delete a wake-up of {connector}"),
             ];
             if connector == Connector::Rule {
