@@ -137,13 +137,7 @@ impl<C: Connector> Syncer<C> {
         // Checked before Sesamy is read: a sync that cannot finish would use up
         // Sesamy's rate limit.
         self.check_paused(http, &user.vendor_id)?;
-        let mut recalled = self.memory.recall(user).await;
-        if let Ok(Some(record)) = &mut recalled {
-            // AWS may fire a wake-up a little early.
-            record.wake_up_at = record
-                .wake_up_at
-                .filter(|at| !request.wake_ups.contains(at));
-        }
+        let recalled = self.memory.recall(user).await;
         if let Ok(Some(record)) = &recalled {
             events.skip(|event| record.has_delivered(event));
             if let Some(received_at) = request.received_at
@@ -180,6 +174,9 @@ impl<C: Connector> Syncer<C> {
             self.look_again(user, shown.clone(), events).await;
         }
         let mut record = known.cloned().unwrap_or_default();
+        // AWS may fire a wake-up a little early.
+        let is_pending = |at: &Timestamp| !request.wake_ups.contains(at);
+        record.wake_up_at = record.wake_up_at.filter(is_pending);
         let earlier = claimed?;
         if earlier.is_some() && !http.is_read_only() {
             let email = desired.email.lookup();

@@ -26,7 +26,7 @@ pub use report::SoakReport;
 pub use run::soak;
 
 /// The CRMs that the publishers of a soak use.
-pub(crate) const CONNECTORS: [harness::Connector; 3] = [
+pub const CONNECTORS: [harness::Connector; 3] = [
     harness::Connector::Rule,
     harness::Connector::Mailmojo,
     harness::Connector::Make,

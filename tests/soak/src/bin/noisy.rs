@@ -19,7 +19,7 @@ use shared::{
     identity::VendorId,
     message::{Message, UserKey},
 };
-use soak::{Publisher, webhook_secret};
+use soak::{CONNECTORS, Publisher, webhook_secret};
 use tokio::time::{MissedTickBehavior, interval};
 
 /// How often the other publisher has an event.
@@ -148,7 +148,7 @@ async fn measure_events(
             let address = format!("{case}-{posted}@other.example");
             publisher.sesamy.put_user(User::new(&id).email(&address));
             let now = Instant::now();
-            waiting.extend(Connector::ALL.map(|connector| (connector, address.clone(), now)));
+            waiting.extend(CONNECTORS.map(|connector| (connector, address.clone(), now)));
             post(stack, publisher, &id).await?;
             posted += 1;
         }

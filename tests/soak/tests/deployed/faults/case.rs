@@ -14,6 +14,7 @@ use shared::{
     identity::{UserId, VendorId},
     message::{Event, EventType, Message, UserKey},
 };
+use soak::CONNECTORS;
 use soak::leaks::{MARKER, PHONE};
 
 use super::table::{CALLS, Expected, FAULTS, Frequency, ONLY_STATUS_READ, expected};
@@ -88,7 +89,7 @@ pub fn cases() -> Vec<Case> {
             }
         }
     }
-    for connector in Connector::ALL {
+    for connector in CONNECTORS {
         for (secrets, expected) in [
             (SecretState::ConnectorMissing, Expected::Done),
             (SecretState::ConnectorMalformed, Expected::Refused),
