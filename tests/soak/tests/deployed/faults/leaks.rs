@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use harness::{Connector, Error, FifoMessage, Function, Result, Stack, eventually, secrets};
 use serde_json::{Value, json};
+use soak::CONNECTORS;
 use soak::leaks::{self, MARKER, PHONE};
 
 use super::{
@@ -118,7 +119,7 @@ pub async fn webhook_and_operator_answers(stack: &Stack<'_>) -> Result<Vec<Answe
 pub async fn action_answers(stack: &Stack<'_>, cases: &[&Case]) -> Result<Vec<Answer>> {
     let in_flight = wait_until_in_flight(stack).await?;
     let mut answers = Vec::new();
-    for connector in Connector::ALL {
+    for connector in CONNECTORS {
         for secrets in [SecretState::Valid, SecretState::ConnectorMalformed] {
             let case = cases.iter().find(|case| {
                 let is_synced = matches!(case.expected, Expected::Retried | Expected::Refused);
