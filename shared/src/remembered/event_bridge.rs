@@ -1,6 +1,8 @@
 //! Wake-ups as one-time schedules of EventBridge Scheduler, which send a message to
 //! the connector's queue and then delete themselves.
 
+use std::sync::OnceLock;
+
 use aws_config::SdkConfig;
 use aws_sdk_scheduler::Client;
 use aws_sdk_scheduler::error::{BuildError, ProvideErrorMetadata, SdkError};
@@ -16,23 +18,30 @@ use crate::aws::reason;
 /// Where schedules are kept and what they may do.
 #[derive(Debug, Clone)]
 pub struct EventBridge {
-    pub client: Client,
+    config: SdkConfig,
+    /// Made when the first wake-up needs it: most starts need none.
+    client: OnceLock<Client>,
     /// The connector's own schedule group.
-    pub group: String,
+    group: String,
     /// Scheduler sends with this role.
-    pub role_arn: String,
+    role_arn: String,
     /// The queue deduplicates by content: Scheduler sends no deduplication id.
-    pub queue_arn: String,
+    queue_arn: String,
 }
 
 impl EventBridge {
     pub fn new(config: &SdkConfig, group: String, role_arn: String, queue_arn: String) -> Self {
         Self {
-            client: Client::new(config),
+            config: config.clone(),
+            client: OnceLock::new(),
             group,
             role_arn,
             queue_arn,
         }
+    }
+
+    fn client(&self) -> &Client {
+        self.client.get_or_init(|| Client::new(&self.config))
     }
 
     fn target(&self, message: String, message_group: String) -> Result<Target, ScheduleError> {
@@ -55,7 +64,7 @@ impl EventBridge {
     ) -> Result<(), ScheduleError> {
         let exact = FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off);
         let create = self
-            .client
+            .client()
             .create_schedule()
             .name(name)
             .group_name(&self.group)
@@ -78,7 +87,7 @@ impl EventBridge {
     }
 
     async fn delete(&self, name: &str) -> Result<(), ScheduleError> {
-        let delete = self.client.delete_schedule().name(name);
+        let delete = self.client().delete_schedule().name(name);
         match delete.group_name(&self.group).send().await {
             Err(error)
                 if !error
