@@ -17,7 +17,7 @@ use crate::sqs::{OutgoingMessage, SqsError};
 /// The part of an invocation's time that is kept for settling: two calls to the user
 /// table, and two to SQS, one to the dead-letter queue and one to change
 /// visibility timeouts.
-pub(super) const RESERVE: Duration = Duration::from_secs(9);
+pub(super) const RESERVE: Duration = Duration::from_secs(10);
 
 #[derive(Clone)]
 pub(super) enum Disposition {
@@ -115,10 +115,9 @@ fn dead_letter_message<C: Connector>(
 mod tests {
     use super::*;
     use crate::aws::AwsTimeouts;
-    use crate::remembered::TABLE_TIMEOUT;
 
     #[test]
     fn four_calls_fit_into_the_reserve() {
-        assert!(2 * TABLE_TIMEOUT + 2 * AwsTimeouts::PROMPT.operation < RESERVE);
+        assert!(4 * AwsTimeouts::PROMPT.operation < RESERVE);
     }
 }

@@ -17,7 +17,5 @@ pub use memory::{USER_TABLE_ERRORS, UserMemory, WAKE_UP_ERRORS};
 pub use record::ContactReference;
 pub(crate) use record::{MovingTo, UserRecord, address_digest};
 pub(crate) use shown::Shown;
-#[cfg(test)]
-pub(crate) use table::TABLE_TIMEOUT;
 pub use table::{DynamoDb, TableResult, UserTable};
 pub use wake_ups::{ScheduleError, ScheduleResult, WakeUp, WakeUps};

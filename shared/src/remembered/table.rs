@@ -1,13 +1,11 @@
 //! The table of what is remembered: texts by key.
 
 use std::pin::Pin;
-use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
-use aws_smithy_types::timeout::TimeoutConfig;
 
 use crate::aws::reason;
 
@@ -35,11 +33,6 @@ pub trait UserTable: Send + Sync + 'static {
 const KEY: &str = "key";
 const TEXT: &str = "text";
 
-/// Decided: DynamoDB answers within milliseconds. A sync does without the table
-/// rather than wait for it.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(700);
-pub(crate) const TABLE_TIMEOUT: Duration = Duration::from_millis(1_500);
-
 /// The stack's `UserTable`.
 #[derive(Debug, Clone)]
 pub struct DynamoDb {
@@ -49,13 +42,8 @@ pub struct DynamoDb {
 
 impl DynamoDb {
     pub fn new(config: &SdkConfig, table: impl Into<String>) -> Self {
-        let timeouts = TimeoutConfig::builder()
-            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-            .operation_timeout(TABLE_TIMEOUT)
-            .build();
-        let config = aws_sdk_dynamodb::config::Builder::from(config).timeout_config(timeouts);
         Self {
-            client: Client::from_conf(config.build()),
+            client: Client::new(config),
             table: table.into(),
         }
     }

@@ -147,7 +147,7 @@ async fn interrupted_forget_reports_what_is_done_and_left() {
         let (bench, connector) = start().await;
         connector.script(USER, [step]);
         let request = json!({ "action": "forget", "vendorId": VENDOR, "userId": USER });
-        let time_left = std::time::Duration::from_millis(10_000);
+        let time_left = std::time::Duration::from_millis(11_000);
         let answer = bench.ask_within(request, time_left).await;
         let answer = serde_json::to_value(answer).unwrap();
         assert_eq!(answer["outcome"], "incomplete", "{answer}");
