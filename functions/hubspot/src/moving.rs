@@ -1,8 +1,8 @@
 //! Whether a contact gets the user's address.
 //!
 //! A contact keeps its id when its address changes. Assumed, after HubSpot's knowledge
-//! base: opt-outs do not move along, because they belong to the address. So a contact whose address has opted out of anything keeps
-//! that address.
+//! base: opt-outs do not move along, because they belong to the address. So a contact
+//! whose address has opted out of anything keeps that address.
 
 use shared::http::ApiError;
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 /// The list at Mailmojo that contacts join.
 pub const LIST: u64 = 42;
 
-/// A publisher with accounts in all three CRMs.
+/// A publisher with accounts at Rule, Mailmojo and Make.as.
 pub struct Publisher {
     /// The vendor id at Sesamy and the name of the accounts.
     pub id: &'static str,

@@ -6,7 +6,7 @@ pub struct SoakReport {
     pub seed: u64,
     /// The users of all publishers.
     pub users: usize,
-    /// Distinct events, each of which goes to three CRMs.
+    /// Distinct events, each of which goes to Rule, Mailmojo and Make.as.
     pub events: usize,
     /// Webhooks that were sent twice.
     pub repeated: usize,
