@@ -20,8 +20,6 @@ UV := .venv/uv/.installed
 # `sam build` looks for cargo-lambda and zig on the path.
 export PATH := $(CURDIR)/.venv/sam/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
-# `sam` asks for a region even where nothing leaves the machine.
-export AWS_DEFAULT_REGION ?= eu-north-1
 
 .PHONY: help
 help: ## List these targets
@@ -51,14 +49,32 @@ deployed-then-unit: deployed-without-soak
 	@nice -n 19 $(MAKE) --no-print-directory unit
 
 .PHONY: local
-local: $(MINISTACK) ## Start what `sam local invoke` needs around a function, until Ctrl-C
+local: $(SAM) $(MINISTACK) ## Deploy to a local AWS to try things on, with fakes around it, until Ctrl-C
 	@cargo run --locked --package harness --bin local
 
+.PHONY: onboard
+onboard: $(SAM) ## Onboard a publisher step by step, or change its credentials and token
+	@cd .ci && ../.venv/sam/bin/python -m deployed.onboard $(ABOUT)
+
+.PHONY: offboard
+offboard: $(SAM) ## Delete a publisher's token and credentials
+	@cd .ci && ../.venv/sam/bin/python -m deployed.offboard $(ABOUT)
+
+# Answers given beforehand: make onboard STACK=sesamy-crm-sync REGION=eu-north-1 VENDOR=…
+ABOUT = --stack '$(STACK)' --region '$(REGION)' --vendor '$(VENDOR)'
+
 .PHONY: tools
-tools: $(SAM) $(MINISTACK) $(CHECKS) ## Install the pinned SAM CLI, cargo-lambda, zig, local AWS and checkers into .venv
+tools: $(SAM) $(MINISTACK) $(CHECKS) samconfig.toml ## Install the pinned SAM CLI, cargo-lambda, zig, local AWS and checkers into .venv
+
+# Yours once it is there.
+samconfig.toml: | .ci/samconfig.toml
+	@cp $| $@
+
+# `sam` asks for a region even where nothing leaves the machine.
+build check-template: export AWS_DEFAULT_REGION ?= eu-north-1
 
 .PHONY: build
-build: $(SAM) ## Build the functions as they are deployed
+build: $(SAM) samconfig.toml ## Build the functions as they are deployed
 	@# `sam build` links one function after the other. This links all at once and
 	@# leaves only the copying to `sam build`.
 	cargo lambda build --locked --release
@@ -70,8 +86,8 @@ check-deploy: ## Does `sam build`'s output fit what `sam deploy` would deploy? (
 	@$(PYTHON) .ci/check_deploy.py
 
 .PHONY: check-scripts
-check-scripts: ## Tests of the scripts, the docs and the words
-	cd .ci && $(PYTHON) -m unittest --quiet
+check-scripts: $(SAM) ## Tests of the scripts, the docs and the words
+	cd .ci && ../.venv/sam/bin/python -m unittest --quiet
 
 .PHONY: check-format
 check-format: ## Is every file formatted?

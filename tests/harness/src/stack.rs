@@ -170,7 +170,9 @@ impl<'a> Stack<'a> {
     /// The address of the same API on this machine.
     pub fn local_webhook_url(&self) -> Result<String> {
         let (host, path) = self.webhook_address()?;
-        Ok(format!("https://{host}{path}"))
+        let endpoint = self.local.aws().endpoint();
+        let (scheme, _) = endpoint.split_once(':').unwrap_or(("https", ""));
+        Ok(format!("{scheme}://{host}{path}"))
     }
 
     /// The API's host name in the local AWS, and the webhook's path.

@@ -1,14 +1,21 @@
-//! The environment for functions that `sam local invoke` runs: a local AWS with the
-//! sample secrets, queues, table and schedules, and fakes of Sesamy and the CRMs, at the addresses in
-//! `events/env.json`. Runs until Ctrl-C.
+//! A stack to try things on: a local AWS with the deployed template, and fakes of Sesamy
+//! and the CRMs, at the addresses in `events/env.json`, so that functions in containers
+//! (`sam local invoke`) use them too. Runs until Ctrl-C.
 
 #![expect(clippy::print_stdout, reason = "a command-line program")]
 
-use std::{net::Ipv4Addr, process::Command};
+use std::{
+    net::Ipv4Addr,
+    process::{Command, ExitCode},
+};
 
-use fakes::Fakes;
-use harness::{AwsMode, Connector, Error, LocalAws, Project, Result, samples};
-use serde_json::Value;
+use fakes::{Fakes, Urls};
+use harness::{
+    AwsMode, Connector, Deployment, Error, LocalAws, Project, Result,
+    aws::{ACCESS_KEY, REGION},
+    samples,
+};
+use serde_json::{Map, Value, json};
 use tokio::net::{TcpListener, TcpStream};
 
 /// The port of the local AWS in `events/env.json`.
@@ -17,15 +24,36 @@ const AWS_PORT: u16 = 4570;
 /// The API URLs in the secrets contain this port.
 const FAKES_PORT: u16 = 4571;
 
-/// The value of `SECRET_PREFIX` in `events/env.json`.
-const SECRET_PREFIX: &str = "sesamy-crm-sync";
+/// The stack's name and the prefix of its secrets, which is `SECRET_PREFIX` in
+/// `events/env.json`.
+const STACK: &str = "sesamy-crm-sync";
 
 /// The value of `USER_TABLE` in `events/env.json`.
 const USER_TABLE: &str = "users";
 
+/// What a shell needs to use the local AWS; `. .local/aws` reads it.
+const SHELL_VARIABLES: &str = ".local/aws";
+
 #[tokio::main]
-async fn main() -> Result<()> {
+async fn main() -> ExitCode {
+    let result = tokio::select! {
+        result = run() => result,
+        _ = tokio::signal::ctrl_c() => Ok(()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("\n{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<()> {
     let project = Project::here()?;
+    println!("Building the functions (minutes the first time) …");
+    let template = project.build(|_| {}).await?;
+    println!("Starting a local AWS, and fakes of Sesamy and the CRMs …");
     let fakes = Fakes::builder()
         .port(FAKES_PORT)
         .seed(samples::seed(&project)?)
@@ -37,10 +65,80 @@ async fn main() -> Result<()> {
             ))
         })?;
     let local = LocalAws::start(&project, AwsMode::Open { port: AWS_PORT }).await?;
+    println!("Deploying template.yaml as the stack {STACK} …");
+    let stack = local.deploy(&template, &Deployment::new(STACK)).await?;
     for (name, content) in samples::secrets(fakes.urls()) {
-        let name = format!("{SECRET_PREFIX}/{name}");
-        local.put_secret(&name, &with_localhost(content)).await?;
+        stack.put_secret(&name, &with_localhost(content)).await?;
     }
+    create_what_samples_use(&local).await?;
+    let docker = match docker_gateway() {
+        Some(gateway) => {
+            for port in [AWS_PORT, FAKES_PORT] {
+                forward_from_containers(gateway, port).await;
+            }
+            "Containers reach both through Docker's network."
+        }
+        None => {
+            "Docker does not run, so only this machine reaches them. For `sam local invoke`,\n\
+             start Docker first and then this."
+        }
+    };
+    let webhook_url = stack.local_webhook_url()?;
+    let variables = project.root().join(SHELL_VARIABLES);
+    let text = format!(
+        "export AWS_ENDPOINT_URL={} AWS_DEFAULT_REGION={REGION}\n\
+         export AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={ACCESS_KEY}\n\
+         export WEBHOOK_URL={webhook_url} TOKEN={}\n\
+         export API_URLS='{}'\n",
+        local.aws().endpoint(),
+        samples::TOKEN,
+        api_urls(fakes.urls()),
+    );
+    std::fs::write(&variables, text)
+        .map_err(|error| Error::new(format!("{SHELL_VARIABLES} could not be written: {error}")))?;
+    println!(
+        "\nThe local AWS is at {} (region {REGION}), the fakes are at {}.\n\
+         {docker}\n\n\
+         In another terminal, in this folder:\n\n  \
+         . .venv/sam/bin/activate && . {SHELL_VARIABLES}\n\n\
+         Then, for example:\n\n  \
+         curl -i \"$WEBHOOK_URL\" -H \"Authorization: Bearer $TOKEN\" -d \\\n    \
+         '{{\"eventType\": \"userVendor.1#update\", \"vendorId\": \"{}\", \"userId\": \"email|anna\", \"occured_at\": \"'$(date -u +%FT%TZ)'\"}}'\n  \
+         curl -s {}/state/rule | python3 -m json.tool     # what Rule now holds\n  \
+         sam remote invoke RuleFunction --stack-name {STACK} --event-file events/rule/preview.json\n  \
+         sam local invoke RuleFunction --event events/rule/one-user.json \\\n    \
+         --env-vars events/env.json --add-host localhost:host-gateway\n  \
+         make onboard\n\n\
+         Ctrl-C stops everything.",
+        local.aws().endpoint(),
+        fakes.base(),
+        samples::VENDOR,
+        fakes.urls().control,
+    );
+    std::future::pending().await
+}
+
+/// What `make onboard` stores beside the credentials.
+fn api_urls(urls: &Urls) -> Value {
+    let crms = Connector::ALL.into_iter().map(|connector| {
+        let url = match connector {
+            Connector::Rule => &urls.rule,
+            Connector::Mailmojo => &urls.mailmojo,
+            Connector::Make => &urls.make,
+            Connector::Mailchimp => &urls.mailchimp,
+            Connector::Hubspot => &urls.hubspot,
+        };
+        (connector.name().to_owned(), json!({"apiUrl": url}))
+    });
+    let mut apis: Map<String, Value> = crms.collect();
+    let sesamy = json!({"apiUrl": urls.sesamy_api, "tokenUrl": urls.sesamy_token});
+    apis.insert("sesamy".to_owned(), sesamy);
+    with_localhost(apis.into())
+}
+
+/// The resources that `events/env.json` names. They are apart from the stack's, so that
+/// a sample's messages are not received by the stack.
+async fn create_what_samples_use(local: &LocalAws) -> Result<()> {
     for connector in Connector::ALL {
         let name = connector.name();
         for queue in [format!("{name}.fifo"), format!("{name}-dead-letters.fifo")] {
@@ -49,26 +147,7 @@ async fn main() -> Result<()> {
         local.create_schedule_group(name).await?;
     }
     local.create_user_table(USER_TABLE).await?;
-    local.create_state_machine("resync").await?;
-    if let Some(gateway) = docker_gateway() {
-        for port in [AWS_PORT, FAKES_PORT] {
-            forward_from_containers(gateway, port).await;
-        }
-    }
-    println!(
-        "The local AWS is at {}.\n\
-         The fakes are at {}; {}/state shows their data.\n\
-         In another terminal:\n\n  \
-         sam local invoke RuleFunction --event events/rule/one-user.json \\\n    \
-         --env-vars events/env.json --add-host localhost:host-gateway\n\n\
-         Ctrl-C stops everything.",
-        local.aws().endpoint(),
-        fakes.base(),
-        fakes.urls().control,
-    );
-    tokio::signal::ctrl_c()
-        .await
-        .map_err(|error| Error::new(format!("waiting for Ctrl-C failed: {error}")))
+    local.create_state_machine("resync").await
 }
 
 /// Replaces the loopback address with a name that a container resolves to its host.
@@ -123,8 +202,6 @@ fn docker_gateway() -> Option<Ipv4Addr> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

@@ -1,0 +1,1 @@
+"""Programs that talk to a deployed stack: onboard and offboard a publisher, verify."""

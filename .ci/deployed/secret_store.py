@@ -1,0 +1,116 @@
+"""Secrets Manager, with changes that lose no one else's."""
+
+import json
+
+from botocore.exceptions import ClientError
+
+from .problem import Problem
+
+# Marks a version that is not the current one yet.
+PENDING = "sesamy-crm-sync-pending"
+
+ATTEMPTS = 5
+
+RECOVERY_DAYS = 7
+
+
+class SecretStore:
+    def __init__(self, client, prefix, key_arn=""):
+        self.client = client
+        self.prefix = prefix
+        self.key_arn = key_arn
+
+    def name(self, rest):
+        return f"{self.prefix}/{rest}"
+
+    def read(self, rest):
+        """The content, or None where there is no such secret or it is being deleted."""
+        return self._read(rest)[0]
+
+    def change(self, rest, change):
+        """Stores what `change` makes of the content (None where there is none).
+
+        If somebody else stores another content meanwhile, `change` is applied to that
+        one. Returns whether anything was written."""
+        for _ in range(ATTEMPTS):
+            content, version = self._read(rest)
+            changed = change(content)
+            if changed == content:
+                return False
+            if self._store(rest, version, json.dumps(changed)):
+                return True
+        raise Problem(f"{self.name(rest)} keeps being changed by somebody else. Run this again.")
+
+    def delete(self, rest):
+        """Deletes a secret; it can be restored for a week. Returns whether it was there."""
+        if self.read(rest) is None:
+            return False
+        self._call(self.client.delete_secret, rest, RecoveryWindowInDays=RECOVERY_DAYS)
+        return True
+
+    def _read(self, rest):
+        try:
+            secret = self.client.get_secret_value(SecretId=self.name(rest))
+        except ClientError as error:
+            # The second is that of a secret which is being deleted.
+            if code(error) in ("ResourceNotFoundException", "InvalidRequestException"):
+                return None, None
+            raise self._problem(error, rest) from None
+        try:
+            return json.loads(secret["SecretString"]), secret["VersionId"]
+        except (KeyError, ValueError):
+            raise Problem(f"{self.name(rest)} is not JSON. Correct or delete it, then run this again.") from None
+
+    def _store(self, rest, version, text):
+        """Whether the content was stored as the successor of this version."""
+        if version is None:
+            return self._create(rest, text)
+        # Secrets Manager writes unconditionally, but moves a label only from the version
+        # that is named: the new content becomes current if the old one still is.
+        added = self._call(self.client.put_secret_value, rest, SecretString=text, VersionStages=[PENDING])
+        new = added["VersionId"]
+        try:
+            self.client.update_secret_version_stage(
+                SecretId=self.name(rest),
+                VersionStage="AWSCURRENT",
+                MoveToVersionId=new,
+                RemoveFromVersionId=version,
+            )
+        except ClientError as error:
+            if self._read(rest)[1] != version:
+                return False
+            raise self._problem(error, rest) from None
+        try:
+            self.client.update_secret_version_stage(
+                SecretId=self.name(rest), VersionStage=PENDING, RemoveFromVersionId=new
+            )
+        except ClientError:
+            pass  # The next change takes the label with it.
+        return True
+
+    def _create(self, rest, text):
+        options = {"KmsKeyId": self.key_arn} if self.key_arn else {}
+        try:
+            self.client.create_secret(Name=self.name(rest), SecretString=text, **options)
+            return True
+        except ClientError as error:
+            if code(error) == "ResourceExistsException":
+                return False  # Somebody else was faster.
+            if code(error) != "InvalidRequestException":
+                raise self._problem(error, rest) from None
+        # It is being deleted: restored, it has its old content, which is then changed.
+        self._call(self.client.restore_secret, rest)
+        return False
+
+    def _call(self, operation, rest, **arguments):
+        try:
+            return operation(SecretId=self.name(rest), **arguments)
+        except ClientError as error:
+            raise self._problem(error, rest) from None
+
+    def _problem(self, error, rest):
+        return Problem(f"{self.name(rest)}: Secrets Manager answers {code(error)}: {error.response['Error'].get('Message', '')}")
+
+
+def code(error):
+    return error.response.get("Error", {}).get("Code", "")
