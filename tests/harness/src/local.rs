@@ -306,6 +306,36 @@ impl LocalAws {
         Ok(())
     }
 
+    /// Runs a program of `.ci/deployed`, which reads the answers to its questions, and
+    /// returns what it printed.
+    pub(crate) async fn run_program(
+        &self,
+        module: &str,
+        args: &[&str],
+        variables: [(&str, String); 1],
+        answers: &[&str],
+    ) -> Result<Vec<String>> {
+        // A program has no standard input of its own.
+        const ANSWER: &str =
+            r#"python=$1; shift; printf '%s\n' "$ANSWERS" | exec "$python" -m "$@""#;
+        let python = self.project.root().join(".venv/sam/bin/python");
+        Program::new("the program", "sh")
+            .args(["-c", ANSWER, "sh"])
+            .args([python])
+            .args([format!("deployed.{module}")])
+            .args(args)
+            .current_dir(&self.project.root().join(".ci"))
+            .env(client_environment(
+                self.aws.endpoint(),
+                &self.authority,
+                &self.folder,
+            ))
+            .env([("ANSWERS", answers.join("\n"))])
+            .env(variables)
+            .run()
+            .await
+    }
+
     fn sam<const N: usize>(&self, args: [&str; N]) -> Result<Program> {
         let environment = client_environment(self.aws.endpoint(), &self.authority, &self.folder);
         Ok(self

@@ -3,6 +3,8 @@
 use fakes::Urls;
 use serde_json::{Map, Value, json};
 
+use crate::Connector;
+
 /// The webhook's secret: the tokens of each vendor.
 pub fn webhook<'a>(tokens: impl IntoIterator<Item = (&'a str, Vec<String>)>) -> Value {
     let vendors = tokens.into_iter();
@@ -17,6 +19,24 @@ pub fn sesamy(urls: &Urls, client_id: &str, client_secret: &str) -> Value {
         "apiUrl": urls.sesamy_api,
         "tokenUrl": urls.sesamy_token,
     })
+}
+
+/// The keys that lead to the fakes, by secret: what `make onboard` stores beside the
+/// credentials.
+pub fn api_urls(urls: &Urls) -> Value {
+    let crms = Connector::ALL.into_iter().map(|connector| {
+        let url = match connector {
+            Connector::Rule => &urls.rule,
+            Connector::Mailmojo => &urls.mailmojo,
+            Connector::Make => &urls.make,
+            Connector::Mailchimp => &urls.mailchimp,
+            Connector::Hubspot => &urls.hubspot,
+        };
+        (connector.name().to_owned(), json!({"apiUrl": url}))
+    });
+    let sesamy = json!({"apiUrl": urls.sesamy_api, "tokenUrl": urls.sesamy_token});
+    let apis = crms.chain([("sesamy".to_owned(), sesamy)]);
+    apis.collect::<Map<_, _>>().into()
 }
 
 pub fn rule(urls: &Urls, api_key: &str) -> Value {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws_credential_types::Credentials;
+use fakes::Urls;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use reqwest::{Method, header};
 use serde_json::{Value, json};
@@ -11,6 +12,7 @@ use crate::{
     Connector, Deployment, Error, Function, LocalAws, Result,
     aws::{Aws, REGION, Service, list, text},
     process::Process,
+    secrets,
 };
 
 /// SQS's limit of messages per call.
@@ -247,8 +249,37 @@ impl<'a> Stack<'a> {
         puts.buffer_unordered(8).try_collect().await
     }
 
+    /// The content of one of the stack's secrets.
+    pub async fn secret(&self, rest: &str) -> Result<String> {
+        let input = json!({"SecretId": self.secret_name(rest)});
+        let aws = self.local.aws();
+        let output = aws.call(Service::Secrets, "GetSecretValue", &input).await?;
+        let content = text(&output, "/SecretString").unwrap_or_default();
+        Ok(content.to_owned())
+    }
+
     pub async fn delete_secret(&self, rest: &str) -> Result<()> {
         self.local.delete_secret(&self.secret_name(rest)).await
+    }
+
+    /// Runs a program for a publisher, `onboard` or `offboard`, with answers to its
+    /// questions. Returns what it printed.
+    pub async fn run_program(
+        &self,
+        module: &str,
+        vendor: &str,
+        urls: &Urls,
+        answers: &[&str],
+    ) -> Result<String> {
+        let args = [
+            "--stack", &self.name, "--region", REGION, "--vendor", vendor,
+        ];
+        let api_urls = [("API_URLS", secrets::api_urls(urls).to_string())];
+        let printed = self
+            .local
+            .run_program(module, &args, api_urls, answers)
+            .await?;
+        Ok(printed.join("\n"))
     }
 
     pub fn queue_url(&self, connector: Connector) -> Result<&str> {

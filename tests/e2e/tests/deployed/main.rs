@@ -10,6 +10,7 @@ mod failures;
 mod lives;
 mod noisy;
 mod observed;
+mod onboard;
 mod operator;
 mod outage;
 mod permissions;

@@ -9,13 +9,13 @@ use std::{
     process::{Command, ExitCode},
 };
 
-use fakes::{Fakes, Urls};
+use fakes::Fakes;
 use harness::{
     AwsMode, Connector, Deployment, Error, LocalAws, Project, Result,
     aws::{ACCESS_KEY, REGION},
-    samples,
+    samples, secrets,
 };
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 
 /// The port of the local AWS in `events/env.json`.
@@ -92,7 +92,7 @@ async fn run() -> Result<()> {
          export API_URLS='{}'\n",
         local.aws().endpoint(),
         samples::TOKEN,
-        api_urls(fakes.urls()),
+        with_localhost(secrets::api_urls(fakes.urls())),
     );
     std::fs::write(&variables, text)
         .map_err(|error| Error::new(format!("{SHELL_VARIABLES} could not be written: {error}")))?;
@@ -116,24 +116,6 @@ async fn run() -> Result<()> {
         fakes.urls().control,
     );
     std::future::pending().await
-}
-
-/// What `make onboard` stores beside the credentials.
-fn api_urls(urls: &Urls) -> Value {
-    let crms = Connector::ALL.into_iter().map(|connector| {
-        let url = match connector {
-            Connector::Rule => &urls.rule,
-            Connector::Mailmojo => &urls.mailmojo,
-            Connector::Make => &urls.make,
-            Connector::Mailchimp => &urls.mailchimp,
-            Connector::Hubspot => &urls.hubspot,
-        };
-        (connector.name().to_owned(), json!({"apiUrl": url}))
-    });
-    let mut apis: Map<String, Value> = crms.collect();
-    let sesamy = json!({"apiUrl": urls.sesamy_api, "tokenUrl": urls.sesamy_token});
-    apis.insert("sesamy".to_owned(), sesamy);
-    with_localhost(apis.into())
 }
 
 /// The resources that `events/env.json` names. They are apart from the stack's, so that
@@ -202,6 +184,8 @@ fn docker_gateway() -> Option<Ipv4Addr> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
