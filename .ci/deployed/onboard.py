@@ -57,7 +57,7 @@ class Onboarding:
         say("\n4. Token of the webhooks")
         self.token()
         say("\n5. Existing users")
-        self.resync()
+        self.resync(len(used))
         say("\nDone. docs/onboard.md, Did it work?, says what to look at after the first webhook.")
 
     def path(self, secret):
@@ -159,11 +159,12 @@ class Onboarding:
         if present:
             self.dialogue.say("Once Sesamy uses it, run this again to remove the older one.")
 
-    def resync(self):
+    def resync(self, crms):
+        rate = self.stack.resynced_per_minute(crms)
         self.dialogue.say(
             "Users who exist already get their tags with their next event, or by a resync now. It starts no\n"
-            "journeys. For one connector it takes about four hours for 5,000 users and two days for 50,000,\n"
-            "because Sesamy limits requests."
+            f"journeys. Sesamy limits requests, so 5,000 users take about {duration(5_000 / rate)} and 50,000 about\n"
+            f"{duration(50_000 / rate)}."
         )
         if not self.dialogue.confirm("Start a resync of all users?"):
             return
@@ -204,6 +205,11 @@ def preview_lines(contact):
     fields = [field["name"] for field in contact["fields"]]
     if fields:
         yield f"~ fields: {', '.join(fields)}"
+
+
+def duration(minutes):
+    hours = round(minutes / 60)
+    return f"{hours} hours" if hours < 48 else f"{round(hours / 24)} days"
 
 
 def count(things, name):

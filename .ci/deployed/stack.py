@@ -68,6 +68,11 @@ class Stack:
         """The key of one's own that encrypts the secrets, or an empty text."""
         return self.parameters.get("SecretsKeyArn", "")
 
+    def resynced_per_minute(self, connectors):
+        """Users that a resync of all of a vendor's users queues in a minute: four fifths of
+        Sesamy's limit, with four requests for each user and connector (docs/operate.md)."""
+        return int(self.parameters["SesamyRequestsPerMinute"]) * 0.8 / 4 / connectors
+
     @property
     def is_local(self):
         """Whether AWS itself is on this machine, as for tests and `make local`."""

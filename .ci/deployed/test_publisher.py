@@ -105,6 +105,9 @@ class FakeStack:
         # Answers of checks before they work.
         self.failing_checks = []
 
+    def resynced_per_minute(self, connectors):
+        return 20 / connectors
+
     def invoke(self, logical_id, event):
         self.invoked.append((logical_id, event))
         if event["action"] == "check":
@@ -167,6 +170,7 @@ class Onboard(unittest.TestCase):
         self.assertIn(FakeStack.webhook_url, said)
         for event_type in EVENT_TYPES:
             self.assertIn(event_type, said)
+        self.assertIn("5,000 users take about 4 hours and 50,000 about\n42 hours.", said)
         self.assertIn("+ tag sesamy_active_subscriber: has an active subscription (c1)", said)
         actions = [(name, event["action"]) for name, event in publisher.stack.invoked]
         expected = [("RuleFunction", "check"), ("RuleFunction", "preview"), ("OperatorFunction", "resync")]
