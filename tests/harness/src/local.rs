@@ -310,19 +310,15 @@ impl LocalAws {
     /// returns what it printed.
     pub(crate) async fn run_program(
         &self,
-        module: &str,
         args: &[&str],
-        variables: [(&str, String); 1],
+        variables: &[(&str, &str)],
         answers: &[&str],
     ) -> Result<Vec<String>> {
         // A program has no standard input of its own.
-        const ANSWER: &str =
-            r#"python=$1; shift; printf '%s\n' "$ANSWERS" | exec "$python" -m "$@""#;
+        const ANSWER: &str = r#"printf '%s\n' "$ANSWERS" | exec "$PYTHON" -m deployed."$@""#;
         let python = self.project.root().join(".venv/sam/bin/python");
         Program::new("the program", "sh")
             .args(["-c", ANSWER, "sh"])
-            .args([python])
-            .args([format!("deployed.{module}")])
             .args(args)
             .current_dir(&self.project.root().join(".ci"))
             .env(client_environment(
@@ -330,8 +326,9 @@ impl LocalAws {
                 &self.authority,
                 &self.folder,
             ))
+            .env([("PYTHON", python)])
             .env([("ANSWERS", answers.join("\n"))])
-            .env(variables)
+            .env(variables.iter().copied())
             .run()
             .await
     }

@@ -262,23 +262,34 @@ impl<'a> Stack<'a> {
         self.local.delete_secret(&self.secret_name(rest)).await
     }
 
-    /// Runs a program for a publisher, `onboard` or `offboard`, with answers to its
-    /// questions. Returns what it printed.
-    pub async fn run_program(
+    /// Runs `onboard` or `offboard` for a publisher, with answers to its questions.
+    /// Returns what it printed.
+    pub async fn run_for(
         &self,
-        module: &str,
+        program: &str,
         vendor: &str,
         urls: &Urls,
         answers: &[&str],
     ) -> Result<String> {
-        let args = [
-            "--stack", &self.name, "--region", REGION, "--vendor", vendor,
-        ];
-        let api_urls = [("API_URLS", secrets::api_urls(urls).to_string())];
-        let printed = self
-            .local
-            .run_program(module, &args, api_urls, answers)
-            .await?;
+        let args = [program, "--vendor", vendor];
+        let api_urls = secrets::api_urls(urls).to_string();
+        self.run_program(&args, &[("API_URLS", &api_urls)], answers)
+            .await
+    }
+
+    /// Runs `verify` and returns what it printed.
+    pub async fn verify(&self) -> Result<String> {
+        self.run_program(&["verify"], &[], &[]).await
+    }
+
+    async fn run_program(
+        &self,
+        args: &[&str],
+        variables: &[(&str, &str)],
+        answers: &[&str],
+    ) -> Result<String> {
+        let args = [args, &["--stack", &self.name, "--region", REGION]].concat();
+        let printed = self.local.run_program(&args, variables, answers).await?;
         Ok(printed.join("\n"))
     }
 

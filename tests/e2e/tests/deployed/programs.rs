@@ -1,4 +1,4 @@
-//! Onboarding and offboarding a publisher, as a person does it.
+//! The programs that a person runs: onboarding, offboarding, verifying a stack.
 
 use fakes::User;
 use harness::samples::{self, now_text};
@@ -11,9 +11,9 @@ const VENDOR: &str = "onboarded";
 /// Uses Rule, but no other CRM.
 const ONLY_RULE: [&str; 4] = ["n", "n", "n", "n"];
 
-async fn run(env: &TestEnvironment, module: &str, answers: &[&str]) -> Result<String> {
+async fn run(env: &TestEnvironment, program: &str, answers: &[&str]) -> Result<String> {
     let urls = env.fakes.urls();
-    env.stack.run_program(module, VENDOR, urls, answers).await
+    env.stack.run_for(program, VENDOR, urls, answers).await
 }
 
 /// The token in the message for Sesamy.
@@ -85,6 +85,18 @@ fn onboarded_publisher_is_synced_and_an_offboarded_one_is_refused() {
         let other = samples::webhook("userVendor.1#update", "guest|dora", &now_text(), &[]);
         let reply = env.stack.post_webhook(samples::TOKEN, &other).await?;
         assert_eq!(reply.status, 202, "{reply:?}");
+        Ok(())
+    });
+}
+
+#[test]
+fn stack_is_verified_from_outside() {
+    run_test(async |env| {
+        // Fails unless everything is verified.
+        let said = env.stack.verify().await?;
+        assert!(said.contains("seen: The label AWSCURRENT moves"), "{said}");
+        let secret = env.stack.secret("webhook").await?;
+        assert!(!secret.contains("verify-"), "its vendor is still there");
         Ok(())
     });
 }
