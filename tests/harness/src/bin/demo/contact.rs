@@ -154,38 +154,112 @@ impl Contact {
         contact
     }
 
-    /// The changes from this contact to `after`, as lines to print.
-    pub fn changes(&self, after: &Self) -> Vec<String> {
+    /// The changes from this contact to `after`, and what stays.
+    pub fn changes(&self, after: &Self) -> Vec<Change> {
         match (self.exists, after.exists) {
-            (false, false) => return vec!["no contact, before or after".to_owned()],
-            (true, false) => return vec!["the contact was deleted".to_owned()],
+            (false, false) => return vec![Change::note("no contact, before or after")],
+            (true, false) => return vec![Change::note("the contact was deleted")],
             _ => {}
         }
-        let mut lines = Vec::new();
+        let mut changes = Vec::new();
         if !self.exists {
-            lines.push("a new contact".to_owned());
+            changes.push(Change::note("a new contact"));
         }
         for tag in self.tags.union(&after.tags) {
             let sign = match (self.tags.contains(tag), after.tags.contains(tag)) {
-                (false, _) => '+',
-                (true, false) => '-',
-                (true, true) => ' ',
+                (false, _) => Sign::Added,
+                (true, false) => Sign::Removed,
+                (true, true) => Sign::Kept,
             };
-            lines.push(format!("{sign} tag   {tag}"));
+            changes.push(Change::new(sign, "tag", tag, String::new()));
         }
         let names: BTreeSet<_> = self.fields.keys().chain(after.fields.keys()).collect();
-        let width = names.iter().map(|name| name.len()).max().unwrap_or(0);
         for name in names {
-            let line = |sign: char, value: String| format!("{sign} field {name:width$}  {value}");
-            lines.push(match (self.fields.get(name), after.fields.get(name)) {
-                (Some(old), Some(new)) if old == new => line(' ', new.clone()),
-                (Some(old), Some(new)) => line('~', format!("{old} → {new}")),
-                (Some(old), None) => line('-', old.clone()),
-                (None, new) => line('+', new.cloned().unwrap_or_default()),
-            });
+            let (sign, value) = match (self.fields.get(name), after.fields.get(name)) {
+                (Some(old), Some(new)) if old == new => (Sign::Kept, new.clone()),
+                (Some(old), Some(new)) => (Sign::Changed, format!("{old} → {new}")),
+                (Some(old), None) => (Sign::Removed, old.clone()),
+                (None, new) => (Sign::Added, new.cloned().unwrap_or_default()),
+            };
+            changes.push(Change::new(sign, "field", name, value));
         }
-        lines
+        changes
     }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    Added,
+    Removed,
+    Changed,
+    Kept,
+    /// About the contact, not a tag or a field.
+    Note,
+}
+
+impl Sign {
+    pub const fn symbol(self) -> &'static str {
+        match self {
+            Self::Added => "+",
+            Self::Removed => "-",
+            Self::Changed => "~",
+            Self::Kept => " ",
+            Self::Note => "",
+        }
+    }
+
+    /// For style sheets.
+    pub const fn class(self) -> &'static str {
+        match self {
+            Self::Added => "added",
+            Self::Removed => "removed",
+            Self::Changed => "changed",
+            Self::Kept => "kept",
+            Self::Note => "note",
+        }
+    }
+}
+
+/// A tag or a field, and what happened to it.
+pub struct Change {
+    pub sign: Sign,
+    /// `tag`, `field`, or empty for a note.
+    pub kind: &'static str,
+    pub name: String,
+    pub value: String,
+}
+
+impl Change {
+    fn new(sign: Sign, kind: &'static str, name: &str, value: String) -> Self {
+        let name = name.to_owned();
+        Self {
+            sign,
+            kind,
+            name,
+            value,
+        }
+    }
+
+    fn note(text: &str) -> Self {
+        Self::new(Sign::Note, "", text, String::new())
+    }
+}
+
+/// As lines to print.
+pub fn lines(changes: &[Change]) -> Vec<String> {
+    let width = changes.iter().filter(|change| change.kind == "field");
+    let width = width.map(|field| field.name.len()).max().unwrap_or(0);
+    let line = |change: &Change| match change.kind {
+        "field" => format!(
+            "{} field {:width$}  {}",
+            change.sign.symbol(),
+            change.name,
+            change.value
+        ),
+        "tag" => format!("{} tag   {}", change.sign.symbol(), change.name),
+        _ => change.name.clone(),
+    };
+    changes.iter().map(line).collect()
 }
 
 fn display(value: &Value) -> String {

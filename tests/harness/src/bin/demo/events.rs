@@ -4,6 +4,8 @@ pub struct DemoUser {
     pub description: &'static str,
     pub user_id: &'static str,
     pub email: &'static str,
+    /// What may surprise.
+    pub remark: Option<&'static str>,
     pub events: &'static [DemoEvent],
 }
 
@@ -25,6 +27,7 @@ pub const USERS: &[DemoUser] = &[
         description: "Anna, who has just become a subscriber",
         user_id: "email|anna",
         email: "anna@example.com",
+        remark: None,
         events: &[
             event("checkout.1#confirm", &[("checkoutId", "checkout-anna")]),
             event("contract.1#purchased", &[("contractId", "contract-anna")]),
@@ -42,12 +45,16 @@ pub const USERS: &[DemoUser] = &[
         description: "Bo, whose payment has failed",
         user_id: "email|bo",
         email: "bo@example.com",
+        remark: Some(
+            "Make.as knows two states, so an overdue subscription is cancelled there; the tags tell them apart",
+        ),
         events: &[event("contract.1#update", &[("contractId", "contract-bo")])],
     },
     DemoUser {
         description: "Cilla, whose cancelled subscription has ended",
         user_id: "email|cilla",
         email: "cilla@example.com",
+        remark: Some("she unsubscribed: tags and fields still change, her consent does not"),
         events: &[event(
             "contract.1#update",
             &[("contractId", "contract-cilla")],
@@ -57,6 +64,7 @@ pub const USERS: &[DemoUser] = &[
         description: "Dora, a guest, who must not reach any CRM",
         user_id: "guest|dora",
         email: "dora@example.com",
+        remark: None,
         events: &[event("userVendor.1#new", &[])],
     },
 ];

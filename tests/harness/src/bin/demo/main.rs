@@ -6,6 +6,7 @@
 
 mod contact;
 mod events;
+mod page;
 mod preview;
 mod progress;
 mod resync;
@@ -18,8 +19,9 @@ use harness::{
     start_fakes,
 };
 
-use contact::Contact;
+use contact::{Change, Contact, Sign};
 use events::{DemoUser, USERS};
+use jiff::Timestamp;
 use progress::Progress;
 
 /// How long the users may take to reach the CRMs. Usually they take seconds.
@@ -85,9 +87,10 @@ async fn demo() -> Result<()> {
     }
 
     let step = progress.step("Post the webhooks to the deployed API");
-    let count = post_webhooks(&stack).await?;
+    let posted = post_webhooks(&stack).await?;
     step.done(&format!(
-        "{count} accepted at {}",
+        "{} accepted at {}",
+        posted.len(),
         stack.local_webhook_url()?
     ));
 
@@ -103,12 +106,30 @@ async fn demo() -> Result<()> {
     .await?;
     step.done("");
 
+    let mut stories = Vec::new();
     for (user, before) in USERS.iter().zip(before) {
-        show(user, &before, &Contact::all(&fakes, user.email));
+        let after = Contact::all(&fakes, user.email);
+        let contacts = before.iter().zip(&after);
+        let contacts = contacts.map(|(before, after)| (after.crm, before.changes(after)));
+        stories.push(Story {
+            user,
+            contacts: contacts.collect(),
+        });
     }
+    println!("\nWhat changed: + came, - went, ~ has another value; without a sign it stays.");
+    stories.iter().for_each(show);
     println!();
+    let syncs = page::syncs(&stack).await?;
+    let requests = fakes.requests();
     resync::all(&stack, &progress).await?;
     let checked = check(&stack, &fakes).await;
+    if checked.is_ok() {
+        let verdict = verdict(&posted, &stories);
+        let page = page::write(&project, &verdict, &stories, &posted, &syncs, &requests)?;
+        println!("\n{verdict}");
+        println!("To look at it: {}", page.display());
+        println!("Next: `make local` leaves this stack running, for webhooks of your own.\n");
+    }
 
     let step = progress.step("Stop everything");
     drop(local);
@@ -117,13 +138,35 @@ async fn demo() -> Result<()> {
     checked
 }
 
-/// Posts every user's webhooks and returns their number.
-async fn post_webhooks(stack: &Stack<'_>) -> Result<usize> {
+/// What happened to a user's contacts.
+pub struct Story {
+    pub user: &'static DemoUser,
+    /// By the CRM's name.
+    pub contacts: Vec<(&'static str, Vec<Change>)>,
+}
+
+impl Story {
+    /// Whether any CRM has a contact now.
+    fn reached_a_crm(&self) -> bool {
+        let changes = self.contacts.iter().flat_map(|(_, changes)| changes);
+        changes.into_iter().any(|change| change.sign != Sign::Note)
+    }
+}
+
+pub struct Posted {
+    pub user_id: &'static str,
+    pub event_type: &'static str,
+    pub at: Timestamp,
+}
+
+/// Posts every user's webhooks.
+async fn post_webhooks(stack: &Stack<'_>) -> Result<Vec<Posted>> {
     let now = samples::now_text();
-    let mut count = 0;
+    let mut posted = Vec::new();
     for user in USERS {
         for event in user.events {
             let body = samples::webhook(event.event_type, user.user_id, &now, event.ids);
+            let at = Timestamp::now();
             let reply = stack.post_webhook(samples::TOKEN, &body).await?;
             if reply.status != 202 {
                 return Err(Error::new(format!(
@@ -131,21 +174,43 @@ async fn post_webhooks(stack: &Stack<'_>) -> Result<usize> {
                     reply.status, reply.body
                 )));
             }
-            count += 1;
+            posted.push(Posted {
+                user_id: user.user_id,
+                event_type: event.event_type,
+                at,
+            });
         }
     }
-    Ok(count)
+    Ok(posted)
 }
 
-fn show(user: &DemoUser, before: &[Contact], after: &[Contact]) {
-    let events: Vec<_> = user.events.iter().map(|event| event.event_type).collect();
-    println!("\n{}\n  webhooks: {}", user.description, events.join(", "));
-    for (before, after) in before.iter().zip(after) {
-        println!("  {}", after.crm);
-        for line in before.changes(after) {
+fn show(story: &Story) {
+    let events: Vec<_> = story.user.events.iter().map(|e| e.event_type).collect();
+    println!(
+        "\n{}\n  webhooks: {}",
+        story.user.description,
+        events.join(", ")
+    );
+    if let Some(remark) = story.user.remark {
+        println!("  {remark}");
+    }
+    for (crm, changes) in &story.contacts {
+        println!("  {crm}");
+        for line in contact::lines(changes) {
             println!("    {line}");
         }
     }
+}
+
+fn verdict(posted: &[Posted], stories: &[Story]) -> String {
+    let reached = stories.iter().filter(|story| story.reached_a_crm()).count();
+    format!(
+        "It worked: {} webhooks were accepted, {reached} users reached all {} CRMs, and {} (a guest) none. \
+         There is no dead-letter message, and no call that would have harmed a contact.",
+        posted.len(),
+        Connector::ALL.len(),
+        stories.len() - reached,
+    )
 }
 
 /// Fails on dead-letter messages and on requests that would have harmed a CRM.

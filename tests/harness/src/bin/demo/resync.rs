@@ -23,7 +23,7 @@ pub async fn all(stack: &Stack<'_>, progress: &Progress) -> Result<()> {
     });
     let run = run.await?;
     step.done(&format!(
-        "{} users for {}, at most {} a minute",
+        "{} users for {}, at most {} a minute (here Sesamy allows 600 requests a minute instead of 100)",
         text(&run, "visited"),
         text(&run, "connectors"),
         text(&run, "usersPerMinute"),
