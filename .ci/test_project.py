@@ -1,5 +1,6 @@
 """What is built and run here is what Cargo.lock and .ci/tools name, and the docs tell it right."""
 
+import json
 import os
 import re
 import unittest
@@ -41,12 +42,27 @@ class Pins(unittest.TestCase):
                 self.assertRegex(release, r"^\S+==\S+ .*--hash=sha256:[0-9a-f]{64}", path.name)
             self.assertNotIn("://", text, path.name)
 
+    def test_so_has_every_package_of_the_browser(self):
+        folder = PROJECT / ".ci/browser"
+        lock = (folder / "package-lock.json").read_text()
+        packages = json.loads(lock)["packages"]
+        wanted = json.loads((folder / "package.json").read_text())["dependencies"]
+        self.assertEqual(packages.pop("")["dependencies"], wanted)
+        self.assertGreaterEqual(len(packages), len(wanted))
+        for path, package in packages.items():
+            self.assertRegex(package["integrity"], r"^sha512-", path)
+        for version in wanted.values():
+            self.assertRegex(version, r"^\d+\.\d+\.\d+$")
+        self.assertNotIn("://", lock)
+
     def test_who_installs_them_looks_at_the_hashes(self):
         makefile = (PROJECT / "Makefile").read_text()
         installs = [line for line in makefile.splitlines() if "pip install --" in line]
         self.assertGreater(len(installs), 1)
         for line in installs:
             self.assertIn("--require-hashes", line)
+        # `npm install` would take what package.json allows.
+        self.assertRegex(makefile, r"npm ci --ignore-scripts")
 
 
 class Secrets(unittest.TestCase):

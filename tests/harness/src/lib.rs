@@ -11,6 +11,7 @@
 //! Nothing outlives the process that started it: see [`child`].
 
 pub mod aws;
+mod browser;
 pub mod child;
 mod deployer;
 mod error;
@@ -27,6 +28,7 @@ mod wait;
 
 use fakes::Fakes;
 
+pub use browser::Browser;
 pub use deployer::{Deployer, SharedSetup};
 pub use error::{Error, Result};
 pub use function::{Connector, Function};

@@ -70,6 +70,16 @@ impl Project {
         self.tool(".venv/ministack/bin/python")
     }
 
+    /// A tool of the browser's environment.
+    pub(crate) fn browser_tool(&self, path: &str) -> Result<PathBuf> {
+        let unpacked = self.root.join(".venv/browser/.unpacked");
+        if !unpacked.is_file() {
+            let missing = Error::new("the headless browser of the tests is not installed");
+            return Err(missing.advice("`make browser` installs it."));
+        }
+        self.tool(&format!(".venv/browser/{path}"))
+    }
+
     fn tool(&self, path: &str) -> Result<PathBuf> {
         let tool = self.root.join(path);
         if tool.is_file() {
