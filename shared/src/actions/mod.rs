@@ -23,8 +23,7 @@ use crate::sync::Syncer;
 pub use check::Check;
 pub use forget::Forgotten;
 pub use preview::{ContactPlan, FieldPlan, PlannedValue, Preview, TagPlan, TagReason};
-pub(crate) use scope::Purpose;
-pub use scope::Scope;
+pub use scope::{OutOfScope, Purpose, Scope};
 
 #[derive(Debug, Deserialize)]
 #[serde(

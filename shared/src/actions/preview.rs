@@ -14,6 +14,7 @@ use crate::connector::{Connector, ContactChanges, EventStream, FieldChange, NewV
 use crate::derivation::{PERMANENT_TAG, Tag, Tags};
 use crate::http::DryRunCall;
 use crate::message::UserKey;
+use crate::remembered::UserRecord;
 use crate::request::ErrorAnswer;
 use crate::sync::{SyncDetails, SyncRequest, Syncer, bounded};
 
@@ -32,12 +33,25 @@ pub struct Preview {
     reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorAnswer>,
+    /// Left out if the table does not answer.
+    #[serde(flatten)]
+    remembered: Option<Remembered>,
     pub contacts: Vec<ContactPlan>,
     /// In order.
     writes: Vec<Write>,
     /// The same calls with their content.
     #[serde(skip)]
     pub dry_run_calls: Vec<DryRunCall>,
+}
+
+/// What is remembered of the user, apart from the contact.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Remembered {
+    /// When the last sync that an event caused, or that changed something, read the
+    /// user's state. Null for a user that was never synced.
+    last_sync: Option<Timestamp>,
+    next_wake_up: Option<Timestamp>,
 }
 
 #[derive(Debug, Serialize)]
@@ -112,13 +126,17 @@ pub(super) async fn run<C: Connector>(
                 received_at: None,
                 wake_ups: Vec::new(),
             };
+            let remembered = syncer.memory.recall(&request.user).await;
+            let remembered = remembered
+                .ok()
+                .map(|record| Remembered::of(record, syncer.now()));
             let (outcome, details) = syncer.sync(&http, &request, &no_events).await;
-            (outcome, details, http.dry_run_calls())
+            (outcome, details, http.dry_run_calls(), remembered)
         }
     });
-    let (outcome, details, calls) = match bounded(task, end).await {
+    let (outcome, details, calls, remembered) = match bounded(task, end).await {
         Ok(result) => result,
-        Err(outcome) => (outcome, SyncDetails::default(), Vec::new()),
+        Err(outcome) => (outcome, SyncDetails::default(), Vec::new(), None),
     };
     let desired = details.desired.map(|desired| desired.tags);
     let desired = desired.unwrap_or_default();
@@ -129,6 +147,7 @@ pub(super) async fn run<C: Connector>(
         outcome: outcome.name(),
         reason: None,
         error: None,
+        remembered,
         contacts: Vec::new(),
         writes: Vec::new(),
         dry_run_calls: Vec::new(),
@@ -163,6 +182,17 @@ pub(super) async fn run<C: Connector>(
 )]
 fn is_false(value: &bool) -> bool {
     !value
+}
+
+impl Remembered {
+    fn of(record: Option<UserRecord>, now: Timestamp) -> Self {
+        let record = record.unwrap_or_default();
+        Self {
+            last_sync: record.read_at,
+            // One that has fired is remembered until its sync is done.
+            next_wake_up: record.wake_up_at.filter(|at| *at > now),
+        }
+    }
 }
 
 fn plans(contacts: Vec<ContactChanges>, desired: &Tags) -> Vec<ContactPlan> {

@@ -1,4 +1,4 @@
-//! What each alias of a connector's function allows.
+//! What each alias of a function allows.
 //!
 //! IAM decides by a function's ARN who may invoke it, and does not see the
 //! event. An alias has its own ARN, which a policy must name (documented: a
@@ -12,20 +12,20 @@ use crate::request::ErrorAnswer;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// No alias: the function's queue, and callers who may do everything.
+    /// No alias: the function's queue or state machine, and callers who may do everything.
     Everything,
     /// The alias `ask`.
     Ask,
-    /// The alias `forget`.
+    /// The alias `forget`, which connectors' functions have.
     Forget,
     /// Any other alias or version. The template has none.
     Nothing,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    /// Syncs messages of any vendor.
-    Sync,
+pub enum Purpose {
+    /// What no alias allows: syncs, redrives, resyncs.
+    Act,
     /// Only reads.
     Ask,
     /// Removes a user's data.
@@ -34,10 +34,10 @@ pub(crate) enum Purpose {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("nothing was done: the function was invoked through {}", .0.description())]
-pub(crate) struct OutOfScope(Scope);
+pub struct OutOfScope(Scope);
 
 impl Scope {
-    pub(crate) fn from_arn(invoked_arn: &str) -> Self {
+    pub fn from_arn(invoked_arn: &str) -> Self {
         // arn:aws:lambda:REGION:ACCOUNT:function:NAME[:QUALIFIER]
         match invoked_arn.split(':').nth(7) {
             None | Some("$LATEST") => Self::Everything,
@@ -47,7 +47,7 @@ impl Scope {
         }
     }
 
-    pub(crate) fn admit(self, purpose: Purpose) -> Result<(), OutOfScope> {
+    pub fn admit(self, purpose: Purpose) -> Result<(), OutOfScope> {
         match (self, purpose) {
             (Self::Everything, _) | (Self::Ask, Purpose::Ask) | (Self::Forget, Purpose::Forget) => {
                 Ok(())
@@ -59,7 +59,7 @@ impl Scope {
     const fn description(self) -> &'static str {
         match self {
             Self::Everything => "no alias, which allows everything",
-            Self::Ask => "its alias `ask`, which allows only check and preview",
+            Self::Ask => "its alias `ask`, which only reads",
             Self::Forget => "its alias `forget`, which allows only forget",
             Self::Nothing => "an alias or version that allows nothing; use `ask` or `forget`",
         }
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn alias_allows_only_its_kind_of_request() {
         let function = "arn:aws:lambda:eu-north-1:123456789012:function:stack-RuleFunction-Ab1";
-        let all = [Purpose::Sync, Purpose::Ask, Purpose::Forget];
+        let all = [Purpose::Act, Purpose::Ask, Purpose::Forget];
         let cases = [
             ("", &all[..]),
             (":$LATEST", &all[..]),

@@ -62,7 +62,7 @@ pub async fn run<C: Connector>(connector: C) -> Result<(), Error> {
             let response = if let Some(batch) = batch(&event.payload) {
                 // An error, because Lambda would take an answer for success and
                 // delete the batch.
-                scope.admit(Purpose::Sync)?;
+                scope.admit(Purpose::Act)?;
                 Response::Batch(consumer.clone().handle(batch?, time_left).await)
             } else {
                 let answer = consumer.answer(event.payload, scope, time_left).await;

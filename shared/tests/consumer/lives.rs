@@ -217,6 +217,39 @@ async fn sync_is_due_when_time_changes_the_result() {
 }
 
 #[tokio::test]
+async fn preview_tells_the_last_sync_and_the_next_wake_up() {
+    let (bench, _) = start().await;
+    let preview = async || {
+        let vendor = conformance::VENDOR;
+        let request = json!({ "action": "preview", "vendorId": vendor, "userId": USER });
+        serde_json::to_value(bench.ask(request).await).unwrap()
+    };
+    let unknown = preview().await;
+    assert_eq!(unknown.get("lastSync"), Some(&json!(null)), "{unknown}");
+    assert_eq!(unknown.get("nextWakeUp"), Some(&json!(null)), "{unknown}");
+
+    let ends = bench.clock.now() + HOUR;
+    bench.sesamy.put_user(with_access_until(ends));
+    let before = bench.clock.now();
+    bench.synced(USER, "a").await;
+    let synced = preview().await;
+    let last: Timestamp = synced["lastSync"].as_str().unwrap().parse().unwrap();
+    assert!(last >= before && last <= bench.clock.now(), "{synced}");
+    let wake_up = bench.table.wake_up(&key(USER)).unwrap();
+    assert_eq!(synced["nextWakeUp"], json!(wake_up), "{synced}");
+
+    // It has fired, and its sync is not done yet.
+    bench.clock.advance(HOUR * 2);
+    assert_eq!(preview().await["nextWakeUp"], json!(null));
+
+    // What is not known is left out.
+    bench.table.fail(true);
+    let answer = preview().await;
+    assert_eq!(answer.get("lastSync"), None, "{answer}");
+    assert_eq!(answer["outcome"], "unchanged", "{answer}");
+}
+
+#[tokio::test]
 async fn wake_up_that_is_not_needed_any_more_is_cancelled() {
     let (bench, _) = start().await;
     bench
