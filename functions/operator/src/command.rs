@@ -8,6 +8,7 @@ use std::num::NonZeroU64;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
+use shared::actions::Purpose;
 use shared::identity::{UserId, VendorId};
 use shared::request::field;
 
@@ -20,6 +21,8 @@ pub enum Command {
     Status {},
     Redrive(RedriveCommand),
     Resync(ResyncCommand),
+    /// The latest run of each vendor.
+    Runs {},
     Reconcile {
         /// Whether the schedule asks. No one reads its answer, so a failure must
         /// be an error that Lambda retries.
@@ -32,6 +35,19 @@ pub enum Command {
         /// How often the state machine tried this step before.
         retries: u32,
     },
+}
+
+impl Command {
+    pub fn purpose(&self) -> Purpose {
+        match self {
+            Self::Status {} | Self::Runs {} => Purpose::Ask,
+            Self::Resync(resync) if resync.operation == ResyncOperation::Show => Purpose::Ask,
+            Self::Redrive(_)
+            | Self::Resync(_)
+            | Self::Reconcile { .. }
+            | Self::ResyncStep { .. } => Purpose::Act,
+        }
+    }
 }
 
 #[derive(Debug, PartialEq, Eq, Deserialize)]
@@ -192,7 +208,7 @@ mod tests {
             assert!(parse(event.clone()).is_err(), "{event}");
         }
         let error = parse(json!({"action": "purge"})).unwrap_err().to_string();
-        for action in ["status", "redrive", "resync", "reconcile"] {
+        for action in ["status", "redrive", "resync", "runs", "reconcile"] {
             assert!(error.contains(action), "{error}");
         }
     }
@@ -232,6 +248,11 @@ mod tests {
             (&resync, json!({"do": null}), "do"),
             (&resync, json!({"connectors": null}), "connectors"),
             (&resync, json!({"connectors": "make"}), "connectors"),
+            (
+                &json!({"action": "runs"}),
+                json!({"vendorId": "v"}),
+                "vendorId",
+            ),
             (&reconcile, json!({"vendorId": "v"}), "vendorId"),
             (&reconcile, json!({"scheduled": null}), "scheduled"),
             (&reconcile, json!({"scheduled": "true"}), "scheduled"),

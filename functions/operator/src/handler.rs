@@ -7,6 +7,7 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use shared::actions::Scope;
 use shared::http::Http;
 use shared::request::{ErrorAnswer, parse_command};
 use shared::secrets::{Secrets, SecretsManager};
@@ -77,16 +78,23 @@ impl Operator {
     pub async fn handle(
         &self,
         event: Value,
+        scope: Scope,
         time_left: Duration,
     ) -> Result<Value, InvocationError> {
         let deadline = Deadline::after(time_left);
-        let answer = match parse_command(event) {
+        let command = parse_command(event).map_err(ErrorAnswer::from);
+        let admitted = command.and_then(|command: Command| {
+            scope.admit(command.purpose())?;
+            Ok(command)
+        });
+        let answer = match admitted {
             Ok(Command::Status {}) => Ok(self.status(deadline).await),
             Ok(Command::Redrive(command)) => match self.connectors.get(&command.connector) {
                 Ok(queues) => Ok(redrive::run(queues, &command, deadline).await),
                 Err(unknown) => Err(ErrorAnswer::invalid(&format!("`connector`: {unknown}"))),
             },
             Ok(Command::Resync(command)) => self.resync(command).await,
+            Ok(Command::Runs {}) => self.runs().await,
             Ok(Command::Reconcile { scheduled }) => {
                 let done = self.reconcile(deadline).await;
                 let failures = match &done {
@@ -104,7 +112,7 @@ impl Operator {
                     error!(%error, "A step of a resync failed and is retried.");
                 })?)
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         };
         Ok(answer.unwrap_or_else(|error: ErrorAnswer| {
             // The message may quote personal data, so the log leaves it out.

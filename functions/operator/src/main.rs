@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use operator::handler::{Operator, Settings};
 use serde_json::Value;
+use shared::actions::Scope;
 use shared::aws::{self, AwsTimeouts};
 use shared::http::Http;
 use shared::telemetry::{self, Metrics};
@@ -57,8 +58,10 @@ async fn serve() -> Result<(), Error> {
     let (operator, http) = (&operator, &http);
     let service = service_fn(async |event: LambdaEvent<Value>| {
         let time_left = event.context.deadline().duration_since(SystemTime::now());
+        let scope = Scope::from_arn(&event.context.invoked_function_arn);
+        let time_left = time_left.unwrap_or_default();
         // Boxed, or the nested futures exceed rustc's depth limit.
-        let answer = Box::pin(operator.handle(event.payload, time_left.unwrap_or_default())).await;
+        let answer = Box::pin(operator.handle(event.payload, scope, time_left)).await;
         http.metrics().iter().for_each(Metrics::emit);
         answer.map_err(Error::from)
     });

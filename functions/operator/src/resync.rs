@@ -10,6 +10,7 @@
 mod cursor;
 mod executions;
 mod run;
+mod runs;
 mod step;
 mod vendors;
 

@@ -1,7 +1,9 @@
 //! The executions of the resync's state machine: a run is one, or several in a row.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_sfn::Client;
-use aws_sdk_sfn::types::{ExecutionStatus, HistoryEvent};
+use aws_sdk_sfn::types::{ExecutionListItem, ExecutionStatus, HistoryEvent};
 use serde_json::{Value, json};
 use shared::digest::digest;
 use shared::identity::VendorId;
@@ -47,6 +49,16 @@ fn parts(name: &str) -> Option<(&str, u32)> {
     Some((vendor, number.parse().ok()?))
 }
 
+impl From<ExecutionListItem> for Execution {
+    fn from(item: ExecutionListItem) -> Self {
+        Self {
+            arn: item.execution_arn,
+            name: item.name,
+            status: item.status,
+        }
+    }
+}
+
 impl Execution {
     pub fn is_running(&self) -> bool {
         matches!(
@@ -89,6 +101,20 @@ impl Executions {
         }
     }
 
+    /// The latest of each vendor, newest first, of those on the first page of AWS's list.
+    pub async fn latest_of_all(&self) -> Result<Vec<Execution>, Unavailable> {
+        let list = self.client.list_executions();
+        let list = list.state_machine_arn(&self.state_machine_arn);
+        let page = list.max_results(EXECUTIONS_PER_PAGE).send().await;
+        let page = page.map_err(Unavailable::service("listing the resyncs"))?;
+        let mut vendors = BTreeSet::new();
+        let mut latest = page.executions;
+        latest.retain(|item| {
+            parts(&item.name).is_some_and(|(vendor, _)| vendors.insert(vendor.to_owned()))
+        });
+        Ok(latest.into_iter().map(Execution::from).collect())
+    }
+
     /// The vendor's latest. The list may lag by some seconds.
     pub async fn latest(&self, vendor: &VendorId) -> Result<Option<Execution>, Unavailable> {
         let vendor_part = vendor_part(vendor);
@@ -99,11 +125,7 @@ impl Executions {
         while let Some(item) = newest_first.next().await {
             let item = item.map_err(Unavailable::service("listing the resyncs"))?;
             if parts(&item.name).is_some_and(|(vendor, _)| vendor == vendor_part) {
-                return Ok(Some(Execution {
-                    arn: item.execution_arn,
-                    name: item.name,
-                    status: item.status,
-                }));
+                return Ok(Some(item.into()));
             }
         }
         Ok(None)

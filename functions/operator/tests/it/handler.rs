@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use shared::actions::Scope;
 
 use crate::fakes::{INVOCATION, VENDOR, World};
 
@@ -25,6 +26,7 @@ async fn sample_events_are_answered() {
         ("resync-show", "resync"),
         ("resync-stop", "resync"),
         ("resync-resume", "resync"),
+        ("runs", "runs"),
         ("reconcile", "reconcile"),
     ];
     for (name, action) in samples {
@@ -32,6 +34,39 @@ async fn sample_events_are_answered() {
         let answer = world().ask(serde_json::from_str(&sample).unwrap()).await;
         assert_eq!(answer["action"], action, "{answer}");
         assert_eq!(answer.get("error"), None, "{answer}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn through_the_alias_ask_only_what_reads_is_done() {
+    let all = [
+        json!({"action": "status"}),
+        json!({"action": "runs"}),
+        json!({"action": "resync", "vendorId": VENDOR, "do": "show"}),
+        json!({"action": "redrive", "connector": "rule"}),
+        json!({"action": "resync", "vendorId": VENDOR}),
+        json!({"action": "resync", "vendorId": VENDOR, "do": "stop"}),
+        json!({"action": "resync", "vendorId": VENDOR, "do": "resume"}),
+        json!({"action": "resync", "vendorId": VENDOR, "userId": "u"}),
+        json!({"action": "reconcile"}),
+        json!({"action": "reconcile", "scheduled": true}),
+    ];
+    for (scope, allowed) in [
+        (Scope::Everything, all.len()),
+        (Scope::Ask, 3),
+        (Scope::Forget, 0),
+        (Scope::Nothing, 0),
+    ] {
+        for (index, event) in all.iter().enumerate() {
+            let world = world();
+            let answer = world.invoke_by(scope, event.clone(), INVOCATION).await;
+            let answer = answer.unwrap().unwrap();
+            let is_refused = answer["error"]["code"] == "not_allowed";
+            assert_eq!(is_refused, index >= allowed, "{scope:?}: {event}: {answer}");
+            if is_refused {
+                assert_eq!(world.lock().calls, 0, "{scope:?}: {event}");
+            }
+        }
     }
 }
 

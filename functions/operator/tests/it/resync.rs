@@ -114,6 +114,62 @@ async fn a_vendor_has_at_most_one_run() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_latest_run_of_each_vendor_is_shown_and_those_that_go_on_first() {
+    let world = World::with_users(&["rule"], 60, LIMIT);
+    world.lock().states_total = true;
+    let runs = async || {
+        let answer = world.ask(json!({"action": "runs"})).await;
+        assert_eq!(answer["more"], 0, "{answer}");
+        let runs = answer["runs"].as_array().unwrap().iter();
+        let shown =
+            runs.map(|run| format!("{} {}", run["vendorId"].as_str().unwrap(), run["state"]));
+        shown.collect::<Vec<_>>()
+    };
+    assert_eq!(runs().await, [""; 0]);
+    world.resync("start").await;
+    world.resync("stop").await;
+    world.resync("resume").await;
+    for other in ["a", "b"] {
+        let secrets = ["sesamy", "rule"].map(|of| format!("{other}/{of}"));
+        world.lock().secrets.extend(secrets);
+        world
+            .ask(json!({"action": "resync", "vendorId": other}))
+            .await;
+    }
+    let stop = json!({"action": "resync", "vendorId": "b", "do": "stop"});
+    world.ask(stop).await;
+    let expected = [
+        "a \"running\"",
+        &format!("{VENDOR} \"running\""),
+        "b \"stopped\"",
+    ];
+    assert_eq!(runs().await, expected);
+    let answer = world.ask(json!({"action": "runs"})).await;
+    assert_eq!(answer["runs"][1]["of"], 60, "{answer}");
+
+    // What cannot be read is an error of its own.
+    world.lock().broken.insert("GetExecutionHistory");
+    let answer = world.ask(json!({"action": "runs"})).await;
+    for run in answer["runs"].as_array().unwrap() {
+        assert_eq!(run["error"]["code"], "unavailable", "{answer}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_most_twenty_runs_are_read() {
+    let world = World::with_users(&["rule"], 1, LIMIT);
+    for vendor in 0..23 {
+        let secrets = ["sesamy", "rule"].map(|of| format!("{vendor}/{of}"));
+        world.lock().secrets.extend(secrets);
+        let start = json!({"action": "resync", "vendorId": vendor.to_string()});
+        world.ask(start).await;
+    }
+    let answer = world.ask(json!({"action": "runs"})).await;
+    assert_eq!(answer["runs"].as_array().unwrap().len(), 20);
+    assert_eq!(answer["more"], 3);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stopped_run_waits_until_it_is_resumed() {
     let world = World::with_users(&["rule"], 300, LIMIT);
     for operation in ["show", "stop", "resume"] {

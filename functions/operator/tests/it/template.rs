@@ -95,19 +95,33 @@ fn the_operator_may_describe_connector_secrets_but_not_read_them() {
 }
 
 #[test]
-fn only_commands_the_state_machine_and_the_schedule_invoke_the_operator() {
+fn only_commands_the_state_machine_the_schedule_and_the_widgets_invoke_the_operator() {
     let template = template();
     let function = resource(&template, "OperatorFunction");
     for source in ["Events:", "FunctionUrlConfig:"] {
         assert!(!function.contains(&source), "{source}");
     }
     let invoke = "Action: lambda:InvokeFunction";
-    for role in ["ResyncRole", "ReconcileRole"] {
+    for role in ["ResyncRole", "ReconcileRole", "WidgetActionsRole"] {
         let role = resource(&template, role);
         assert!(role.contains(&invoke) && role.contains(&"Resource: !GetAtt OperatorFunction.Arn"));
     }
-    assert_eq!(template.matches(invoke).count(), 2);
-    assert!(!template.contains("FunctionName: !Ref OperatorFunction\n"));
+    // The one that only shows may invoke aliases that only read.
+    let shows = resource(&template, "WidgetsRole");
+    let mut lines = shows.iter().skip_while(|line| **line != "- Sid: Ask");
+    let mut aliases = lines
+        .by_ref()
+        .skip_while(|line| **line != "Resource:")
+        .skip(1)
+        .copied()
+        .collect::<Vec<_>>();
+    aliases.retain(|line| !line.is_empty());
+    let mut expected = vec!["- !Ref OperatorAskAlias".to_owned()];
+    expected.extend(each(&template, |name| format!("- !Ref {name}AskAlias")));
+    assert_eq!(aliases, expected);
+    assert_eq!(template.matches(invoke).count(), 4);
+    // An alias, and no permission for a service.
+    assert!(!template.contains("AWS::Lambda::Permission"));
 }
 
 #[test]

@@ -18,6 +18,7 @@ use aws_smithy_types::body::SdkBody;
 use jiff::{SignedDuration, Timestamp};
 use operator::handler::{Operator, Settings};
 use serde_json::{Value, json};
+use shared::actions::Scope;
 use shared::http::{Http, RawResponse, Request, ResponseFuture, Transport};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
@@ -138,11 +139,20 @@ impl World {
 
     /// Invokes the function. `None` if it dies, and the error if it fails.
     pub async fn invoke(&self, event: Value, time: Duration) -> Option<Result<Value, String>> {
+        self.invoke_by(Scope::Everything, event, time).await
+    }
+
+    pub async fn invoke_by(
+        &self,
+        scope: Scope,
+        event: Value,
+        time: Duration,
+    ) -> Option<Result<Value, String>> {
         let operator = self.operator.get().unwrap();
         tokio::select! {
             biased;
             () = self.died.notified() => None,
-            answer = operator.handle(event, time) => Some(answer.map_err(|error| error.to_string())),
+            answer = operator.handle(event, scope, time) => Some(answer.map_err(|error| error.to_string())),
         }
     }
 
