@@ -381,6 +381,26 @@ fn firewall_asks_refused_senders_to_retry() {
     assert!(firewall.contains("Name: Retry-After"), "{firewall}");
 }
 
+/// A refresh asks again. That of a user reads Sesamy for each connector.
+#[test]
+fn dashboard_asks_the_function_that_shows_and_no_other() {
+    let template = template();
+    let dashboard = resource(&template, "Dashboard").concat();
+    let custom: Vec<_> = dashboard.split(r#""type": "custom""#).skip(1).collect();
+    let shown = [("dead-letters", true), ("runs", true), ("user", false)];
+    assert_eq!(custom.len(), shown.len());
+    for (widget, (name, on_refresh)) in custom.into_iter().zip(shown) {
+        for part in [
+            r#""endpoint": "${WidgetsFunction.Arn}""#,
+            &format!(r#""params": {{"widget": "{name}"}}"#),
+            &format!(r#""refresh": {on_refresh}, "resize": false, "timeRange": false"#),
+        ] {
+            assert!(widget.contains(part), "{name}: {part}");
+        }
+    }
+    assert!(!dashboard.contains("WidgetActionsFunction"));
+}
+
 /// The parts of this system's own metrics that alarms and dashboard use: names of metrics
 /// and dimensions, and values of dimensions.
 fn watched_words(template: &str) -> BTreeSet<String> {
