@@ -2,11 +2,12 @@
 
 MiniStack takes every schedule for one of the group `default`, does not ask whether
 the caller may pass the schedule's role, does not know which keys a call to DynamoDB
-is about, and records calls to Scheduler without their names.
+is about, and records calls to Scheduler and Lambda without what they are about.
 """
 
 import json
 from contextvars import ContextVar
+from urllib.parse import unquote
 
 import ministack.app as gateway
 from ministack.core import iam_actions, iam_evaluator
@@ -15,6 +16,9 @@ app = gateway.app
 
 # The role that the call passes to Scheduler.
 passed_role = ContextVar("passed_role", default=None)
+
+# The function that the call invokes, with its alias.
+invoked_function = ContextVar("invoked_function", default=None)
 
 
 def parsed(body):
@@ -63,7 +67,10 @@ def dynamodb_context(body, *, known=iam_actions.dynamodb_service_context):
 
 
 def event_name(service, method, path, headers, query, *, known=gateway._ct_event_name):
-    if service == "scheduler":
+    parts = path.strip("/").split("/")
+    invokes = service == "lambda" and parts[-1] == "invocations"
+    invoked_function.set(unquote(parts[-2]).rpartition(":function:")[2] if invokes else None)
+    if service == "scheduler" or invokes:
         action = iam_actions.extract_iam_action(service, method, path, headers, b"", query)
         return (action or service).rpartition(":")[2]
     return known(service, method, path, headers, query)
@@ -71,7 +78,10 @@ def event_name(service, method, path, headers, query, *, known=gateway._ct_event
 
 def request_parameters(headers, body, query, *, known=gateway._ct_request_params):
     parameters = known(headers, body, query)
-    group = first(query.get("groupName"))
+    group, function = first(query.get("groupName")), invoked_function.get()
+    if function:
+        # The body is the function's own.
+        return {"FunctionName": function}
     return {**parameters, "GroupName": group} if group else parameters
 
 

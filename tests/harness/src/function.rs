@@ -66,10 +66,12 @@ pub enum Function {
     Webhook,
     Connector(Connector),
     Operator,
+    Widgets,
+    WidgetActions,
 }
 
 impl Function {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Webhook,
         Self::Connector(Connector::Rule),
         Self::Connector(Connector::Mailmojo),
@@ -77,6 +79,8 @@ impl Function {
         Self::Connector(Connector::Mailchimp),
         Self::Connector(Connector::Hubspot),
         Self::Operator,
+        Self::Widgets,
+        Self::WidgetActions,
     ];
 
     /// The last part of its log group's name.
@@ -85,6 +89,8 @@ impl Function {
             Self::Webhook => "webhook",
             Self::Connector(connector) => connector.name(),
             Self::Operator => "operator",
+            Self::Widgets => "widgets",
+            Self::WidgetActions => "widget-actions",
         }
     }
 }
@@ -96,6 +102,8 @@ impl fmt::Display for Function {
             Self::Webhook => f.write_str("WebhookFunction"),
             Self::Connector(connector) => write!(f, "{connector}Function"),
             Self::Operator => f.write_str("OperatorFunction"),
+            Self::Widgets => f.write_str("WidgetsFunction"),
+            Self::WidgetActions => f.write_str("WidgetActionsFunction"),
         }
     }
 }

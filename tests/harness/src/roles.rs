@@ -26,7 +26,9 @@ pub struct Grant {
 impl Grant {
     pub fn covers(&self, call: &AwsCall) -> bool {
         // The rest of the ARN names the service, the region and the account.
+        let function = self.resource.split_once(":function:");
         let name = self.resource.rsplit(':').next().unwrap_or_default();
+        let name = function.map_or(name, |(_, function)| function);
         matches(self.action.as_bytes(), call.action.as_bytes())
             && matches(name.as_bytes(), call.resource.as_bytes())
     }
@@ -43,7 +45,7 @@ impl fmt::Display for Grant {
 pub struct AwsCall {
     pub action: String,
     /// The last part of the ARN: the name of a queue, secret, state machine or execution,
-    /// `table/NAME`, or `schedule/GROUP/any`.
+    /// `table/NAME`, `schedule/GROUP/any`, or the name of a function with its alias.
     pub resource: String,
 }
 
@@ -185,6 +187,8 @@ fn parse_call(event: &Value, secret_exists: impl Fn(&str) -> bool) -> Option<Aws
         arn.rsplit(':').next()?.to_owned()
     } else if let Some(table) = parameter("TableName") {
         format!("table/{table}")
+    } else if let Some(function) = parameter("FunctionName") {
+        function.to_owned()
     } else if let Some(group) = parameter("GroupName") {
         format!("schedule/{group}/any")
     } else if name == "ListSecrets" {
@@ -245,6 +249,16 @@ mod tests {
             case(
                 (READ, "p/*/rule"),
                 ("secretsmanager:PutSecretValue", "p/v/rule"),
+                false,
+            ),
+            case(
+                ("lambda:InvokeFunction", "function:e2e-Rule-1:ask"),
+                ("lambda:InvokeFunction", "e2e-Rule-1:ask"),
+                true,
+            ),
+            case(
+                ("lambda:InvokeFunction", "function:e2e-Rule-1"),
+                ("lambda:InvokeFunction", "e2e-Rule-1:ask"),
                 false,
             ),
             case(

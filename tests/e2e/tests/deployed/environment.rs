@@ -19,7 +19,7 @@ use shared::message::UserKey;
 pub const SOON: Duration = Duration::from_secs(40);
 
 /// The publishers that the tests use. The webhook's secret lists all of them.
-const PUBLISHERS: [&str; 34] = [
+const PUBLISHERS: [&str; 37] = [
     "asked",
     "redriven",
     "arrives",
@@ -54,6 +54,9 @@ const PUBLISHERS: [&str; 34] = [
     "expiring",
     "moving",
     "forgotten",
+    "clicked",
+    "watched-run",
+    "explained",
 ];
 
 pub struct TestEnvironment {
@@ -147,6 +150,21 @@ impl TestEnvironment {
         })
         .await
     }
+}
+
+/// The policy of `docs/operate.md` that names a function or alias, for a stack.
+pub fn documented_policy(of: &str, stack: &str) -> Value {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operate.md");
+    let guide = std::fs::read_to_string(path).unwrap();
+    let policies = guide.split("```json\n").skip(1).filter_map(|block| {
+        let (policy, _) = block.split_once("```")?;
+        let is_policy = policy.contains("lambda:InvokeFunction");
+        (is_policy && policy.contains(of)).then_some(policy)
+    });
+    let [policy] = policies.collect::<Vec<_>>()[..] else {
+        panic!("the guide must have exactly one policy of {of}");
+    };
+    serde_json::from_str(&policy.replace("STACK", stack)).unwrap()
 }
 
 /// The time of every event, so that equal webhooks have the same event id.

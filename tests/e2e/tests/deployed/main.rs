@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
 
+mod console;
 mod environment;
 mod failures;
 mod lives;
@@ -19,3 +20,4 @@ mod samples;
 mod sync;
 mod upgrade;
 mod webhook;
+mod widgets;

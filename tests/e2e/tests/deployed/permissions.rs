@@ -13,7 +13,7 @@ use harness::{
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::environment::{Publisher, SOON, group, run_test, text};
+use crate::environment::{Publisher, SOON, documented_policy, group, run_test, text};
 
 /// A call that tests whether a role allows an operation.
 struct Trial {
@@ -24,10 +24,13 @@ struct Trial {
 enum Call {
     Json(Service, &'static str, Value),
     Scheduler(Method, String, Value),
+    /// A function, perhaps with an alias.
+    Invoke(String),
 }
 
 async fn trials(stack: &Stack<'_>) -> Result<Vec<Trial>> {
     let mut trials = trials_of_wake_ups(stack).await?;
+    trials.extend(trials_of_invocations(stack).await?);
     let mut add = |name: String, service, operation, input| {
         let call = Call::Json(service, operation, input);
         trials.push(Trial { name, call });
@@ -152,6 +155,23 @@ async fn trials_of_wake_ups(stack: &Stack<'_>) -> Result<Vec<Trial>> {
     Ok(trials)
 }
 
+async fn trials_of_invocations(stack: &Stack<'_>) -> Result<Vec<Trial>> {
+    let mut trials = Vec::new();
+    for function in Function::ALL {
+        let name = stack.function_name(function).await?;
+        let aliases: &[&str] = match function {
+            Function::Connector(_) => &["", ":ask", ":forget"],
+            Function::Operator => &["", ":ask"],
+            Function::Webhook | Function::Widgets | Function::WidgetActions => &[""],
+        };
+        trials.extend(aliases.iter().map(|alias| Trial {
+            name: format!("invoke {function}{alias}"),
+            call: Call::Invoke(format!("{name}{alias}")),
+        }));
+    }
+    Ok(trials)
+}
+
 async fn permitted(stack: &Stack<'_>, client: &Aws) -> Result<Vec<String>> {
     let mut permitted = Vec::new();
     for Trial { name, call } in trials(stack).await? {
@@ -161,6 +181,10 @@ async fn permitted(stack: &Stack<'_>, client: &Aws) -> Result<Vec<String>> {
             }
             Call::Scheduler(method, path, input) => {
                 client.permits_schedule(method, &path, &input).await?
+            }
+            Call::Invoke(name) => {
+                let unknown = json!({"action": "permissions"});
+                client.invoke(&name, &unknown).await?.is_some()
             }
         };
         if is_permitted {
@@ -237,24 +261,28 @@ fn each_function_may_do_only_what_it_needs() {
         }
         expected.sort();
         assert_eq!(permitted(&stack, &operator).await?, expected);
+
+        stack.invoke(Function::Widgets, &json!({})).await?;
+        let widgets = stack.with_role_of(Function::Widgets).await?;
+        let connectors = Connector::ALL.map(|connector| connector.function());
+        let asked = connectors.into_iter().chain([Function::Operator]);
+        let mut expected: Vec<_> = asked
+            .map(|function| format!("invoke {function}:ask"))
+            .collect();
+        expected.sort();
+        assert_eq!(permitted(&stack, &widgets).await?, expected);
+        stack.invoke(Function::WidgetActions, &json!({})).await?;
+        let actions = stack.with_role_of(Function::WidgetActions).await?;
+        let expected = ["invoke OperatorFunction"];
+        assert_eq!(permitted(&stack, &actions).await?, expected);
         Ok(())
     });
 }
 
-/// The policy that `docs/operate.md` gives for an alias of a stack.
-fn documented_policy(alias: &str, stack: &str) -> Value {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operate.md");
-    let guide = std::fs::read_to_string(path).unwrap();
-    let policies = guide.split("```json\n").skip(1).filter_map(|block| {
-        let (policy, _) = block.split_once("```")?;
-        policy.contains("lambda:InvokeFunction").then_some(policy)
-    });
-    let [policy] = policies.collect::<Vec<_>>()[..] else {
-        panic!("the guide must have exactly one policy");
-    };
-    assert!(policy.contains(":ask\""), "{policy}");
-    let policy = policy.replace(":ask\"", &format!(":{alias}\""));
-    serde_json::from_str(&policy.replace("STACK", stack)).unwrap()
+/// The policy that the guide gives for the alias `ask`, for any alias.
+fn alias_policy(alias: &str, stack: &str) -> Value {
+    let policy = documented_policy(":ask\"", stack).to_string();
+    serde_json::from_str(&policy.replace(":ask\"", &format!(":{alias}\""))).unwrap()
 }
 
 #[test]
@@ -284,13 +312,13 @@ fn each_alias_allows_one_kind_of_request() {
         let cases = [
             Case {
                 user: "ask",
-                policy: documented_policy("ask", name),
+                policy: alias_policy("ask", name),
                 allowed_qualifier: ":ask",
                 reactions: [Done, NotAllowed, Failed],
             },
             Case {
                 user: "forget",
-                policy: documented_policy("forget", name),
+                policy: alias_policy("forget", name),
                 allowed_qualifier: ":forget",
                 reactions: [NotAllowed, Done, Failed],
             },
@@ -503,6 +531,16 @@ fn each_function_uses_all_its_permissions() {
         let reconcile = json!({"action": "reconcile"});
         let answer = stack.invoke(Function::Operator, &reconcile).await?;
         assert_eq!(answer.get("error"), None, "{answer}");
+        let widget = |name: &str| {
+            let form = json!({"vendorId": permitted.id, "userId": "email|per"});
+            let context = json!({"params": {"widget": name}, "forms": {"all": form}});
+            json!({"lookUp": true, "widgetContext": context})
+        };
+        for name in ["runs", "user"] {
+            stack.invoke(Function::Widgets, &widget(name)).await?;
+        }
+        let stop = json!({"do": "stop", "vendorId": bare.id});
+        stack.invoke(Function::WidgetActions, &stop).await?;
 
         let absent = absent(&[
             "keyless/sesamy",

@@ -1,7 +1,7 @@
 //! No log or answer of a function contains personal data or credentials.
 //!
-//! The table exercises the connectors. This module also exercises the webhook and the
-//! operator function, and then searches all logs and answers.
+//! The table exercises the connectors. This module also exercises the webhook, the operator
+//! function and the widgets, and then searches all logs and answers.
 
 use std::time::Duration;
 
@@ -56,7 +56,8 @@ async fn in_flight(stack: &Stack<'_>) -> Result<Option<Vec<u64>>> {
     Ok(Some(in_flight))
 }
 
-/// The answers of the webhook and the operator function to valid and invalid requests.
+/// The answers of the webhook, the operator function and the widgets to valid and invalid
+/// requests.
 pub async fn webhook_and_operator_answers(stack: &Stack<'_>) -> Result<Vec<Answer>> {
     let in_flight = wait_until_in_flight(stack).await?;
     let mut answers = Vec::new();
@@ -95,14 +96,26 @@ pub async fn webhook_and_operator_answers(stack: &Stack<'_>) -> Result<Vec<Answe
     for connector in Connector::ALL {
         stack.enqueue(connector, &unreadable).await?;
     }
-    let actions = [
-        json!({"action": "status"}),
-        json!({"action": "redrive", "connector": "rule", "vendorId": "unknown"}),
-        json!({"action": MARKER, MARKER: PHONE}),
-        json!(MARKER),
+    let widget = |name: &str| json!({"widgetContext": {"params": {"widget": name}}});
+    let redrive =
+        json!({"do": "redrive", "connector": "rule", "vendorId": "unknown", "errorKind": "bug"});
+    let unknown = json!({"action": MARKER, "do": MARKER, MARKER: PHONE});
+    let requests = [
+        (Function::Operator, json!({"action": "status"})),
+        (
+            Function::Operator,
+            json!({"action": "redrive", "connector": "rule", "vendorId": "unknown"}),
+        ),
+        (Function::Operator, unknown.clone()),
+        (Function::Operator, json!(MARKER)),
+        (Function::Widgets, widget("dead-letters")),
+        (Function::Widgets, widget("runs")),
+        (Function::Widgets, unknown.clone()),
+        (Function::WidgetActions, redrive),
+        (Function::WidgetActions, unknown),
     ];
-    for action in actions {
-        let answer = stack.invoke(Function::Operator, &action).await?;
+    for (function, action) in requests {
+        let answer = stack.invoke(function, &action).await?;
         // An answer may quote the request.
         let request = action.to_string();
         if !request.contains(MARKER) {
@@ -135,6 +148,7 @@ pub async fn action_answers(stack: &Stack<'_>, cases: &[&Case]) -> Result<Vec<An
             let requests = [
                 (connector.function(), check),
                 (connector.function(), action("preview")),
+                (Function::Widgets, lookup(case)),
                 (connector.function(), forget),
                 (Function::Operator, action("resync")),
                 (
@@ -150,7 +164,7 @@ pub async fn action_answers(stack: &Stack<'_>, cases: &[&Case]) -> Result<Vec<An
                 }
                 let answer = stack.invoke(function, &event).await?;
                 // An answer may quote an unknown action.
-                if event.get("vendorId").is_some() {
+                if event.get("vendorId").is_some() || function == Function::Widgets {
                     let action = event.get("action").and_then(Value::as_str);
                     answers.push(Answer {
                         request: format!("{} of {}", action.unwrap_or_default(), case.id),
@@ -162,6 +176,13 @@ pub async fn action_answers(stack: &Stack<'_>, cases: &[&Case]) -> Result<Vec<An
     }
     wait_until_handled(stack, &in_flight).await?;
     Ok(answers)
+}
+
+/// As the console asks why a user has a tag.
+fn lookup(case: &Case) -> Value {
+    let form = json!({"vendorId": case.id, "userId": case.user_id()});
+    let context = json!({"params": {"widget": "user"}, "forms": {"all": form}});
+    json!({"lookUp": true, "widgetContext": context})
 }
 
 /// Waits until only as many messages are in flight as before and no message waits.
