@@ -152,6 +152,16 @@ impl Fixture {
                 environment.push(("RESYNC_STATE_MACHINE_ARN", arn));
                 environment.push(("SESAMY_REQUESTS_PER_MINUTE", "100".to_owned()));
             }
+            Function::Widgets => {
+                let connectors = ConnectorKind::ALL.map(|connector| {
+                    let name = connector.as_str();
+                    format!("{name}={name}:ask")
+                });
+                environment.push(("PURPOSE", "show".to_owned()));
+                environment.push(("OPERATOR_FUNCTION", "operator:ask".to_owned()));
+                environment.push(("ACTIONS_FUNCTION", "actions".to_owned()));
+                environment.push(("CONNECTOR_FUNCTIONS", connectors.join(";")));
+            }
         }
         Instance::start(function.name(), binary, &environment)
     }
@@ -171,6 +181,9 @@ impl Fixture {
             Function::HelloWorld => json!({}).to_string(),
             Function::Webhook => WEBHOOK.to_owned(),
             Function::Operator => json!({ "action": "status" }).to_string(),
+            Function::Widgets => {
+                json!({ "widgetContext": { "params": { "widget": "runs" } } }).to_string()
+            }
             Function::Consumer(_) => {
                 let users = users.iter().enumerate();
                 let records = users.map(|(n, user)| sqs_record(&format!("{number}-{n}"), user));
@@ -189,6 +202,10 @@ impl Fixture {
             Function::Webhook => response.get("statusCode") == Some(&202.into()),
             Function::Consumer(_) => response.get("batchItemFailures") == Some(&json!([])),
             Function::Operator => response.get("error").is_none(),
+            Function::Widgets => {
+                let page = response.as_str();
+                page.is_some_and(|page| page.contains("No resync runs"))
+            }
         };
         if !is_done {
             return Err(instance.error(format!("answered {response}")));

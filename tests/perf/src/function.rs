@@ -9,6 +9,8 @@ pub enum Function {
     Webhook,
     Consumer(ConnectorKind),
     Operator,
+    /// As the function that shows; the one that acts is the same binary.
+    Widgets,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +55,7 @@ impl ConnectorKind {
 
 impl Function {
     /// The baseline comes first.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::HelloWorld,
         Self::Webhook,
         Self::Consumer(ConnectorKind::Rule),
@@ -62,6 +64,7 @@ impl Function {
         Self::Consumer(ConnectorKind::Mailchimp),
         Self::Consumer(ConnectorKind::Hubspot),
         Self::Operator,
+        Self::Widgets,
     ];
 
     /// Also the name of its package.
@@ -71,6 +74,7 @@ impl Function {
             Self::Webhook => "webhook",
             Self::Consumer(connector) => connector.as_str(),
             Self::Operator => "operator",
+            Self::Widgets => "widgets",
         }
     }
 
