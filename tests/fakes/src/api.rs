@@ -14,12 +14,14 @@ pub enum Api {
     Mailchimp,
     #[serde(rename = "hubspot")]
     HubSpot,
+    /// Of a CRM whose fake a test brings along: [`Fakes::serve`](crate::Fakes::serve).
+    Other,
 }
 
 impl Api {
     /// The Management API comes before the token endpoint, whose base path is a prefix of
     /// its own.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Sesamy,
         Self::SesamyToken,
         Self::Rule,
@@ -27,6 +29,7 @@ impl Api {
         Self::Make,
         Self::Mailchimp,
         Self::HubSpot,
+        Self::Other,
     ];
 
     /// Paths in faults and recorded requests are relative to this path.
@@ -40,6 +43,7 @@ impl Api {
             Self::Make => "/make/api/public/v2",
             Self::Mailchimp => "/mailchimp/3.0",
             Self::HubSpot => "/hubspot",
+            Self::Other => "/other",
         }
     }
 

@@ -12,6 +12,7 @@ use crate::{
     mailchimp::Mailchimp,
     mailmojo::Mailmojo,
     make::Make,
+    other::{Call, Reply},
     request_log::{DEFAULT_KEPT, RecordedRequest},
     rule::Rule,
     seed::Seed,
@@ -150,6 +151,12 @@ impl Fakes {
 
     pub fn hubspot(&self) -> HubSpot {
         HubSpot(self.state.clone())
+    }
+
+    /// Serves an account of a CRM whose fake the test brings along, under the path of
+    /// [`Api::Other`]. The account's name is its bearer token.
+    pub fn serve(&self, account: &str, answer: impl FnMut(&Call) -> Reply + Send + 'static) {
+        self.state.lock().other.add(account, answer);
     }
 
     /// The state of all APIs, without credentials.

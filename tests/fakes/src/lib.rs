@@ -56,6 +56,7 @@ pub mod hubspot;
 pub mod mailchimp;
 pub mod mailmojo;
 pub mod make;
+mod other;
 mod rejection;
 mod request;
 mod request_log;
@@ -72,6 +73,7 @@ pub use accounts::CrmSeed;
 pub use api::{Api, Urls};
 pub use faults::{ActiveFault, Effect, Fault, FaultKind, RetryAfter};
 pub use handle::{Builder, Fakes};
+pub use other::{Call, Reply};
 pub use request_log::RecordedRequest;
 pub use seed::Seed;
 pub use sesamy::{

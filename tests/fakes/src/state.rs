@@ -13,6 +13,7 @@ use crate::{
     api::{Api, Urls},
     faults::FaultRules,
     hubspot, mailchimp, mailmojo, make,
+    other::{self, OtherAccounts},
     request::ApiRequest,
     request_log::RequestLog,
     response::{ApiResponse, ResponseBody},
@@ -29,6 +30,7 @@ pub(crate) struct FakesState {
     pub make: Accounts<make::Account>,
     pub mailchimp: Accounts<mailchimp::Account>,
     pub hubspot: Accounts<hubspot::Account>,
+    pub other: OtherAccounts,
     pub faults: FaultRules,
     pub requests: RequestLog,
     pub violations: ViolationLog,
@@ -44,6 +46,7 @@ impl FakesState {
             make: Accounts::default(),
             mailchimp: Accounts::default(),
             hubspot: Accounts::default(),
+            other: OtherAccounts::default(),
             faults: FaultRules::default(),
             requests: RequestLog::new(requests_kept),
             violations: ViolationLog::default(),
@@ -103,6 +106,7 @@ impl FakesState {
             Api::Make => self.make.authorized(request),
             Api::Mailchimp => self.mailchimp.authorized(request),
             Api::HubSpot => self.hubspot.authorized(request),
+            Api::Other => self.other.authorized(request),
         }
     }
 
@@ -128,6 +132,7 @@ impl FakesState {
             Api::Make => self.make.answer(request, &mut reporter),
             Api::Mailchimp => self.mailchimp.answer(request, &mut reporter),
             Api::HubSpot => self.hubspot.answer(request, &mut reporter),
+            Api::Other => self.other.answer(request, &reporter),
         }
     }
 }
@@ -142,6 +147,7 @@ pub(crate) fn error_body(api: Api, status: StatusCode) -> ResponseBody {
         Api::Make => make::error_body(status),
         Api::Mailchimp => mailchimp::error_body(status),
         Api::HubSpot => hubspot::error_body(status),
+        Api::Other => other::error_body(status),
     })
 }
 
