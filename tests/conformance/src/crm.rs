@@ -68,7 +68,8 @@ pub trait TestedCrm {
     fn data(contact: &Self::Contact) -> ContactData;
     fn email(contact: &Self::Contact) -> String;
     fn with_email(contact: Self::Contact, email: &str) -> Self::Contact;
-    /// The times of the events that were delivered, each as often as it was.
+    /// The times of the events that were delivered, each as often as it was. None for a
+    /// CRM that gets no events.
     fn deliveries(_: &Self::Account) -> Vec<String> {
         Vec::new()
     }

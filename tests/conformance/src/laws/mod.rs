@@ -8,11 +8,23 @@ pub mod moving;
 pub mod preview;
 pub mod sync;
 
+/// The names of all laws.
+pub const NAMES: &[&str] = crate::for_each_law! { law_names };
+
 /// Tests every law for a [`TestedCrm`](crate::TestedCrm).
 #[macro_export]
 macro_rules! test_laws {
     ($crm:ty) => {
-        $crate::test_laws! { $crm;
+        $crate::for_each_law! { test_each_law $crm; }
+    };
+}
+
+/// Gives a macro of this crate all laws, after its own arguments.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! for_each_law {
+    ($macro:ident $($arguments:tt)*) => {
+        $crate::$macro! { $($arguments)*
             async fn removes_what_syncs_wrote_and_keeps_the_publishers_data() in forget;
             async fn finds_nothing_the_second_time() in forget;
             async fn creates_no_contact() in forget;
@@ -25,6 +37,7 @@ macro_rules! test_laws {
             async fn second_sync_changes_nothing() in sync;
             async fn tag_in_another_case_is_replaced() in sync;
             async fn address_in_capitals_is_the_same_contact() in sync;
+            async fn delivered_events_are_those_that_the_crm_got() in sync;
             async fn each_failed_call_is_recovered_by_the_next_try() in sync;
             fn foreign_data_survives_any_sequence_of_states() in sync;
             fn no_sync_changes_consent() in sync;
@@ -42,19 +55,32 @@ macro_rules! test_laws {
             fn every_life_without_a_table_leaves_the_current_contacts_right() in lives;
         }
     };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! law_names {
+    ($($(async)? fn $law:ident() in $module:ident;)*) => {
+        &[$(stringify!($law)),*]
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! test_each_law {
     ($crm:ty;) => {};
     ($crm:ty; async fn $law:ident() in $module:ident; $($more:tt)*) => {
         #[tokio::test]
         async fn $law() {
             $crate::laws::$module::$law::<$crm>().await;
         }
-        $crate::test_laws! { $crm; $($more)* }
+        $crate::test_each_law! { $crm; $($more)* }
     };
     ($crm:ty; fn $law:ident() in $module:ident; $($more:tt)*) => {
         #[test]
         fn $law() {
             $crate::laws::$module::$law::<$crm>();
         }
-        $crate::test_laws! { $crm; $($more)* }
+        $crate::test_each_law! { $crm; $($more)* }
     };
 }

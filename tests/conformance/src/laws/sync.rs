@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use fakes::sesamy::User;
 use fakes::{Fault, RetryAfter};
 use proptest::collection::vec;
+use serde_json::Value;
 use tokio::runtime::Runtime;
 
 use super::accounts::test_with_new_accounts;
@@ -63,6 +64,19 @@ pub async fn address_in_capitals_is_the_same_contact<C: TestedCrm>() {
     bench.resynced(USER).await;
     let tags = C::data(&only_contact::<C>(&account)).tag_set();
     assert!(tags.contains("sesamy_active_subscriber"), "{tags:?}");
+}
+
+/// A CRM that gets no events has no deliveries, and its connector delivers none.
+pub async fn delivered_events_are_those_that_the_crm_got<C: TestedCrm>() {
+    let (bench, account) = start::<C>().await;
+    bench.sesamy.put_user(customer());
+    for event in ["a", "b"] {
+        bench.synced(USER, event).await;
+    }
+    let [record] = bench.table.items_of("user").try_into().unwrap();
+    let record: Value = serde_json::from_str(&record).unwrap();
+    let delivered = record["delivered"].as_array().unwrap();
+    assert_eq!(C::deliveries(&account).len(), delivered.len());
 }
 
 pub async fn each_failed_call_is_recovered_by_the_next_try<C: TestedCrm>() {
