@@ -1,0 +1,3 @@
+//! The laws that every connector keeps.
+
+conformance::test_laws!(crate::crm::ToyCrm);
