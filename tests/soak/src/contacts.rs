@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{
     publisher::{LIST, Publisher},
-    users::{MAILMOJO_FIELD, MAKE_FIELD, RULE_FIELD},
+    users::{HUBSPOT_FIELD, MAILCHIMP_FIELD, MAILMOJO_FIELD, MAKE_FIELD, RULE_FIELD},
 };
 
 /// An account at a CRM with its contacts.
@@ -67,9 +67,13 @@ impl Place {
         });
         let rule = publisher.rule.subscribers().into_iter();
         let mailmojo = publisher.mailmojo.contacts().into_iter();
+        let mailchimp = publisher.mailchimp.members().into_iter();
+        let hubspot = publisher.hubspot.contacts().into_iter();
         let others = [
             (Connector::Rule, rule.map(of_rule).collect()),
             (Connector::Mailmojo, mailmojo.map(of_mailmojo).collect()),
+            (Connector::Mailchimp, mailchimp.map(of_mailchimp).collect()),
+            (Connector::Hubspot, hubspot.map(of_hubspot).collect()),
         ];
         let others = others.into_iter().map(|(connector, contacts)| Self {
             connector,
@@ -128,6 +132,40 @@ fn of_make(contact: fakes::make::Subscriber, list: u64) -> Contact {
         is_on_list: contact.lists == [list],
         email: contact.email,
         tags: contact.tags,
+    }
+}
+
+fn of_mailchimp(contact: fakes::mailchimp::Member) -> Contact {
+    let value = |tag: &str| contact.merge_fields.get(tag).unwrap_or(&Value::Null);
+    let ours = mailchimp::mapping::cleared_fields().map(|field| field.tag);
+    let (tag, foreign) = MAILCHIMP_FIELD;
+    Contact {
+        our_fields: ours
+            .filter(|tag| !is_empty(value(tag)))
+            .map(str::to_owned)
+            .collect(),
+        has_foreign_field: *value(tag) == foreign,
+        is_subscribed: contact.status == fakes::mailchimp::Status::Subscribed,
+        is_on_list: true,
+        email: contact.email_address,
+        tags: contact.tags,
+    }
+}
+
+fn of_hubspot(contact: fakes::hubspot::Contact) -> Contact {
+    let ours = hubspot::mapping::DEFINITIONS.iter().map(|(name, _)| *name);
+    let ours = ours.filter(|name| *name != hubspot::mapping::TAGS);
+    let (name, value) = HUBSPOT_FIELD;
+    Contact {
+        our_fields: ours
+            .filter(|name| contact.get(name).is_some())
+            .map(str::to_owned)
+            .collect(),
+        has_foreign_field: contact.get(name) == Some(value),
+        is_subscribed: contact.opt_outs.is_empty(),
+        is_on_list: true,
+        tags: contact.values(hubspot::mapping::TAGS),
+        email: contact.email,
     }
 }
 

@@ -27,8 +27,8 @@ impl SoakSize {
     /// Takes two minutes on a quiet machine, including the deployment. The drain
     /// allows for a busy machine and for the last retries, which wait half a minute.
     pub const SHORT: Self = Self {
-        users: 150,
-        events: 900,
+        users: 100,
+        events: 540,
         chaos: Duration::from_secs(24),
         kills: 6,
         drain: Duration::from_secs(240),
@@ -36,8 +36,8 @@ impl SoakSize {
 
     /// Takes about ten minutes, because a failed message waits about as long as its age.
     pub const LONG: Self = Self {
-        users: 500,
-        events: 6_000,
+        users: 330,
+        events: 3_600,
         chaos: Duration::from_secs(240),
         kills: 40,
         drain: Duration::from_secs(420),

@@ -1,13 +1,17 @@
 use fakes::{
-    Fakes, mailmojo::MailmojoAccount, make::MakeAccount, rule::RuleAccount, sesamy::Vendor,
+    Fakes, hubspot::HubSpotAccount, mailchimp::AudienceHandle, mailmojo::MailmojoAccount,
+    make::MakeAccount, rule::RuleAccount, sesamy::Vendor,
 };
-use harness::{Error, Result, Stack, secrets, webhook};
+use harness::{Connector, Error, Result, Stack, secrets, webhook};
 use serde_json::Value;
 
 /// The list at Mailmojo that contacts join.
 pub const LIST: u64 = 42;
 
-/// A publisher with accounts at Rule, Mailmojo and Make.as.
+/// The audience at Mailchimp that contacts join.
+const AUDIENCE: &str = "users";
+
+/// A publisher with accounts at every CRM.
 pub struct Publisher {
     /// The vendor id at Sesamy and the name of the accounts.
     pub id: &'static str,
@@ -16,6 +20,8 @@ pub struct Publisher {
     pub mailmojo: MailmojoAccount,
     /// Each account at Make.as with its list.
     pub make: Vec<(MakeAccount, u64)>,
+    pub mailchimp: AudienceHandle,
+    pub hubspot: HubSpotAccount,
 }
 
 impl Publisher {
@@ -27,6 +33,7 @@ impl Publisher {
         sesamy.set_rate_limit(None);
         let mailmojo = fakes.mailmojo().add_account(id, &secret("mailmojo"));
         mailmojo.add_list(LIST, "Users");
+        let mailchimp = fakes.mailchimp().add_account(id, &secret("mailchimp"));
         let make = (1..=make_accounts).map(|list| {
             let name = format!("{id}-{list}");
             let user = format!("user-{name}");
@@ -36,6 +43,8 @@ impl Publisher {
         });
         Self {
             make: make.collect(),
+            mailchimp: mailchimp.add_audience(AUDIENCE, "Users"),
+            hubspot: fakes.hubspot().add_account(id, &secret("hubspot")),
             rule: fakes.rule().add_account(id, &secret("rule")),
             mailmojo,
             sesamy,
@@ -43,9 +52,9 @@ impl Publisher {
         }
     }
 
-    /// The names and contents of the publisher's secrets for Sesamy, Rule, Mailmojo and
-    /// Make.as, with the credentials of this version.
-    pub fn secrets(&self, fakes: &Fakes, version: u32) -> [(String, Value); 4] {
+    /// The names and contents of the publisher's secrets for Sesamy and each connector,
+    /// with the credentials of this version.
+    pub fn secrets(&self, fakes: &Fakes, version: u32) -> [(String, Value); 6] {
         let (id, urls) = (self.id, fakes.urls());
         let secret = |api| secret(id, api, version);
         let make = self.make.iter().map(|(account, list)| {
@@ -61,6 +70,11 @@ impl Publisher {
                 secrets::mailmojo(urls, &secret("mailmojo"), LIST),
             ),
             ("make", make.collect()),
+            (
+                "mailchimp",
+                secrets::mailchimp(urls, &secret("mailchimp"), AUDIENCE),
+            ),
+            ("hubspot", secrets::hubspot(urls, &secret("hubspot"))),
         ]
         .map(|(api, content)| (format!("{id}/{api}"), content))
     }
@@ -72,11 +86,24 @@ impl Publisher {
             "sesamy" => self.sesamy.set_client_secret(&secret),
             "rule" => self.rule.set_api_key(&secret),
             "mailmojo" => self.mailmojo.set_token(&secret),
+            "mailchimp" => self.mailchimp.account().set_api_key(&secret),
+            "hubspot" => self.hubspot.set_token(&secret),
             _ => self
                 .make
                 .iter()
                 .for_each(|(account, _)| account.set_api_key(&secret)),
         }
+    }
+
+    /// The tags of the contact of an address, at Make.as in the first account.
+    pub fn tags(&self, connector: Connector, email: &str) -> Option<Vec<String>> {
+        Some(match connector {
+            Connector::Rule => self.rule.subscriber(email)?.tags,
+            Connector::Mailmojo => self.mailmojo.contact(email)?.tags,
+            Connector::Make => self.make.first()?.0.subscriber(email)?.tags,
+            Connector::Mailchimp => self.mailchimp.member(email)?.tags,
+            Connector::Hubspot => self.hubspot.contact(email)?.values(hubspot::mapping::TAGS),
+        })
     }
 
     /// The webhook token of this version.

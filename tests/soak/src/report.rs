@@ -6,7 +6,7 @@ pub struct SoakReport {
     pub seed: u64,
     /// The users of all publishers.
     pub users: usize,
-    /// Distinct events, each of which goes to Rule, Mailmojo and Make.as.
+    /// Distinct events, each of which goes to every connector.
     pub events: usize,
     /// Webhooks that were sent twice.
     pub repeated: usize,
@@ -34,8 +34,8 @@ pub struct SoakReport {
     /// Syncs of messages that had been received before.
     pub retries: usize,
     pub max_receives: u64,
-    /// How often Rule got an event's tag again.
-    pub repeated_tags: usize,
+    /// How often Rule and Mailchimp got an event again.
+    pub repeated_events: usize,
     pub dead_letters: usize,
     pub chaos: Duration,
     /// From the end of the chaos until the queues were empty.
@@ -83,7 +83,7 @@ impl fmt::Display for SoakReport {
             "retries         {} (a message was received {} times at most)",
             self.retries, self.max_receives
         )?;
-        writeln!(f, "repeated tags   {}", self.repeated_tags)?;
+        writeln!(f, "repeated events {}", self.repeated_events)?;
         writeln!(f, "dead-letters    {}", self.dead_letters)?;
         writeln!(
             f,

@@ -9,14 +9,14 @@ use std::{
 use fakes::{Api, Fakes, User};
 use fastrand::Rng;
 use futures_util::stream::{self, StreamExt as _};
-use harness::{Error, FifoMessage, Result, Stack, start_fakes, webhook};
+use harness::{Connector, Error, FifoMessage, Result, Stack, start_fakes, webhook};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use shared::message::{Event, EventType, Message, UserKey};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
-    CONNECTORS, Publisher, SoakReport, SoakSize,
+    Publisher, SoakReport, SoakSize,
     chaos::{self, InjectedFault, Schedule},
     memory,
     plan::{Plan, PlannedStep, StateChange},
@@ -45,8 +45,8 @@ const MIN_WAKE_UP: SignedDuration = SignedDuration::from_secs(61);
 /// contact may not follow its user.
 const TABLE_FAILURE: &str = "The user table does not answer";
 
-/// How many events may be delivered again for each killed process. A quarter of them are
-/// Rule's, each of which was syncing up to five users.
+/// How many events may be delivered again for each killed process. A third of them are
+/// Rule's and Mailchimp's, each of which was syncing up to five users.
 const MAX_REPEATED_BY_KILL: usize = 3;
 
 /// Runs a soak on a deployed stack that nothing else uses.
@@ -94,7 +94,9 @@ pub async fn soak(stack: &Stack<'_>, seed: u64, size: SoakSize) -> Result<SoakRe
         async {
             sleep_until(start + size.chaos).await;
             let struck = chaos::count_struck(&fakes, &faults);
-            let lost = |fault: &&InjectedFault| fault.api == Api::Rule && fault.loses_answer;
+            let lost = |fault: &&InjectedFault| {
+                matches!(fault.api, Api::Rule | Api::Mailchimp) && fault.loses_answer
+            };
             let lost_answers = chaos::count_struck(&fakes, faults.iter().filter(lost));
             let api_calls = fakes.request_count() - api_calls_before;
             for fault in &faults {
@@ -115,10 +117,10 @@ pub async fn soak(stack: &Stack<'_>, seed: u64, size: SoakSize) -> Result<SoakRe
     report.killed_processes = killed_processes?;
     let killed = report.killed_processes * MAX_REPEATED_BY_KILL;
     let max_repeated = killed + usize::try_from(lost_answers).unwrap_or(usize::MAX);
-    if report.repeated_tags > max_repeated {
+    if report.repeated_events > max_repeated {
         report.failures.push(format!(
-            "Rule got {} events again; the kills and lost answers explain {max_repeated}",
-            report.repeated_tags
+            "Rule and Mailchimp got {} events again; the kills and lost answers explain {max_repeated}",
+            report.repeated_events
         ));
     }
     report.faults = faults;
@@ -191,7 +193,7 @@ impl Soak<'_> {
             secrets.extend(publisher.secrets(self.fakes, 1));
         }
         self.stack.put_secrets(secrets).await?;
-        for connector in CONNECTORS {
+        for connector in Connector::ALL {
             self.stack
                 .set_queue_attribute(connector, "VisibilityTimeout", VISIBILITY_TIMEOUT)
                 .await?;
@@ -316,7 +318,10 @@ impl Soak<'_> {
             return Ok(true);
         };
         let key = user_key(publisher, user)?;
-        memory::is_settled(self.stack, &key, email).await
+        memory::is_settled(self.stack, &key, email, |connector| {
+            user.stays_at(connector)
+        })
+        .await
     }
 
     /// The state at the next address, unless another step has moved the user meanwhile.
@@ -378,7 +383,7 @@ impl Soak<'_> {
             group: message.user.message_group(),
             body: message.to_json(),
         };
-        for connector in CONNECTORS {
+        for connector in Connector::ALL {
             self.stack
                 .enqueue_as(connector, &fifo, deduplication_id)
                 .await?;
@@ -520,7 +525,7 @@ impl Soak<'_> {
 
     async fn queued_messages(&self) -> Result<u64> {
         let mut total = 0;
-        for connector in CONNECTORS {
+        for connector in Connector::ALL {
             total += self.stack.queue_depth(connector).await?.total();
         }
         Ok(total)
@@ -621,7 +626,7 @@ impl Soak<'_> {
             verification
                 .failures
                 .push("the queues did not empty, or wake-ups did not come, in time".into());
-            for connector in CONNECTORS {
+            for connector in Connector::ALL {
                 let depth = self.stack.queue_depth(connector).await?;
                 verification
                     .failures
@@ -660,14 +665,14 @@ impl Soak<'_> {
             moves: counts.moves,
             deletions: counts.deletions,
             api_calls: self.fakes.request_count(),
-            repeated_tags: verification.repeated_tags,
+            repeated_events: verification.repeated_events,
             dead_letters,
             failures: verification.failures,
             ..SoakReport::default()
         };
         let mut known = self.resyncs.take();
         known.extend(self.sent.borrow().iter().flat_map(BTreeMap::keys).cloned());
-        for connector in CONNECTORS {
+        for connector in Connector::ALL {
             let mut wake_ups = BTreeSet::new();
             for sync in self.stack.syncs(connector).await? {
                 report.retries += usize::from(sync.receives > 1);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use conformance::any_state;
-use fakes::{Api, Entitlement, Fakes, Fault, User, mailmojo, make, rule};
+use fakes::{Entitlement, Fakes, Fault, User, hubspot, mailchimp, mailmojo, make, rule};
 use harness::{Connector, Error, Result};
 use jiff::Timestamp;
 use proptest::{
@@ -26,16 +26,18 @@ pub enum UserKind {
     Guest,
     /// This CRM always answers 422.
     RefusedBy(Connector),
-    /// The e-mail address is invalid, so every CRM refuses it. Mailmojo gives the
-    /// same answer as for a suppressed address, which is not an error.
+    /// The e-mail address is invalid, so every CRM refuses it. Mailmojo, Mailchimp and
+    /// HubSpot give the same answer as for a suppressed address, which is not an error.
     InvalidAddress,
 }
 
 impl UserKind {
     const fn for_number(number: usize) -> Self {
         match number % 25 {
+            3 => Self::RefusedBy(Connector::Mailchimp),
             7 => Self::RefusedBy(Connector::Rule),
             13 => Self::RefusedBy(Connector::Mailmojo),
+            17 => Self::RefusedBy(Connector::Hubspot),
             19 => Self::InvalidAddress,
             21 => Self::Guest,
             n if n % 5 == 0 => Self::Unsubscribed,
@@ -49,11 +51,17 @@ impl UserKind {
         matches!(self, Self::New | Self::Known | Self::Unsubscribed)
     }
 
+    /// Whether the CRM, one that gets events, gets those of the user. Consent may forbid
+    /// it all the same.
+    pub fn gets_events_of(self, connector: Connector) -> bool {
+        self.is_ordinary() || matches!(self, Self::RefusedBy(by) if by != connector)
+    }
+
     /// Whether all of the user's messages for this CRM go to the dead-letter queue.
     pub fn is_poison_for(self, connector: Connector) -> bool {
         match self {
             Self::RefusedBy(by) => by == connector,
-            Self::InvalidAddress => connector != Connector::Mailmojo,
+            Self::InvalidAddress => matches!(connector, Connector::Rule | Connector::Make),
             _ => false,
         }
     }
@@ -126,6 +134,18 @@ impl SoakUser {
         self.kind.is_ordinary() && self.partner.is_none() && !self.is_deleted()
     }
 
+    /// Whether a contact that has left keeps its address at this CRM, and a new one of
+    /// the user's new address gets no more consent.
+    pub fn is_copied_by(&self, connector: Connector) -> bool {
+        self.kind == UserKind::Unsubscribed && connector == Connector::Mailchimp
+    }
+
+    /// Whether a contact that has left keeps its address at this CRM, and the user gets
+    /// no other one.
+    pub fn stays_at(&self, connector: Connector) -> bool {
+        self.kind == UserKind::Unsubscribed && connector == Connector::Hubspot
+    }
+
     /// The publisher's contacts before the first event.
     pub fn contacts(&self) -> Vec<InitialContact> {
         let is_subscribed = match self.kind {
@@ -154,18 +174,24 @@ impl SoakUser {
 
     /// Makes the CRM refuse a user of kind [`UserKind::RefusedBy`].
     pub fn add_refusal(&self, fakes: &Fakes) {
+        let UserKind::RefusedBy(connector) = self.kind else {
+            return;
+        };
         // Percent-encoded, as in a path.
         let email = self.email().replace('@', "%40");
-        let (api, path) = match self.kind {
-            UserKind::RefusedBy(Connector::Rule) => {
-                (Api::Rule, format!("/v2/subscribers/{email}/tags"))
+        let path = match connector {
+            Connector::Rule => format!("/v2/subscribers/{email}/tags"),
+            Connector::Mailmojo => format!("/v1/contacts/{email}/"),
+            // Its path does not name the contact.
+            Connector::Make => return,
+            Connector::Mailchimp => {
+                let hash = ::mailchimp::client::hash(self.email());
+                format!("/lists/*/members/{hash}")
             }
-            UserKind::RefusedBy(Connector::Mailmojo) => {
-                (Api::Mailmojo, format!("/v1/contacts/{email}/"))
-            }
-            _ => return,
+            Connector::Hubspot => format!("/crm/v3/objects/contacts/{email}"),
         };
-        fakes.fault(Fault::status(422).on(api).method("GET").path(&path));
+        let fault = Fault::status(422).on(connector.api()).method("GET");
+        fakes.fault(fault.path(&path));
     }
 }
 
@@ -229,6 +255,22 @@ impl InitialContact {
                 contact.unsubscribed()
             });
         }
+        let status = if is_subscribed {
+            mailchimp::Status::Subscribed
+        } else {
+            mailchimp::Status::Unsubscribed
+        };
+        let contact = mailchimp::Member::new(email).tags(&tags).status(status);
+        let (tag, value) = MAILCHIMP_FIELD;
+        publisher.mailchimp.put_member(contact.field(tag, value));
+        let contact = hubspot::Contact::new(email).tags(&tags);
+        let (name, value) = HUBSPOT_FIELD;
+        let contact = contact.property(name, value);
+        publisher.hubspot.put_contact(if is_subscribed {
+            contact
+        } else {
+            contact.opted_out()
+        });
     }
 }
 
@@ -239,6 +281,8 @@ const FOREIGN: [&str; 2] = ["vip", "SESAMY_x"];
 pub const RULE_FIELD: (&str, &str) = ("Shop.Size", "38");
 pub const MAILMOJO_FIELD: (&str, u32) = ("Shoe size", 38);
 pub const MAKE_FIELD: (&str, &str) = ("phone", "12345678");
+pub const MAILCHIMP_FIELD: (&str, u32) = ("SHOE", 38);
+pub const HUBSPOT_FIELD: (&str, &str) = ("shoe_size", "38");
 
 /// The profile field with the number of a state. The system ignores unknown fields.
 const REVISION: &str = "soakRevision";

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use conformance::{derived, split_tags};
 use fakes::User;
 use harness::{Connector, Result, Stack};
+use jiff::Timestamp;
 use serde_json::Value;
 use shared::derivation::{DesiredContact, PERMANENT_TAG};
-use shared::message::EventType;
+use shared::message::{Event, EventType};
 
 use crate::{
-    CONNECTORS,
     contacts::{Contact, Place},
     publisher::Publisher,
     users::{SoakUser, UserKind, address},
@@ -33,11 +33,48 @@ impl UserHistory<'_> {
     }
 }
 
+/// The consents that a contact which a sync created may have.
+fn consents_of_new(
+    connector: Connector,
+    email: &str,
+    histories: &[&UserHistory<'_>],
+) -> &'static [bool] {
+    let users = histories.iter().map(|history| history.user);
+    let mut users = users.filter(|user| user.addresses.contains(&email));
+    match users.find(|user| user.is_copied_by(connector)) {
+        None => &[true],
+        // For which of them it was created depends on the order of the syncs.
+        Some(user) if user.partner.is_some() => &[true, false],
+        Some(_) => &[false],
+    }
+}
+
+/// The name of an event's activity at Mailchimp.
+fn activity_name(event: EventType) -> String {
+    let body = mailchimp::mapping::event(&Event {
+        event_type: event,
+        occurred_at: Timestamp::UNIX_EPOCH,
+        contract_id: None,
+        entitlement_id: None,
+        checkout_id: None,
+    });
+    let name = body.get("name").and_then(Value::as_str);
+    name.unwrap_or_default().to_owned()
+}
+
+fn count(items: impl Iterator<Item = (String, String)>) -> BTreeMap<(String, String), usize> {
+    let mut counts = BTreeMap::new();
+    for item in items {
+        *counts.entry(item).or_default() += 1;
+    }
+    counts
+}
+
 #[derive(Default)]
 pub struct Verification {
     pub failures: Vec<String>,
-    /// How often Rule got an event's tag again.
-    pub repeated_tags: usize,
+    /// How often Rule and Mailchimp got an event again.
+    pub repeated_events: usize,
 }
 
 impl Verification {
@@ -91,12 +128,14 @@ impl Verification {
                     format!("{} is on other lists in {place}", found.email)
                 });
             }
-            // Without others at its addresses, the user's only contact moves along.
+            // Without others at its addresses, the user's only contact moves along, or
+            // stays and gets no other one.
             let is_alone = user.partner.is_none() && initial.len() < 2;
+            let is_copied = user.is_copied_by(place.connector);
             if is_alone && user.kind.is_ordinary() {
                 let at = |email: &&&str| place.contact(email).is_some();
                 let count = user.addresses.iter().filter(at).count();
-                self.check(count == 1, || {
+                self.check(count == 1 || is_copied && count > 1, || {
                     format!("{} has {count} contacts in {place}", user.id)
                 });
             }
@@ -108,7 +147,9 @@ impl Verification {
             self.check(contact.foreign_tags().is_empty(), || {
                 format!("{} has {:?} in {place}", contact.email, contact.tags)
             });
-            self.check(contact.is_subscribed && contact.is_on_list, || {
+            let consents = consents_of_new(place.connector, &contact.email, histories);
+            let is_right = consents.contains(&contact.is_subscribed) && contact.is_on_list;
+            self.check(is_right, || {
                 format!("the consent of {} in {place} is wrong", contact.email)
             });
         }
@@ -155,7 +196,10 @@ impl Verification {
                 .collect()
         };
         let Some(contact) = place.contact(email) else {
-            self.check(desired.is_empty(), || {
+            let stays = |(history, _): &(&UserHistory<'_>, DesiredContact)| {
+                history.user.stays_at(connector) && history.user.email() != email
+            };
+            self.check(desired.iter().all(stays), || {
                 format!("{email} has no contact in {place}")
             });
             return;
@@ -180,7 +224,8 @@ impl Verification {
                 Connector::Rule => one.check_rule(history, email, desired),
                 Connector::Mailmojo => one.check_mailmojo(history, email, desired),
                 Connector::Make => one.check_make(history, place, email, desired),
-                Connector::Mailchimp | Connector::Hubspot => {}
+                Connector::Mailchimp => one.check_mailchimp(history, email, desired),
+                Connector::Hubspot => one.check_hubspot(history, email, desired),
             }
             one.failures
         });
@@ -252,6 +297,36 @@ impl Verification {
         }
     }
 
+    fn check_mailchimp(
+        &mut self,
+        history: &UserHistory<'_>,
+        email: &str,
+        desired: &DesiredContact,
+    ) {
+        let actual = history.publisher.mailchimp.member(email);
+        let stored = actual.map(|actual| actual.merge_fields).unwrap_or_default();
+        for field in mailchimp::mapping::fields(desired) {
+            let value = Some(&field.value).filter(|_| !field.is_cleared());
+            let stored = stored.get(field.tag);
+            self.check(stored == value, || {
+                format!(
+                    "{email} has {stored:?} in {} of Mailchimp, not {value:?}",
+                    field.tag
+                )
+            });
+        }
+    }
+
+    fn check_hubspot(&mut self, history: &UserHistory<'_>, email: &str, desired: &DesiredContact) {
+        let actual = history.publisher.hubspot.contact(email).unwrap_or_default();
+        for (name, value) in hubspot::mapping::properties(desired) {
+            let stored = actual.get(name).unwrap_or_default();
+            self.check(stored == value, || {
+                format!("{email} has \"{stored}\" in {name} of HubSpot, not \"{value}\"")
+            });
+        }
+    }
+
     fn check_make(
         &mut self,
         history: &UserHistory<'_>,
@@ -293,12 +368,32 @@ impl Verification {
         }
     }
 
-    /// Rule gets each event of a user with consent, and counts those it gets again.
+    /// Rule gets each event of a user with consent, and Mailchimp each event. Counts
+    /// those that they get again.
     fn check_events(&mut self, publisher: &Publisher, histories: &[&UserHistory<'_>]) {
-        let mut started: BTreeMap<(String, String), usize> = BTreeMap::new();
-        for flow in publisher.rule.flows() {
-            *started.entry((flow.email, flow.tag)).or_default() += 1;
+        let flows = publisher.rule.flows().into_iter();
+        let tag = |event| rule::mapping::event_tag(event).to_owned();
+        let started = count(flows.map(|flow| (flow.email, flow.tag)));
+        self.check_events_of(Connector::Rule, tag, &started, histories);
+        let members = publisher.mailchimp.members().into_iter();
+        let started = count(members.flat_map(|member| {
+            let events = member.events.into_iter();
+            events.map(move |event| (member.email_address.clone(), event.name))
+        }));
+        self.check_events_of(Connector::Mailchimp, activity_name, &started, histories);
+        for history in histories {
+            self.check_event_tags(publisher, history);
         }
+    }
+
+    /// `started` counts by address and by the name of an event at the CRM.
+    fn check_events_of(
+        &mut self,
+        connector: Connector,
+        name: impl Fn(EventType) -> String,
+        started: &BTreeMap<(String, String), usize>,
+        histories: &[&UserHistory<'_>],
+    ) {
         for history in histories {
             let user = history.user;
             let partner = user.partner.and_then(|number| {
@@ -309,49 +404,60 @@ impl Verification {
                 // Counted with the partner.
                 continue;
             }
-            if !user.kind.is_ordinary()
-                && !matches!(user.kind, UserKind::RefusedBy(by) if by != Connector::Rule)
-            {
+            if !user.kind.gets_events_of(connector) {
                 continue;
             }
             let users = [Some(history), partner];
             let users: Vec<_> = users.into_iter().flatten().collect();
             let addresses: BTreeSet<_> = users.iter().flat_map(|h| &h.user.addresses).collect();
             for event in EventType::ALL {
-                let tag = rule::mapping::event_tag(event);
+                let name = name(event);
                 let sent = users.iter().flat_map(|h| h.events_by_id.values());
                 let sent = sent.filter(|sent| **sent == event).count();
                 let got = addresses.iter().map(|email| {
-                    let key = ((**email).to_owned(), tag.to_owned());
+                    let key = ((**email).to_owned(), name.clone());
                     started.get(&key).copied().unwrap_or_default()
                 });
                 let got = got.sum::<usize>();
-                self.repeated_tags += got.saturating_sub(sent);
+                self.repeated_events += got.saturating_sub(sent);
                 let id = user.id;
-                // A user without consent gets none, a deleted one those before. That of two
-                // users without access gets none while the other owns the contact.
+                // A deleted user gets those before. That of two users without access gets
+                // none while the other owns the contact.
                 if partner.is_some() || user.is_deleted() {
                     continue;
                 }
-                if user.kind == UserKind::Unsubscribed {
+                if user.kind == UserKind::Unsubscribed && connector == Connector::Rule {
                     self.check(got == 0, || {
-                        format!("{id} is unsubscribed but Rule got {got} of {tag}")
+                        format!("{id} is unsubscribed but Rule got {got} of {name}")
                     });
                     continue;
                 }
                 self.check(got >= sent, || {
-                    format!(
-                        "{id} had {sent} events {}, but Rule got {got}",
-                        event.name()
-                    )
+                    format!("{id} had {sent} events {name}, but {connector} got {got}")
                 });
-                if sent > 0 && user.contacts().len() < 2 {
-                    let email = history.state.as_ref().map(address).unwrap_or_default();
-                    let contact = publisher.rule.subscriber(email);
-                    let has_tag = contact.is_some_and(|c| c.tags.iter().any(|t| t == tag));
-                    self.check(has_tag, || format!("{id} has no {tag} in Rule"));
-                }
             }
+        }
+    }
+
+    /// The only contact of a user with consent has the tags of all events at Rule.
+    fn check_event_tags(&mut self, publisher: &Publisher, history: &UserHistory<'_>) {
+        let user = history.user;
+        let has_all = user.partner.is_none()
+            && !user.is_deleted()
+            && user.kind != UserKind::Unsubscribed
+            && user.kind.gets_events_of(Connector::Rule)
+            && user.contacts().len() < 2;
+        if !has_all {
+            return;
+        }
+        let email = history.state.as_ref().map(address).unwrap_or_default();
+        let contact = publisher.rule.subscriber(email);
+        let tags = contact.map(|contact| contact.tags).unwrap_or_default();
+        for event in history.events_by_id.values() {
+            let tag = rule::mapping::event_tag(*event);
+            self.check(tags.iter().any(|t| t == tag), || {
+                format!("{} has no {tag} in Rule", user.id)
+            });
         }
     }
 
@@ -363,7 +469,7 @@ impl Verification {
         histories: &[UserHistory<'_>],
     ) -> Result<usize> {
         let mut count = 0;
-        for connector in CONNECTORS {
+        for connector in Connector::ALL {
             let messages = stack.take_dead_letters(connector).await?;
             count += messages.len();
             let mut actual = BTreeSet::new();

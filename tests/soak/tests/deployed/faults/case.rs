@@ -2,25 +2,39 @@
 
 use fakes::{
     Address, Contract, Entitlement, Fakes, Fault, User,
+    hubspot::{self, HubSpotAccount},
+    mailchimp::{self, AudienceHandle, Member, MergeField},
     mailmojo::{Contact, FieldKind, MailmojoAccount, MailmojoSettings, Status},
     make::{MakeAccount, MakeSettings, Subscriber, TagForm},
     rule::{self, RuleAccount},
     sesamy::Bill,
 };
 use harness::{Connector, FifoMessage, secrets};
-use mailmojo::mapping::DEFINITIONS;
 use serde_json::{Value, json};
 use shared::{
     identity::{UserId, VendorId},
     message::{Event, EventType, Message, UserKey},
 };
-use soak::CONNECTORS;
 use soak::leaks::{MARKER, PHONE};
 
-use super::table::{CALLS, Expected, FAULTS, Frequency, ONLY_STATUS_READ, expected};
+use super::table::{
+    CALLS, Expected, FAULTS, Frequency, ONE_OF_EACH_API, ONLY_STATUS_READ, RATE_LIMIT_FORMS,
+    expected,
+};
 
 /// The list that users join.
 const LIST: u64 = 42;
+const AUDIENCE: &str = "users";
+
+/// The tags of every user after a sync.
+pub const OUR_TAGS: [&str; 3] = [
+    "sesamy_active_entitlement_the-daily",
+    NEW_OPTION,
+    "sesamy_active_subscriber",
+];
+
+/// The tag that is no option at HubSpot before the sync.
+const NEW_OPTION: &str = "sesamy_active_sku_sid-daily";
 
 /// Which of the publisher's secrets is missing or malformed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +51,8 @@ pub enum CrmAccount {
     Rule(RuleAccount),
     Mailmojo(MailmojoAccount),
     Make(MakeAccount),
+    Mailchimp(AudienceHandle),
+    Hubspot(HubSpotAccount),
 }
 
 pub struct Case {
@@ -59,9 +75,20 @@ pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for call in &CALLS {
         for named in &FAULTS {
+            if RATE_LIMIT_FORMS.contains(&named.name) && !ONE_OF_EACH_API.contains(&call.name) {
+                continue;
+            }
             for frequency in [Frequency::Once, Frequency::Always] {
                 let id = format!("{}.{}.{frequency:?}", call.name, named.name);
                 let expected = expected(call, named, frequency);
+                // There is one try, so that it makes no difference how long the fault lasts.
+                let is_tried_once = matches!(expected, Expected::DeadLetter(..));
+                if is_tried_once && frequency == Frequency::Always {
+                    continue;
+                }
+                // A 404 of a lookup means that the CRM does not know the contact.
+                let is_new = CREATIONS.contains(&call.name)
+                    || named.name == "404" && NEW_IF_UNKNOWN.contains(&call.name);
                 let mut fault = (named.fault)().on(call.api).method(call.method);
                 fault = fault.skip(call.skip);
                 // If the sync ignores the fault, the API must have carried out the call.
@@ -79,9 +106,7 @@ pub fn cases() -> Vec<Case> {
                     expected,
                     frequency,
                     secrets: SecretState::Valid,
-                    // A 404 here means that the CRM does not know the contact.
-                    known: !(matches!(call.name, "mailmojo-contact" | "make-subscriber")
-                        && named.name == "404"),
+                    known: !is_new,
                     call_name: call.name,
                     fault_name: named.name,
                     id,
@@ -89,7 +114,7 @@ pub fn cases() -> Vec<Case> {
             }
         }
     }
-    for connector in CONNECTORS {
+    for connector in Connector::ALL {
         for (secrets, expected) in [
             (SecretState::ConnectorMissing, Expected::Done),
             (SecretState::ConnectorMalformed, Expected::Refused),
@@ -109,10 +134,30 @@ pub fn cases() -> Vec<Case> {
             });
         }
     }
-    // Slow cases come last, because they delay the cases after them.
-    cases.sort_by_key(|case| case.fault_name == "slow");
+    // A message waits for as long as it is old, so that those with the most tries come
+    // first. Slow cases delay those after them.
+    cases.sort_by_key(|case| {
+        let lasts = case.frequency == Frequency::Always;
+        match case.expected {
+            Expected::Retried if lasts && case.fault_name != "slow" => 0,
+            _ if case.fault_name == "slow" => 1,
+            Expected::Retried | Expected::RetriedOnce | Expected::Refused => 2,
+            _ => 3,
+        }
+    });
     cases
 }
+
+/// The lookups whose 404 means that the contact is new.
+const NEW_IF_UNKNOWN: [&str; 4] = [
+    "mailmojo-contact",
+    "make-subscriber",
+    "mailchimp-member",
+    "hubspot-contact",
+];
+
+/// The calls that are made for a new contact only.
+const CREATIONS: [&str; 2] = ["mailchimp-create", "hubspot-create"];
 
 impl Case {
     pub fn email(&self) -> String {
@@ -120,6 +165,21 @@ impl Case {
             "{MARKER}@{}.example",
             self.id.to_lowercase().replace('_', "-")
         )
+    }
+
+    /// Whether HubSpot does not take the address, so that there is no contact.
+    pub fn has_no_contact(&self) -> bool {
+        self.call_name == "hubspot-create" && self.expected == Expected::Done
+    }
+
+    /// Whether HubSpot does not take the tag as an option, so that the contact does
+    /// without it.
+    pub fn lacks_option(&self, tag: &str) -> bool {
+        let is_rejected = !matches!(self.fault_name, "malformed" | "wrong-types");
+        let is_refused = self.call_name == "hubspot-add-options"
+            && self.expected == Expected::Done
+            && is_rejected;
+        is_refused && tag == NEW_OPTION
     }
 
     pub fn user_id(&self) -> String {
@@ -195,7 +255,7 @@ impl Case {
                 });
                 // The sync has one field to define, unless listing the fields fails.
                 let undefined = usize::from(self.call_name != "mailmojo-fields");
-                for (name, kind) in DEFINITIONS.into_iter().skip(undefined) {
+                for (name, kind) in mailmojo::mapping::DEFINITIONS.into_iter().skip(undefined) {
                     let kind = serde_json::from_value::<FieldKind>(kind.name().into());
                     account.define(name, kind.unwrap());
                 }
@@ -228,8 +288,36 @@ impl Case {
                 let secret = secrets::make(urls, &user, &key, LIST);
                 (CrmAccount::Make(account), secret)
             }
-            Connector::Mailchimp | Connector::Hubspot => {
-                unreachable!("the table has none of their calls")
+            Connector::Mailchimp => {
+                let account = fakes.mailchimp().add_account(id, &key);
+                let audience = account.add_audience(AUDIENCE, "Users");
+                // The sync has one field to define.
+                let (_, defined) = ::mailchimp::mapping::DEFINITIONS.split_last().unwrap();
+                for field in defined {
+                    let kind = serde_json::from_value(field.kind.into()).unwrap();
+                    audience.define(MergeField::new(field.tag, kind));
+                }
+                if self.known {
+                    audience.put_member(Member::new(&email).tags(&tags));
+                }
+                let secret = secrets::mailchimp(urls, &key, AUDIENCE);
+                (CrmAccount::Mailchimp(audience), secret)
+            }
+            Connector::Hubspot => {
+                let account = fakes.hubspot().add_account(id, &key);
+                // The sync has one property and one option to define.
+                let (_, defined) = ::hubspot::mapping::DEFINITIONS.split_last().unwrap();
+                let mut contact = hubspot::Contact::new("first@example.com");
+                for (name, _) in defined {
+                    contact = contact.property(name, "");
+                }
+                let options = OUR_TAGS.into_iter().filter(|tag| *tag != NEW_OPTION);
+                let contact = contact.tags(&options.collect::<Vec<_>>());
+                account.remove_contact(account.put_contact(contact));
+                if self.known {
+                    account.put_contact(hubspot::Contact::new(&email).tags(&tags));
+                }
+                (CrmAccount::Hubspot(account), secrets::hubspot(urls, &key))
             }
         };
         let sesamy = secrets::sesamy(urls, &client, &client_secret);
@@ -268,6 +356,22 @@ pub fn contact(account: &CrmAccount, email: &str) -> Option<(Vec<String>, bool)>
             let active = contact.custom.get("Has Active Subscription");
             let on_list = contact.on(LIST) == Some(Status::Active);
             (contact.tags, active == Some(&json!(true)) && on_list)
+        }
+        CrmAccount::Mailchimp(audience) => {
+            let contact = audience.member(email)?;
+            let active = contact.merge_fields.get("SMYSUBSC");
+            let is_subscribed = contact.status == mailchimp::Status::Subscribed;
+            let has_event = !contact.events.is_empty();
+            let agrees = active == Some(&json!("True")) && is_subscribed && has_event;
+            (contact.tags, agrees)
+        }
+        CrmAccount::Hubspot(account) => {
+            let contact = account.contact(email)?;
+            let active = contact.get("has_active_subscription");
+            (
+                contact.values(::hubspot::mapping::TAGS),
+                active == Some("true"),
+            )
         }
         CrmAccount::Make(account) => {
             let contact = account.subscriber(email)?;

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use harness::{Connector, Error, FifoMessage, Function, Result, Stack, eventually, secrets};
 use serde_json::{Value, json};
-use soak::CONNECTORS;
 use soak::leaks::{self, MARKER, PHONE};
 
 use super::{
@@ -56,9 +55,70 @@ async fn in_flight(stack: &Stack<'_>) -> Result<Option<Vec<u64>>> {
     Ok(Some(in_flight))
 }
 
-/// The answers of the webhook, the operator function and the widgets to valid and invalid
-/// requests.
-pub async fn webhook_and_operator_answers(stack: &Stack<'_>) -> Result<Vec<Answer>> {
+/// Messages that no function can read.
+const UNREADABLE: usize = 2;
+
+pub async fn send_unreadable_messages(stack: &Stack<'_>) -> Result<()> {
+    let bodies: [String; UNREADABLE] = [
+        format!("{MARKER}@user.example {PHONE}"),
+        json!({"userId": MARKER}).to_string(),
+    ];
+    let unreadable = bodies.map(|body| FifoMessage {
+        group: format!("poison-{}", body.len()),
+        body,
+    });
+    for connector in Connector::ALL {
+        stack.enqueue(connector, &unreadable).await?;
+    }
+    Ok(())
+}
+
+/// The answers of the operator function and the widgets to valid and invalid requests,
+/// once there are dead-letter messages. A redrive keeps them for a minute.
+pub async fn operator_and_widget_answers(stack: &Stack<'_>) -> Result<Vec<Answer>> {
+    eventually("the unreadable messages to be moved", TIMEOUT, async || {
+        for connector in Connector::ALL {
+            let depth = stack.dead_letter_depth(connector).await?;
+            if depth.total() < UNREADABLE as u64 {
+                return Ok(None);
+            }
+        }
+        Ok(Some(()))
+    })
+    .await?;
+    let widget = |name: &str| json!({"widgetContext": {"params": {"widget": name}}});
+    let redrive =
+        json!({"do": "redrive", "connector": "rule", "vendorId": "unknown", "errorKind": "bug"});
+    let unknown = json!({"action": MARKER, "do": MARKER, MARKER: PHONE});
+    let requests = [
+        (Function::Operator, json!({"action": "status"})),
+        (
+            Function::Operator,
+            json!({"action": "redrive", "connector": "rule", "vendorId": "unknown"}),
+        ),
+        (Function::Operator, unknown.clone()),
+        (Function::Operator, json!(MARKER)),
+        (Function::Widgets, widget("dead-letters")),
+        (Function::Widgets, widget("runs")),
+        (Function::Widgets, unknown.clone()),
+        (Function::WidgetActions, redrive),
+        (Function::WidgetActions, unknown),
+    ];
+    let mut answers = Vec::new();
+    for (function, action) in requests {
+        let answer = stack.invoke(function, &action).await?;
+        // An answer may quote the request.
+        let request = action.to_string();
+        if !request.contains(MARKER) {
+            let answer = answer.to_string();
+            answers.push(Answer { request, answer });
+        }
+    }
+    Ok(answers)
+}
+
+/// The answers of the webhook to valid and invalid requests.
+pub async fn webhook_answers(stack: &Stack<'_>) -> Result<Vec<Answer>> {
     let in_flight = wait_until_in_flight(stack).await?;
     let mut answers = Vec::new();
     let vendor = "silence";
@@ -85,44 +145,6 @@ pub async fn webhook_and_operator_answers(stack: &Stack<'_>) -> Result<Vec<Answe
             }
         }
     }
-    let unreadable = [
-        format!("{MARKER}@user.example {PHONE}"),
-        json!({"userId": MARKER}).to_string(),
-    ];
-    let unreadable = unreadable.map(|body| FifoMessage {
-        group: format!("poison-{}", body.len()),
-        body,
-    });
-    for connector in Connector::ALL {
-        stack.enqueue(connector, &unreadable).await?;
-    }
-    let widget = |name: &str| json!({"widgetContext": {"params": {"widget": name}}});
-    let redrive =
-        json!({"do": "redrive", "connector": "rule", "vendorId": "unknown", "errorKind": "bug"});
-    let unknown = json!({"action": MARKER, "do": MARKER, MARKER: PHONE});
-    let requests = [
-        (Function::Operator, json!({"action": "status"})),
-        (
-            Function::Operator,
-            json!({"action": "redrive", "connector": "rule", "vendorId": "unknown"}),
-        ),
-        (Function::Operator, unknown.clone()),
-        (Function::Operator, json!(MARKER)),
-        (Function::Widgets, widget("dead-letters")),
-        (Function::Widgets, widget("runs")),
-        (Function::Widgets, unknown.clone()),
-        (Function::WidgetActions, redrive),
-        (Function::WidgetActions, unknown),
-    ];
-    for (function, action) in requests {
-        let answer = stack.invoke(function, &action).await?;
-        // An answer may quote the request.
-        let request = action.to_string();
-        if !request.contains(MARKER) {
-            let answer = answer.to_string();
-            answers.push(Answer { request, answer });
-        }
-    }
     wait_until_handled(stack, &in_flight).await?;
     Ok(answers)
 }
@@ -132,7 +154,7 @@ pub async fn webhook_and_operator_answers(stack: &Stack<'_>) -> Result<Vec<Answe
 pub async fn action_answers(stack: &Stack<'_>, cases: &[&Case]) -> Result<Vec<Answer>> {
     let in_flight = wait_until_in_flight(stack).await?;
     let mut answers = Vec::new();
-    for connector in CONNECTORS {
+    for connector in Connector::ALL {
         for secrets in [SecretState::Valid, SecretState::ConnectorMalformed] {
             let case = cases.iter().find(|case| {
                 let is_synced = matches!(case.expected, Expected::Retried | Expected::Refused);

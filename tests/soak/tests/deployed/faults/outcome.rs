@@ -5,7 +5,7 @@ use std::time::Duration;
 use harness::{Connector, DeadLetterMessage, LoggedSync};
 
 use super::{
-    case::{Case, CrmAccount, SecretState, contact},
+    case::{Case, CrmAccount, OUR_TAGS, SecretState, contact},
     table::{Expected, Frequency},
 };
 
@@ -107,7 +107,9 @@ pub fn failures(
         Expected::Refused => case.frequency == Frequency::Once,
         Expected::DeadLetter(..) | Expected::Skipped | Expected::Undecided => false,
     };
-    if ends_done {
+    if case.has_no_contact() {
+        check(contact.is_none(), "has a contact".into());
+    } else if ends_done {
         let (tags, is_correct) = contact.unwrap_or_default();
         let expected = expected_tags(case);
         check(
@@ -130,11 +132,8 @@ pub fn failures(
 
 /// The tags after a completed sync.
 fn expected_tags(case: &Case) -> Vec<&'static str> {
-    let mut tags = vec![
-        "sesamy_active_entitlement_the-daily",
-        "sesamy_active_sku_sid-daily",
-        "sesamy_active_subscriber",
-    ];
+    let mut tags = OUR_TAGS.to_vec();
+    tags.retain(|tag| !case.lacks_option(tag));
     if case.connector == Connector::Rule {
         tags.extend(["sesamy", "sesamy_event_contract-update"]);
     }

@@ -36,12 +36,16 @@ fn every_fault_at_every_call_has_the_outcome_of_the_table() {
     run_test(deployment, async |stack| {
         let fakes = start_fakes(Fakes::builder().requests_kept(0)).await?;
         let start = Instant::now();
+        leaks::send_unreadable_messages(&stack).await?;
         let mut running = begin(&stack, &fakes).await?;
-        let ended = wait_until_all_ended(&stack, &fakes, &mut running).await;
-        // Before `check_outcomes` takes the dead-letter messages, so that the operator
-        // function's status lists them. Its redrive keeps them for a minute.
-        let mut answers = leaks::webhook_and_operator_answers(&stack).await?;
-        tokio::time::sleep(INVOCATION).await;
+        let (ended, (operator_answers, asked)) =
+            tokio::join!(wait_until_all_ended(&stack, &fakes, &mut running), async {
+                (leaks::operator_and_widget_answers(&stack).await, Instant::now())
+            },);
+        let mut answers = operator_answers?;
+        answers.extend(leaks::webhook_answers(&stack).await?);
+        // By then the operator function's redrive keeps no dead-letter message.
+        tokio::time::sleep_until((asked + INVOCATION).into()).await;
         let mut failures = check_outcomes(&stack, &running, start).await?;
         let cases: Vec<_> = running.iter().map(|running| &running.case).collect();
         answers.extend(leaks::action_answers(&stack, &cases).await?);

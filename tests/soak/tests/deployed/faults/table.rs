@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use fakes::{Api, Fault, FaultKind, RetryAfter};
-use harness::Connector::{self, Mailmojo, Make, Rule};
+use harness::Connector::{self, Hubspot, Mailchimp, Mailmojo, Make, Rule};
 use serde_json::json;
 use soak::leaks::{MARKER, PHONE};
 
@@ -75,15 +75,15 @@ const fn sesamy(name: &'static str, connector: Connector, path: &'static str) ->
 
 /// Every API call of every sync. All connectors make the calls to Sesamy, and each of those
 /// is tested through one connector.
-pub const CALLS: [ApiCall; 22] = [
+pub const CALLS: [ApiCall; 38] = [
     ApiCall {
         api: Api::SesamyToken,
-        ..call("token", Make, "POST", "/oauth/token")
+        ..call("token", Rule, "POST", "/oauth/token")
     },
-    sesamy("user", Make, "/users/*"),
+    sesamy("user", Mailmojo, "/users/*"),
     sesamy("contracts", Make, "/contracts"),
     sesamy("entitlements", Mailmojo, "/entitlements"),
-    sesamy("bills", Mailmojo, "/bills"),
+    sesamy("bills", Rule, "/bills"),
     call("rule-fields", Rule, "POST", "/v2/customizations"),
     call("rule-upsert", Rule, "POST", "/v2/subscribers"),
     call("rule-tags", Rule, "GET", "/v2/subscribers/*/tags"),
@@ -115,6 +115,108 @@ pub const CALLS: [ApiCall; 22] = [
         "POST",
         "/subscribers/subscriptions/bulkinsert",
     ),
+    call("mailchimp-member", Mailchimp, "GET", "/lists/*/members/*"),
+    call(
+        "mailchimp-fields",
+        Mailchimp,
+        "GET",
+        "/lists/*/merge-fields",
+    ),
+    call(
+        "mailchimp-define",
+        Mailchimp,
+        "POST",
+        "/lists/*/merge-fields",
+    ),
+    call("mailchimp-update", Mailchimp, "PATCH", "/lists/*/members/*"),
+    call("mailchimp-create", Mailchimp, "PUT", "/lists/*/members/*"),
+    call(
+        "mailchimp-tags",
+        Mailchimp,
+        "POST",
+        "/lists/*/members/*/tags",
+    ),
+    call(
+        "mailchimp-event",
+        Mailchimp,
+        "POST",
+        "/lists/*/members/*/events",
+    ),
+    call(
+        "hubspot-properties",
+        Hubspot,
+        "POST",
+        "/crm/v3/properties/contacts/batch/read",
+    ),
+    call(
+        "hubspot-group",
+        Hubspot,
+        "POST",
+        "/crm/v3/properties/contacts/groups",
+    ),
+    call(
+        "hubspot-define",
+        Hubspot,
+        "POST",
+        "/crm/v3/properties/contacts",
+    ),
+    call(
+        "hubspot-user",
+        Hubspot,
+        "GET",
+        "/crm/v3/objects/contacts/email%7C*",
+    ),
+    call(
+        "hubspot-contact",
+        Hubspot,
+        "GET",
+        "/crm/v3/objects/contacts/*%40*",
+    ),
+    call(
+        "hubspot-options",
+        Hubspot,
+        "GET",
+        "/crm/v3/properties/contacts/sesamy_tags",
+    ),
+    call(
+        "hubspot-add-options",
+        Hubspot,
+        "PATCH",
+        "/crm/v3/properties/contacts/sesamy_tags",
+    ),
+    call(
+        "hubspot-update",
+        Hubspot,
+        "PATCH",
+        "/crm/v3/objects/contacts/*",
+    ),
+    call(
+        "hubspot-create",
+        Hubspot,
+        "POST",
+        "/crm/v3/objects/contacts",
+    ),
+];
+
+/// A call to each API, at which a rate limit is tested in all of its forms. They are read
+/// in the same way at the other calls.
+pub const ONE_OF_EACH_API: [&str; 7] = [
+    "token",
+    "user",
+    "rule-upsert",
+    "mailmojo-contact",
+    "make-subscriber",
+    "mailchimp-member",
+    "hubspot-contact",
+];
+
+/// Ways to say when to retry.
+pub const RATE_LIMIT_FORMS: [&str; 5] = [
+    "429-seconds",
+    "429-date",
+    "429-stockholm",
+    "429-text",
+    "429-body",
 ];
 
 /// A fault and its usual outcome.
@@ -231,7 +333,7 @@ const fn except(
 }
 
 /// The calls where the sync reads only the status of the answer.
-pub const ONLY_STATUS_READ: [&str; 11] = [
+pub const ONLY_STATUS_READ: [&str; 16] = [
     "rule-fields",
     "rule-untag",
     "rule-phone",
@@ -243,9 +345,17 @@ pub const ONLY_STATUS_READ: [&str; 11] = [
     "make-change",
     "make-products",
     "make-subscriptions",
+    "mailchimp-define",
+    "mailchimp-tags",
+    "mailchimp-event",
+    "hubspot-add-options",
+    "hubspot-update",
 ];
 
-pub const EXCEPTIONS: [Exception; 12] = [
+/// Refusals of a call that are not of the vendor's credentials.
+const REJECTED: &[&str] = &["400", "400-quoting", "404", "409", "413", "422", "501"];
+
+pub const EXCEPTIONS: [Exception; 20] = [
     // A 4xx from the token endpoint is about the vendor's secret, not about one user.
     except(
         &["token"],
@@ -269,11 +379,7 @@ pub const EXCEPTIONS: [Exception; 12] = [
     // The tag is already removed.
     except(&["rule-untag"], &["404"], Done),
     // Rule refuses a phone number that another user has. The number is also in a field.
-    except(
-        &["rule-phone"],
-        &["400", "400-quoting", "404", "409", "413", "422", "501"],
-        Done,
-    ),
+    except(&["rule-phone"], REJECTED, Done),
     // Assumed: an account may forbid defining fields. The sync then leaves them out.
     except(
         &["mailmojo-fields", "mailmojo-define"],
@@ -281,7 +387,44 @@ pub const EXCEPTIONS: [Exception; 12] = [
         Done,
     ),
     // The contact is new.
-    except(&["mailmojo-contact", "make-subscriber"], &["404"], Done),
+    except(
+        &[
+            "mailmojo-contact",
+            "make-subscriber",
+            "mailchimp-member",
+            "hubspot-contact",
+        ],
+        &["404"],
+        Done,
+    ),
+    // No contact has the user yet: the right answer is a 404, whose body is not read.
+    except(
+        &["hubspot-user"],
+        &["404", "truncated", "wrong-types"],
+        Done,
+    ),
+    // An audience that does not exist concerns all of the vendor's users.
+    except(&["mailchimp-fields", "mailchimp-create"], &["404"], Refused),
+    // There may be no room for more fields, properties or options. Contacts do without.
+    except(
+        &["mailchimp-define", "hubspot-define", "hubspot-add-options"],
+        REJECTED,
+        Done,
+    ),
+    // What the answer does not define is left out.
+    except(&["hubspot-define"], &["malformed", "wrong-types"], Done),
+    // Assumed: none of the properties exists. The definition is in the account's words.
+    except(&["hubspot-properties", "hubspot-options"], &["404"], Done),
+    // The group exists already: the right answer is a 409, whose body is not read.
+    except(
+        &["hubspot-group"],
+        &["409", "malformed", "truncated", "wrong-types"],
+        Done,
+    ),
+    // The answer has no body that could be cut off.
+    except(&["mailchimp-tags", "mailchimp-event"], &["truncated"], Done),
+    // HubSpot does not take the address.
+    except(&["hubspot-create"], &["400", "400-quoting", "409"], Done),
     // Mailmojo keeps suppressed addresses off its lists. Their data is still synced.
     except(&["mailmojo-subscribe"], &["400", "400-quoting"], Done),
     // The API carried out the write, so the next try finds no difference to write.
@@ -294,6 +437,13 @@ pub const EXCEPTIONS: [Exception; 12] = [
             "mailmojo-subscribe",
             "make-join",
             "make-change",
+            "mailchimp-define",
+            "mailchimp-update",
+            "mailchimp-create",
+            "mailchimp-tags",
+            "hubspot-define",
+            "hubspot-update",
+            "hubspot-create",
         ],
         faults: &["slow", "truncated"],
         frequency: Some(Frequency::Always),
