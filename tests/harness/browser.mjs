@@ -40,7 +40,7 @@ page.on("console", (message) => message.type() === "error" && faults.push(messag
 // Pages of tests load nothing from elsewhere.
 await page.route("**", (route) => {
   const url = new URL(route.request().url());
-  if (url.hostname === "127.0.0.1" || url.protocol === "data:") {
+  if (url.hostname === "127.0.0.1" || url.protocol === "data:" || url.protocol === "file:") {
     return route.continue();
   }
   faults.push(`a request to ${url.host}`);

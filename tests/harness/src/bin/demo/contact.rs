@@ -14,6 +14,33 @@ pub struct Contact {
     fields: BTreeMap<String, String>,
 }
 
+#[cfg(test)]
+impl Contact {
+    pub fn missing(crm: &'static str) -> Self {
+        Self {
+            crm,
+            ..Self::default()
+        }
+    }
+
+    pub fn new(crm: &'static str) -> Self {
+        Self {
+            exists: true,
+            ..Self::missing(crm)
+        }
+    }
+
+    pub fn tag(&mut self, tag: &str) -> &mut Self {
+        self.tags.insert(tag.to_owned());
+        self
+    }
+
+    pub fn field(&mut self, name: &str, value: &str) -> &mut Self {
+        self.fields.insert(name.to_owned(), value.to_owned());
+        self
+    }
+}
+
 impl Contact {
     pub fn all(fakes: &Fakes, email: &str) -> Vec<Self> {
         vec![

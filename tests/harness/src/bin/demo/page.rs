@@ -107,6 +107,20 @@ pub fn write(
     syncs: &[Sync],
     requests: &[RecordedRequest],
 ) -> Result<PathBuf> {
+    let path = project.root().join(PATH);
+    let page = render(verdict, stories, posted, syncs, requests);
+    page.and_then(|page| std::fs::write(&path, page).map_err(|error| error.to_string()))
+        .map_err(|error| Error::new(format!("{PATH} could not be written: {error}")))?;
+    Ok(path)
+}
+
+fn render(
+    verdict: &str,
+    stories: &[Story],
+    posted: &[Posted],
+    syncs: &[Sync],
+    requests: &[RecordedRequest],
+) -> std::result::Result<String, String> {
     let users = stories.iter().map(|story| UserView {
         story,
         time_line: TimeLine::new(story.user.user_id, posted, syncs),
@@ -118,11 +132,7 @@ pub fn write(
         total: calls.iter().map(ApiCalls::count).sum(),
         calls,
     };
-    let path = project.root().join(PATH);
-    let page = page.render().map_err(|error| error.to_string());
-    page.and_then(|page| std::fs::write(&path, page).map_err(|error| error.to_string()))
-        .map_err(|error| Error::new(format!("{PATH} could not be written: {error}")))?;
-    Ok(path)
+    page.render().map_err(|error| error.to_string())
 }
 
 impl TimeLine {
@@ -206,6 +216,7 @@ fn calls(requests: &[RecordedRequest]) -> Vec<ApiCalls> {
             Api::Make => "Make.as",
             Api::Mailchimp => "Mailchimp",
             Api::HubSpot => "HubSpot",
+            Api::Other => "Others",
         }
         .to_owned(),
         calls: calls.into_iter().collect(),
@@ -219,5 +230,100 @@ impl UserView<'_> {
         let (kept, shown): (Vec<_>, Vec<_>) =
             changes.iter().partition(|change| change.sign == Sign::Kept);
         (shown, kept.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use harness::Browser;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::contact::Contact;
+    use crate::events::USERS;
+
+    /// Shows the values of a contact as text, whatever they are.
+    const HOSTILE: &str = "<script>document.title = 'hacked'</script><b id=hacked>&amp;";
+
+    fn sync(connector: &str, started: &str, took_ms: u64) -> Sync {
+        let value = json!({
+            "connector": connector, "vendor_id": samples::VENDOR, "user_id": "email|anna",
+            "outcome": "synced", "writes": 3, "took_ms": took_ms, "timestamp": started,
+        });
+        serde_json::from_value(value).unwrap()
+    }
+
+    async fn value(browser: &Browser, script: &str) -> Value {
+        browser.evaluate(script).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn person_sees_what_changed_when_and_by_which_calls() {
+        let at: Timestamp = "2026-11-27T10:00:00Z".parse().unwrap();
+        let mut after = Contact::new("Rule");
+        after.tag("sesamy_active_subscriber").field("Name", HOSTILE);
+        let stories = [Story {
+            user: &USERS[0],
+            contacts: vec![("Rule", Contact::missing("Rule").changes(&after))],
+        }];
+        let posted = [Posted {
+            user_id: "email|anna",
+            event_type: "checkout.1#confirm",
+            at,
+        }];
+        let syncs = [
+            sync("rule", "2026-11-27T10:00:06Z", 1_000),
+            sync("hubspot", "2026-11-27T10:00:10Z", 2_000),
+        ];
+        let request = json!({
+            "number": 1, "at": at, "api": "rule", "method": "POST", "path": "/v2/subscribers",
+            "query": "", "headers": {}, "account": null, "body": null, "status": 200, "fault": null,
+        });
+        let requests = vec![serde_json::from_value(request).unwrap(); 2];
+        let page = render("It worked.", &stories, &posted, &syncs, &requests).unwrap();
+
+        let file = std::env::temp_dir().join(format!("demo-{}.html", std::process::id()));
+        std::fs::write(&file, page).unwrap();
+        let browser = Browser::start(&Project::here().unwrap()).await.unwrap();
+        browser
+            .open(&format!("file://{}", file.display()))
+            .await
+            .unwrap();
+        for text in [
+            "It worked.",
+            "Anna, who has just become",
+            "a new contact",
+            "came,",
+        ] {
+            browser.see(&format!("text={text}")).await.unwrap();
+        }
+        let added = browser.text("li.added >> nth=0").await.unwrap();
+        assert_eq!(added.trim(), "+sesamy_active_subscriber");
+        // The bar of the later, slower sync begins later and is longer.
+        let bars =
+            "[...document.querySelectorAll('svg rect')].map(bar => bar.getBoundingClientRect())";
+        let order = format!(
+            "(([rule, hubspot]) => rule.x < hubspot.x && rule.width < hubspot.width)({bars})"
+        );
+        assert_eq!(value(&browser, &order).await, true);
+        browser
+            .see("text=synced, 3 writes, 10.0 s after the webhook")
+            .await
+            .unwrap();
+        // The calls are folded until a person asks.
+        browser.click("summary").await.unwrap();
+        browser
+            .see("text=POST /v2/subscribers → 200")
+            .await
+            .unwrap();
+        browser.see("text=2×").await.unwrap();
+
+        assert_eq!(
+            value(&browser, "document.title").await,
+            "sesamy-crm-sync: the demo"
+        );
+        assert_eq!(browser.count("#hacked").await.unwrap(), 0);
+        assert_eq!(browser.faults().await.unwrap(), Vec::<String>::new());
+        std::fs::remove_file(file).unwrap();
     }
 }

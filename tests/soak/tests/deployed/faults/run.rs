@@ -40,7 +40,10 @@ fn every_fault_at_every_call_has_the_outcome_of_the_table() {
         let mut running = begin(&stack, &fakes).await?;
         let (ended, (operator_answers, asked)) =
             tokio::join!(wait_until_all_ended(&stack, &fakes, &mut running), async {
-                (leaks::operator_and_widget_answers(&stack).await, Instant::now())
+                (
+                    leaks::operator_and_widget_answers(&stack).await,
+                    Instant::now(),
+                )
             },);
         let mut answers = operator_answers?;
         answers.extend(leaks::webhook_answers(&stack).await?);
