@@ -39,23 +39,28 @@ impl<V> Cache<V> {
 }
 
 /// Work that is done once per key and function instance, such as defining the
-/// fields of an account. Failed work is retried by the next caller.
-#[derive(Debug, Default)]
-pub struct Once(Cache<()>);
+/// fields of an account, and its result. Failed work is retried by the next caller.
+#[derive(Debug)]
+pub struct Once<T = ()>(Cache<Arc<T>>);
 
-impl Once {
-    /// Runs `work` unless it succeeded for this key before.
+impl<T> Default for Once<T> {
+    fn default() -> Self {
+        Self(Cache::default())
+    }
+}
+
+impl<T> Once<T> {
+    /// The result of `work`, which runs unless it succeeded for this key before.
     pub async fn ensure<E>(
         &self,
         key: &str,
-        work: impl Future<Output = Result<(), E>>,
-    ) -> Result<(), E> {
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<Arc<T>, E> {
         let mut done = self.0.lock(key).await;
-        if done.is_none() {
-            work.await?;
-            *done = Some(());
+        if let Some(result) = &*done {
+            return Ok(result.clone());
         }
-        Ok(())
+        Ok(done.insert(Arc::new(work.await?)).clone())
     }
 
     /// Like [`Once::ensure`], but does not remember the success, because the real
@@ -63,11 +68,19 @@ impl Once {
     pub async fn dry_run<E>(
         &self,
         key: &str,
-        work: impl Future<Output = Result<(), E>>,
-    ) -> Result<(), E> {
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<Arc<T>, E> {
         // Releases the lock first, so that no task waits for a dry run.
-        let done = self.0.lock(key).await.is_some();
-        if done { Ok(()) } else { work.await }
+        let done = self.0.lock(key).await.clone();
+        match done {
+            Some(result) => Ok(result),
+            None => work.await.map(Arc::new),
+        }
+    }
+
+    /// The result, to read or replace while others wait for it.
+    pub async fn lock(&self, key: &str) -> Entry<Arc<T>> {
+        self.0.lock(key).await
     }
 }
 
@@ -81,15 +94,16 @@ mod tests {
     async fn work_is_done_once_per_key_and_retried_after_a_failure() {
         let once = Once::default();
         let calls = AtomicUsize::new(0);
-        let work = async |outcome: Result<(), ()>| {
+        let work = async |outcome: Result<u8, ()>| {
             calls.fetch_add(1, Ordering::Relaxed);
             outcome
         };
+        let result = |n| Ok(Arc::new(n));
         assert_eq!(once.ensure("a", work(Err(()))).await, Err(()));
-        assert_eq!(once.ensure("a", work(Ok(()))).await, Ok(()));
-        assert_eq!(once.ensure("a", work(Err(()))).await, Ok(()));
+        assert_eq!(once.ensure("a", work(Ok(1))).await, result(1));
+        assert_eq!(once.ensure("a", work(Err(()))).await, result(1));
         assert_eq!(calls.load(Ordering::Relaxed), 2);
-        assert_eq!(once.ensure("b", work(Ok(()))).await, Ok(()));
+        assert_eq!(once.ensure("b", work(Ok(2))).await, result(2));
         assert_eq!(calls.load(Ordering::Relaxed), 3);
     }
 

@@ -4,6 +4,9 @@ use serde::Serialize;
 
 use crate::http::{ApiError, ApiErrorKind};
 
+/// No contact has this address: the domain `.invalid` is reserved.
+pub const UNUSED_ADDRESS: &str = "unused@sesamy-crm-sync.invalid";
+
 /// Holds no personal data and no credentials.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CheckItem {
@@ -122,6 +125,65 @@ impl CheckItem {
         )
     }
 
+    /// Of a call that needs this permission.
+    pub fn call<T>(
+        what: impl Into<String>,
+        called: &Result<T, ApiError>,
+        permission: &str,
+    ) -> Self {
+        match called {
+            Ok(_) => Self::works(what),
+            Err(error) => Self::failed(what, error, permission),
+        }
+    }
+
+    /// Of a call that says whether the account has a list. `unknown` says it if not.
+    pub fn list(
+        what: impl Into<String>,
+        exists: &Result<bool, ApiError>,
+        unknown: &str,
+        permission: &str,
+    ) -> Self {
+        match exists {
+            Ok(false) => Self::new(what, CheckCode::ListUnknown, unknown)
+                .with_remedy("store the id of one of the account's lists as listId"),
+            known => Self::call(what, known, permission),
+        }
+    }
+
+    /// Of an assumption about the form of contacts, for which one was read if there
+    /// is any.
+    pub fn form<T>(
+        what: impl Into<String>,
+        sample: &Result<Option<T>, ApiError>,
+        permission: &str,
+    ) -> Self {
+        match sample {
+            Ok(Some(_)) => Self::assumption(what, Some(true), "a contact of the list does"),
+            Ok(None) => Self::assumption(what, None, "the list has no contact to look at"),
+            Err(error) => Self::failed(what, error, permission),
+        }
+    }
+
+    /// Of the assumption that the account's fields have the types that this system
+    /// writes, of which `wrong` have others.
+    pub fn types(what: &str, is_any_defined: bool, wrong: &[&str], remedy: &str) -> Self {
+        if !wrong.is_empty() {
+            let say = format!("of another type: {}", wrong.join(", "));
+            Self::assumption(what, Some(false), say).with_remedy(remedy)
+        } else if is_any_defined {
+            Self::assumption(what, Some(true), "all that are defined have the right type")
+        } else {
+            let say = "none is defined yet; the first sync defines them";
+            Self::assumption(what, None, say)
+        }
+    }
+
+    /// Whether no other call of the same credentials can succeed.
+    pub fn is_refused(&self) -> bool {
+        self.code == CheckCode::CredentialsRefused
+    }
+
     /// `permission` is the one that the call needs.
     pub fn failed(what: impl Into<String>, error: &ApiError, permission: &str) -> Self {
         let (code, remedy) = match &error.kind {
@@ -129,6 +191,7 @@ impl CheckItem {
                 CheckCode::ApiUnreachable,
                 "check the address in the secret, and that the function can reach it".to_owned(),
             ),
+            _ if error.wait().is_some() => (CheckCode::ApiAsksToWait, "try again later".to_owned()),
             ApiErrorKind::Status { status: 401, .. } => (
                 CheckCode::CredentialsRefused,
                 "store valid credentials in the secret".to_owned(),
@@ -141,7 +204,6 @@ impl CheckItem {
                 CheckCode::SecretMalformed,
                 "store it as the README describes".to_owned(),
             ),
-            _ if error.wait().is_some() => (CheckCode::ApiAsksToWait, "try again later".to_owned()),
             _ if error.is_transient() => (CheckCode::ApiFailing, "try again later".to_owned()),
             _ => (
                 CheckCode::UnexpectedAnswer,
@@ -176,6 +238,7 @@ mod tests {
             ),
             (status(429, Some(minute)), CheckCode::ApiAsksToWait),
             (status(503, Some(minute)), CheckCode::ApiAsksToWait),
+            (status(403, Some(minute)), CheckCode::ApiAsksToWait),
             (status(503, None), CheckCode::ApiFailing),
             (status(500, None), CheckCode::ApiFailing),
             (status(401, None), CheckCode::CredentialsRefused),

@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A personal value such as a name, a phone number or a street.
 ///
 /// `Debug` prints `[personal]`, and there is no `Display`. Code that sends it to
 /// a CRM calls [`Personal::expose`]. `Serialize` exposes it too, for the bodies
 /// of requests.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Personal(String);
 

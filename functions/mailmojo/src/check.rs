@@ -1,11 +1,10 @@
 //! Checks a Mailmojo account by reading only.
 
-use shared::check::{CheckCode, CheckItem};
+use shared::check::{CheckItem, UNUSED_ADDRESS};
+use shared::connector::Account;
 
 use crate::client::{Client, fields_are_unavailable};
-
-/// No contact has this address: the domain `.invalid` is reserved.
-const UNUSED_ADDRESS: &str = "unused@sesamy-crm-sync.invalid";
+use crate::sync::Mailmojo;
 
 /// Reading cannot verify these.
 const UNVERIFIABLE: [&str; 4] = [
@@ -15,34 +14,32 @@ const UNVERIFIABLE: [&str; 4] = [
     "assumption: the meaning of Mailmojo's status codes",
 ];
 
-pub async fn check(client: &Client<'_>, list_id: &str) -> Vec<CheckItem> {
+pub async fn check(account: &Account<'_, Mailmojo>) -> Vec<CheckItem> {
     const CONTACTS: &str = "Mailmojo: look up a contact";
-    let list = check_list(client, list_id).await;
-    let list_code = list.code;
-    let mut items = vec![list];
-    if list_code == CheckCode::CredentialsRefused {
-        return items;
+    const FORM: &str = "assumption: a contact has a list of tags and an object of account fields";
+    let client = Client::new(account);
+    let list_id = &account.credentials.list_id;
+    let exists = client.list(list_id).await;
+    let what = format!("Mailmojo: list {list_id}");
+    let unknown = "the account has no such list";
+    let list = CheckItem::list(what, &exists, unknown, "read lists (lists:read)");
+    if list.is_refused() {
+        return vec![list];
     }
-    items.push(match client.contact(UNUSED_ADDRESS).await {
-        Ok(_) => CheckItem::works(CONTACTS),
-        Err(error) => CheckItem::failed(CONTACTS, &error, "read and change contacts (contacts)"),
-    });
-    items.push(account_fields(client).await);
-    if list_code == CheckCode::Works {
-        items.push(contact_form(client, list_id).await);
+    let contact = client.contact(UNUSED_ADDRESS).await;
+    let permission = "read and change contacts (contacts)";
+    let contact = CheckItem::call(CONTACTS, &contact, permission);
+    let mut items = vec![list, contact, account_fields(&client).await];
+    if let Ok(true) = exists {
+        let sample = client.any_contact(list_id).await;
+        items.push(CheckItem::form(
+            FORM,
+            &sample,
+            "read a list's contacts (contacts)",
+        ));
     }
     items.extend(UNVERIFIABLE.map(CheckItem::unverifiable));
     items
-}
-
-async fn check_list(client: &Client<'_>, list_id: &str) -> CheckItem {
-    let what = format!("Mailmojo: list {list_id}");
-    match client.list(list_id).await {
-        Ok(true) => CheckItem::works(what),
-        Ok(false) => CheckItem::new(what, CheckCode::ListUnknown, "the account has no such list")
-            .with_remedy("store the id of one of the account's lists as listId"),
-        Err(error) => CheckItem::failed(what, &error, "read lists (lists:read)"),
-    }
 }
 
 async fn account_fields(client: &Client<'_>) -> CheckItem {
@@ -57,14 +54,5 @@ async fn account_fields(client: &Client<'_>) -> CheckItem {
             "give the credentials the permission to define account fields (account_settings), or {BY_HAND}"
         )),
         Err(error) => CheckItem::failed(WHAT, &error, "define account fields (account_settings)"),
-    }
-}
-
-async fn contact_form(client: &Client<'_>, list_id: &str) -> CheckItem {
-    const WHAT: &str = "assumption: a contact has a list of tags and an object of account fields";
-    match client.any_contact(list_id).await {
-        Ok(Some(_)) => CheckItem::assumption(WHAT, Some(true), "a contact of the list does"),
-        Ok(None) => CheckItem::assumption(WHAT, None, "the list has no contact to look at"),
-        Err(error) => CheckItem::failed(WHAT, &error, "read a list's contacts (contacts)"),
     }
 }

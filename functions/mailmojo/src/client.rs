@@ -6,16 +6,11 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
-use shared::http::{ApiCall, ApiClient, ApiDescription, ApiError, Authorization, Http, Method};
-use shared::identity::VendorId;
+use shared::connector::Account;
+use shared::derivation::Attribute;
+use shared::http::{ApiCall, ApiClient, ApiError, Authorization, Method};
 
-use crate::credentials::MailmojoCredentials;
-use crate::mapping::FieldType;
-
-const API: ApiDescription = ApiDescription {
-    name: "mailmojo",
-    wall_clock: None,
-};
+use crate::sync::Mailmojo;
 
 /// Assumed: Mailmojo lets accounts define fields but documents no endpoint for that.
 const FIELDS: &str = "/v1/fields/";
@@ -42,6 +37,12 @@ pub struct Contact {
     pub left_lists: BTreeSet<String>,
 }
 
+impl Contact {
+    pub fn owner(&self) -> Option<&str> {
+        self.custom.get(Attribute::UserId.label())?.as_str()
+    }
+}
+
 /// Empty or `None` parts are not sent.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ContactWrite {
@@ -57,15 +58,10 @@ pub struct ContactWrite {
 pub struct Client<'a>(ApiClient<'a>);
 
 impl<'a> Client<'a> {
-    pub fn new(http: &'a Http, vendor: &'a VendorId, credentials: &'a MailmojoCredentials) -> Self {
+    pub fn new(account: &Account<'a, Mailmojo>) -> Self {
+        let credentials = account.credentials;
         let token = Authorization::Bearer(credentials.api_token.clone());
-        Self(ApiClient::new(
-            http,
-            vendor,
-            API,
-            &credentials.api_url,
-            token,
-        ))
+        Self(account.api(&credentials.api_url, token))
     }
 
     pub async fn fields(&self) -> Result<BTreeSet<String>, ApiError> {
@@ -76,18 +72,15 @@ impl<'a> Client<'a> {
         names.ok_or_else(|| response.malformed("an account field has no name"))
     }
 
-    pub async fn define(&self, name: &str, kind: FieldType) -> Result<(), ApiError> {
-        let body = json!({ "name": name, "type": kind.name() });
+    pub async fn define(&self, field: Attribute) -> Result<(), ApiError> {
+        let body = json!({ "name": field.label(), "type": field.kind().name() });
         let call = ApiCall::new(Method::POST, FIELDS, &[]).json(body);
         self.0.write(call).await.map(drop)
     }
 
     pub async fn list(&self, list_id: &str) -> Result<bool, ApiError> {
         let call = ApiCall::new(Method::GET, "/v1/lists/{listId}/", &[list_id]);
-        match self.0.read(call).await {
-            Err(error) if error.status() == Some(404) => Ok(false),
-            response => response.map(|_| true),
-        }
+        Ok(self.0.find(call).await?.is_some())
     }
 
     /// `None` if the list is empty.
@@ -103,9 +96,8 @@ impl<'a> Client<'a> {
     /// The contact may be on any list or none.
     pub async fn contact(&self, email: &str) -> Result<Option<Contact>, ApiError> {
         let call = ApiCall::new(Method::GET, "/v1/contacts/{email}/", &[email]);
-        let response = match self.0.read(call).await {
-            Err(error) if error.status() == Some(404) => return Ok(None),
-            response => response?,
+        let Some(response) = self.0.find(call).await? else {
+            return Ok(None);
         };
         let contact: Map<String, Value> = response.json()?;
         read_contact(&contact)

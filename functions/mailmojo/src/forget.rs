@@ -3,54 +3,43 @@
 //! As in a sync, foreign tags and account fields are sent back as they were read.
 
 use serde_json::Value;
-use shared::connector::{ContactLookup, ForgetProgress, LookupKey, is_our_tag};
+use shared::connector::{ForgetJob, LookupKey, is_blank};
+use shared::derivation::TagDiff;
 use shared::http::ApiError;
 
-use crate::client::{Client, ContactWrite};
-use crate::mapping;
+use crate::client::{Client, Contact, ContactWrite};
+use crate::mapping::FIELDS;
+use crate::sync::Mailmojo;
 
-pub async fn forget(
-    client: &Client<'_>,
-    lookup: ContactLookup<'_>,
-    progress: &ForgetProgress,
-) -> Result<(), ApiError> {
-    let steps = progress.contact(None);
-    let work = async {
-        let email = match lookup.by {
-            LookupKey::Email(email) => email,
-            LookupKey::Reference(reference) => reference.as_str(),
-        };
-        let Some(contact) = client.contact(email).await? else {
-            return Ok(());
-        };
-        let owner = contact.custom.get(mapping::OWNER).and_then(Value::as_str);
-        if !lookup.owns(owner.filter(|owner| !owner.is_empty())) {
-            steps.belongs_to_another_user();
-            return Ok(());
-        }
-        let (ours, foreign): (Vec<String>, Vec<String>) =
-            contact.tags.into_iter().partition(|tag| is_our_tag(tag));
-        let mut custom = contact.custom;
-        let mut fields = Vec::new();
-        for cleared in mapping::cleared_fields() {
-            let value = custom.get_mut(cleared.name);
-            if let Some(value) = value.filter(|value| !value.is_null() && **value != "") {
-                *value = cleared.value;
-                fields.push(cleared.name);
-            }
-        }
-        let write = ContactWrite {
-            personal: Vec::new(),
-            tags: (!ours.is_empty()).then_some(foreign),
-            custom: (!fields.is_empty()).then_some(custom),
-        };
-        steps.found(ours, fields);
-        if write != ContactWrite::default() {
-            client.update(email, &write).await?;
-            steps.removed_all();
-            steps.cleared_all();
-        }
-        Ok(())
+pub async fn forget(job: ForgetJob<'_, Mailmojo>) -> Result<(), ApiError> {
+    let client = Client::new(&job.account);
+    let steps = job.progress.contact(None);
+    let email = match job.by {
+        LookupKey::Email(email) => email,
+        LookupKey::Reference(reference) => reference.as_str(),
     };
-    work.await.inspect_err(|error| steps.failed(error))
+    let found = client.contact(email).await?;
+    let Some(contact) = job.admit(steps, found, Contact::owner) else {
+        return Ok(());
+    };
+    let tags = TagDiff::removal(&contact.tags);
+    let mut custom = contact.custom;
+    let mut fields = Vec::new();
+    for name in FIELDS.map(|field| field.label()) {
+        if let Some(value) = custom.get_mut(name).filter(|value| !is_blank(value)) {
+            *value = Value::Null;
+            fields.push(name);
+        }
+    }
+    let write = ContactWrite {
+        personal: Vec::new(),
+        tags: (!tags.is_empty()).then(|| tags.apply(&contact.tags)),
+        custom: (!fields.is_empty()).then_some(custom),
+    };
+    steps.found(&tags.remove, fields);
+    if write != ContactWrite::default() {
+        client.update(email, &write).await?;
+        steps.removed_all();
+    }
+    Ok(())
 }

@@ -5,16 +5,17 @@
 //! Foreign tags and account fields are sent back as they were read. Assumed:
 //! Mailmojo replaces them and does not merge.
 
+use std::future::ready;
+
 use serde_json::{Map, Value};
 use shared::cache::Once;
 use shared::check::CheckItem;
 use shared::connector::{
-    Account, Changes, Connector, ContactChanges, ContactLookup, ContactReference, FieldChange,
-    ForgetProgress, Job, SyncedContact, TagChanges,
+    Account, Changes, Connector, ContactChanges, ContactReference, Field, FieldChange, ForgetJob,
+    Job, Moved, SyncedContact, TagChanges, field_values, unless_refused,
 };
 use shared::derivation::{TagDiff, diff_tags};
 use shared::http::ApiError;
-use shared::sesamy::Reads;
 use tracing::warn;
 
 use crate::client::{Client, Contact, ContactWrite, fields_are_unavailable};
@@ -32,52 +33,33 @@ impl Connector for Mailmojo {
 
     type Credentials = MailmojoCredentials;
 
-    /// Bills give the date of the last payment.
-    fn reads(_: &MailmojoCredentials) -> Reads {
-        Reads { bills: true }
-    }
-
     fn reference_at(email: &str) -> Option<ContactReference> {
         Some(ContactReference::new(email))
     }
 
     async fn sync(&self, job: Job<'_, Self>) -> Result<Changes, ApiError> {
-        let client = Client::new(job.http, job.vendor, job.credentials);
-        job.once(&self.defined, define(&client)).await?;
+        let client = Client::new(&job.account);
+        job.account.once(&self.defined, define(&client)).await?;
 
         let email = job.desired.email.lookup();
-        let list_id = &job.credentials.list_id;
+        let list_id = &job.account.credentials.list_id;
         let mut changes = Changes {
             reference: Some(ContactReference::new(&*email)),
             ..Changes::default()
         };
         let mut contact = client.contact(&email).await?;
-        let mut is_moved = false;
         if let Some(earlier) = job.earlier {
-            match move_contact(&client, earlier, contact.is_some(), &email, list_id).await? {
-                Moved::Done(moved) => {
-                    contact = Some(moved);
-                    is_moved = true;
-                    changes.writes += 1;
-                }
-                Moved::NotFound => {}
-                Moved::Taken(left) => changes.left_behind = Some(left),
-                Moved::Refused { left, has_left } => {
-                    changes.refused_writes += 1;
-                    changes.left_behind = Some(left);
-                    if has_left {
-                        // A new contact would be mailed without consent.
-                        changes.keeps_earlier = true;
-                        return Ok(changes);
-                    }
-                }
+            let moving = move_contact(&client, earlier, &mut contact, &email, list_id);
+            changes += moving.await?;
+            if changes.keeps_earlier {
+                return Ok(changes);
             }
         }
         let Some(contact) = contact else {
             let target = TargetContact::new(&Contact::default(), &job);
             join(&client, list_id, &email, &target.full_write(), &mut changes).await?;
             if changes.refused_writes == 0 {
-                changes.contacts.push(ContactChanges {
+                changes.push(ContactChanges {
                     is_new: true,
                     ..target.changes(&Contact::default())
                 });
@@ -86,14 +68,11 @@ impl Connector for Mailmojo {
         };
 
         let target = TargetContact::new(&contact, &job);
-        for write in target.updates(&contact) {
+        for write in target.updates() {
             client.update(&email, &write).await?;
             changes.writes += 1;
         }
-        changes.contacts.push(ContactChanges {
-            is_moved,
-            ..target.changes(&contact)
-        });
+        changes.push(target.changes(&contact));
         // Contacts that unsubscribed, bounced or were deleted keep their membership.
         if contact.active && !contact.lists.contains(list_id) {
             let write = ContactWrite {
@@ -107,71 +86,50 @@ impl Connector for Mailmojo {
     }
 
     async fn check(&self, account: Account<'_, Self>) -> Vec<CheckItem> {
-        check::check(&client(&account), &account.credentials.list_id).await
+        check::check(&account).await
     }
 
-    async fn forget(
-        &self,
-        account: Account<'_, Self>,
-        lookup: ContactLookup<'_>,
-        progress: &ForgetProgress,
-    ) -> Result<(), ApiError> {
-        forget::forget(&client(&account), lookup, progress).await
+    async fn forget(&self, job: ForgetJob<'_, Self>) -> Result<(), ApiError> {
+        forget::forget(job).await
     }
 }
 
-fn client<'a>(account: &Account<'a, Mailmojo>) -> Client<'a> {
-    Client::new(account.http, account.vendor, account.credentials)
-}
-
-enum Moved {
-    /// The contact, which has the new address now.
-    Done(Contact),
-    NotFound,
-    /// Mailmojo has another contact of the new address.
-    Taken(ContactReference),
-    Refused {
-        left: ContactReference,
-        /// Of the list, or of all mails.
-        has_left: bool,
-    },
-}
-
+/// Moves the contact of an earlier address, which becomes the `known` one.
 async fn move_contact(
     client: &Client<'_>,
     earlier: SyncedContact<'_>,
-    is_taken: bool,
+    known: &mut Option<Contact>,
     email: &str,
     list_id: &str,
-) -> Result<Moved, ApiError> {
+) -> Result<Changes, ApiError> {
+    let mut changes = Changes::default();
     // An attempt that did not complete may have moved it already.
     let references = [Some(earlier.reference), earlier.moved_reference()];
     for reference in references.into_iter().flatten() {
-        if reference.as_str() == email {
+        let old = reference.as_str();
+        if old == email {
             continue;
         }
-        let Some(contact) = client.contact(reference.as_str()).await? else {
+        let Some(contact) = client.contact(old).await? else {
             continue;
         };
-        let owner = contact.custom.get(mapping::OWNER).and_then(Value::as_str);
-        if !earlier.may_belong_to(owner) {
-            continue;
-        }
-        let left = reference.clone();
-        if is_taken {
-            return Ok(Moved::Taken(left));
-        }
-        return match client.set_email(reference.as_str(), email).await {
-            Ok(()) => Ok(Moved::Done(contact)),
-            Err(error) if error.is_transient() || error.is_refusal() => Err(error),
-            Err(error) => {
-                warn!(%error, "Mailmojo refused a contact's new address.");
-                let has_left = !contact.active || contact.left_lists.contains(list_id);
-                Ok(Moved::Refused { left, has_left })
-            }
+        let is_taken = ready(Ok(known.is_some()));
+        let set_email = async {
+            let set = client.set_email(old, email).await;
+            unless_refused(set, "Mailmojo refused a contact's new address.")
         };
+        let moved = earlier.move_to(email, contact.owner(), Some(old), is_taken, set_email);
+        let moved = moved.await?;
+        let has_left = !contact.active || contact.left_lists.contains(list_id);
+        changes.record_move(moved, reference, has_left);
+        if moved == Moved::Done {
+            *known = Some(contact);
+        }
+        if moved != Moved::Nothing {
+            break;
+        }
     }
-    Ok(Moved::NotFound)
+    Ok(changes)
 }
 
 /// Adds a contact to the list. Assumed: a 400 means that Mailmojo blocks the
@@ -208,13 +166,13 @@ async fn define(client: &Client<'_>) -> Result<(), ApiError> {
 
 async fn define_missing(client: &Client<'_>) -> Result<(), ApiError> {
     let defined = client.fields().await?;
-    for (name, kind) in mapping::DEFINITIONS {
-        if !defined.contains(name)
-            && let Err(error) = client.define(name, kind).await
+    for field in mapping::FIELDS {
+        if !defined.contains(field.label())
+            && let Err(error) = client.define(field).await
         {
             // Another instance may have defined the field already; that is not an error.
             let refused = !error.is_transient() && !error.is_refusal();
-            if !(refused && client.fields().await?.contains(name)) {
+            if !(refused && client.fields().await?.contains(field.label())) {
                 return Err(error);
             }
         }
@@ -228,6 +186,8 @@ struct TargetContact {
     /// Complete lists of tags, to write one after the other.
     tags: Vec<Vec<String>>,
     custom: Map<String, Value>,
+    /// Of the account fields, those that differ.
+    differing: Vec<Field>,
     /// Name and phone by key, if the contact has none.
     personal: Vec<(&'static str, String)>,
 }
@@ -236,10 +196,12 @@ impl TargetContact {
     fn new(contact: &Contact, job: &Job<'_, Mailmojo>) -> Self {
         let desired = job.desired;
         let diff = diff_tags(&contact.tags, &desired.tags, &[]);
+        let fields = mapping::fields(desired);
         let mut custom = contact.custom.clone();
-        for field in mapping::fields(desired) {
-            custom.insert(field.name.to_owned(), field.value);
-        }
+        custom.extend(field_values(&fields, &Value::Null));
+        let current = |name: &str| contact.custom.get(name).unwrap_or(&Value::Null);
+        let mut differing = Vec::from(fields);
+        differing.retain(|field| field.differs(current(field.name)));
         let has = |key: &str| match key {
             "first_name" => contact.has_first_name,
             "last_name" => contact.has_last_name,
@@ -253,6 +215,7 @@ impl TargetContact {
             tags: diff.replacements(&contact.tags),
             diff,
             custom,
+            differing,
             personal,
         }
     }
@@ -269,28 +232,22 @@ impl TargetContact {
         let personal = self.personal.iter();
         let personal =
             personal.map(|(key, value)| FieldChange::set(key, value.as_str().into(), true));
-        let own = mapping::DEFINITIONS.iter().filter_map(|(name, _)| {
-            let value = self.custom.get(*name)?;
-            differs(contact, name, value).then(|| match value {
-                Value::Null => FieldChange::cleared(name),
-                value => FieldChange::set(name, value.clone(), false),
-            })
-        });
         ContactChanges {
             tags: TagChanges::new(&self.diff, &contact.tags),
-            fields: personal.chain(own).collect(),
+            fields: personal
+                .chain(self.differing.iter().map(Field::change))
+                .collect(),
             ..ContactChanges::default()
         }
     }
 
     /// The writes that change something, in order.
-    fn updates(&self, contact: &Contact) -> Vec<ContactWrite> {
-        let changed = |(name, value): (&String, &Value)| differs(contact, name, value);
+    fn updates(&self) -> Vec<ContactWrite> {
         let mut tags = self.tags.iter().cloned();
         let first = ContactWrite {
             personal: self.personal.clone(),
             tags: tags.next(),
-            custom: self.custom.iter().any(changed).then(|| self.custom.clone()),
+            custom: (!self.differing.is_empty()).then(|| self.custom.clone()),
         };
         let others = tags.map(|tags| ContactWrite {
             tags: Some(tags),
@@ -300,57 +257,5 @@ impl TargetContact {
             .filter(|write| *write != ContactWrite::default())
             .chain(others)
             .collect()
-    }
-}
-
-/// Whether the contact's account field needs a write.
-fn differs(contact: &Contact, name: &str, desired: &Value) -> bool {
-    !agrees(contact.custom.get(name).unwrap_or(&Value::Null), desired)
-}
-
-/// Assumed: Mailmojo may return numbers as texts or with other digits after the
-/// point, and a cleared field as an empty text.
-fn agrees(current: &Value, desired: &Value) -> bool {
-    let number = |value: &Value| match value {
-        Value::Number(number) => number.as_f64(),
-        Value::String(text) => text.trim().parse().ok(),
-        _ => None,
-    };
-    match desired {
-        Value::Number(_) => number(current) == number(desired),
-        Value::Null => current.is_null() || current == "",
-        _ => current == desired,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn values_agree_in_each_form_mailmojo_may_return() {
-        let agreeing = [
-            (json!(1), json!(1)),
-            (json!(1.0), json!(1)),
-            (json!("1"), json!(1)),
-            (json!(null), json!(null)),
-            (json!(""), json!(null)),
-            (json!(true), json!(true)),
-            (json!("2026-01-01"), json!("2026-01-01")),
-        ];
-        let differing = [
-            (json!(2), json!(1)),
-            (json!(null), json!(1)),
-            (json!(0), json!(null)),
-            (json!(null), json!(false)),
-        ];
-        for (current, desired) in agreeing {
-            assert!(agrees(&current, &desired), "{current} {desired}");
-        }
-        for (current, desired) in differing {
-            assert!(!agrees(&current, &desired), "{current} {desired}");
-        }
     }
 }

@@ -1,13 +1,10 @@
 //! Checks a vendor's Make.as lists by reading only.
 
 use futures_util::future::join_all;
-use shared::check::{CheckCode, CheckItem};
+use shared::check::{CheckItem, UNUSED_ADDRESS};
 
 use crate::client::Client;
 use crate::credentials::MalformedSet;
-
-/// No contact has this address: the domain `.invalid` is reserved.
-const UNUSED_ADDRESS: &str = "unused@sesamy-crm-sync.invalid";
 
 /// Reading cannot verify these.
 const UNVERIFIABLE: [&str; 6] = [
@@ -33,36 +30,19 @@ pub async fn check(clients: Vec<Client<'_>>, malformed: &[MalformedSet]) -> Vec<
 
 async fn check_list(client: &Client<'_>) -> Vec<CheckItem> {
     let name = format!("Make.as: list {}", client.list_id());
-    let list = match client.has_list().await {
-        Ok(true) => CheckItem::works(&name),
-        Ok(false) => {
-            let say = "it is not among the lists that these credentials can read";
-            CheckItem::new(&name, CheckCode::ListUnknown, say)
-                .with_remedy("store the id of one of the account's lists as listId")
-        }
-        Err(error) => CheckItem::failed(&name, &error, "read lists"),
-    };
-    let list_code = list.code;
-    let mut items = vec![list];
-    if list_code == CheckCode::CredentialsRefused {
-        return items;
+    let exists = client.has_list().await;
+    let unknown = "it is not among the lists that these credentials can read";
+    let list = CheckItem::list(&name, &exists, unknown, "read lists");
+    if list.is_refused() {
+        return vec![list];
     }
+    let contact = client.contact(UNUSED_ADDRESS).await;
     let what = format!("{name}, look up a subscriber");
-    items.push(match client.contact(UNUSED_ADDRESS).await {
-        Ok(_) => CheckItem::works(what),
-        Err(error) => CheckItem::failed(what, &error, "read subscribers"),
-    });
-    if list_code == CheckCode::Works {
-        items.push(contact_form(client, &name).await);
+    let mut items = vec![list, CheckItem::call(what, &contact, "read subscribers")];
+    if let Ok(true) = exists {
+        let what = format!("assumption: a contact names its tags ({name})");
+        let sample = client.any_contact().await;
+        items.push(CheckItem::form(what, &sample, "read a list's subscribers"));
     }
     items
-}
-
-async fn contact_form(client: &Client<'_>, list: &str) -> CheckItem {
-    let what = format!("assumption: a contact names its tags ({list})");
-    match client.any_contact().await {
-        Ok(Some(_)) => CheckItem::assumption(what, Some(true), "a contact of the list does"),
-        Ok(None) => CheckItem::assumption(what, None, "the list has no contact to look at"),
-        Err(error) => CheckItem::failed(what, &error, "read a list's subscribers"),
-    }
 }

@@ -6,19 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
-use shared::http::{
-    ApiCall, ApiClient, ApiDescription, ApiError, ApiResponse, Authorization, Http, Method,
-};
-use shared::identity::{UserId, VendorId};
+use shared::connector::Account;
+use shared::http::{ApiCall, ApiClient, ApiError, ApiResponse, Authorization, Method};
+use shared::identity::UserId;
 
 use crate::credentials::CredentialSet;
-
-pub(crate) const API_NAME: &str = "make";
-
-const API: ApiDescription = ApiDescription {
-    name: API_NAME,
-    wall_clock: None,
-};
+use crate::sync::Make;
 
 const PRODUCTS: &str = "/subscribers/subscriptions/products/bulkinsert";
 
@@ -75,13 +68,13 @@ pub struct Client<'a> {
 }
 
 impl<'a> Client<'a> {
-    pub fn new(http: &'a Http, vendor: &'a VendorId, set: &'a CredentialSet) -> Self {
+    pub fn new(account: &Account<'a, Make>, set: &'a CredentialSet) -> Self {
         let authorization = Authorization::Basic {
             user: set.user_id.clone(),
             password: set.api_key.clone(),
         };
         Self {
-            api: ApiClient::new(http, vendor, API, &set.api_url, authorization),
+            api: account.api(&set.api_url, authorization),
             list_id: &set.list_id,
         }
     }
@@ -123,9 +116,8 @@ impl<'a> Client<'a> {
     }
 
     async fn find(&self, call: ApiCall<'_>) -> Result<Option<Contact>, ApiError> {
-        let response = match self.api.read(call).await {
-            Err(error) if error.status() == Some(404) => return Ok(None),
-            response => response?,
+        let Some(response) = self.api.find(call).await? else {
+            return Ok(None);
         };
         let contact = self.read_contact(&response, response.json()?).await?;
         Ok(Some(contact))

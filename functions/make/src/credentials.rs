@@ -1,10 +1,11 @@
 use reqwest::Url;
 use secrecy::SecretString;
 use serde_json::Value;
+use shared::connector::Connector;
 use shared::http::{ApiError, ApiErrorKind};
 use shared::secrets::{FromSecret, Keys, SecretFault};
 
-use crate::client::API_NAME;
+use crate::sync::Make;
 
 /// Source: Make.as's documentation and SDK.
 const API_URL: &str = "https://subscribers.dialogapi.no/api/public/v2";
@@ -36,7 +37,7 @@ impl MalformedSet {
 
     pub fn error(&self) -> ApiError {
         ApiError {
-            api: API_NAME,
+            api: Make::NAME,
             endpoint: "credentials",
             kind: ApiErrorKind::Credentials(SecretFault::InSet {
                 number: self.number,

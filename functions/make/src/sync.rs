@@ -1,24 +1,25 @@
 //! The order of a sync's calls, concurrently for each list: read the contact; move
-//! it if the user's address has changed; write it if it differs; write products and subscriptions, which cannot be read
-//! and so are always sent.
+//! it if the user's address has changed; write it if it differs; write products and
+//! subscriptions, which cannot be read and so are always sent.
 //!
 //! Every write can be repeated, so a failing list repeats the whole sync.
 //!
 //! Syncs never change consent: an existing contact is changed by id, without a list.
 //! Only a contact that is new, or that may join, is written together with the list.
 
+use std::future::ready;
+
 use futures_util::future::join_all;
 use serde_json::{Map, Value};
 use shared::check::CheckItem;
 use shared::connector::{
-    Account, Changes, Connector, ContactChanges, ContactLookup, FieldChange, ForgetProgress, Job,
-    SyncedContact, TagChanges,
+    Account, Changes, Connector, ContactChanges, ContactReference, FieldChange, ForgetJob, Job,
+    Moved, SyncedContact, TagChanges, unless_refused,
 };
 use shared::derivation::diff_tags;
 use shared::http::ApiError;
 use shared::identity::UserId;
 use shared::sesamy::Reads;
-use tracing::warn;
 
 use crate::client::{Client, Contact};
 use crate::credentials::{CredentialSet, MakeCredentials};
@@ -39,19 +40,19 @@ impl Connector for Make {
     }
 
     async fn sync(&self, job: Job<'_, Self>) -> Result<Changes, ApiError> {
-        let MakeCredentials { sets, malformed } = job.credentials;
+        let MakeCredentials { sets, malformed } = job.account.credentials;
         let mut results = join_all(sets.iter().map(|set| sync_list(&job, set))).await;
         results.extend(malformed.iter().map(|set| Err(set.error())));
         let mut changes = Changes::default();
         let (mut references, mut left_behind) = (References::default(), References::default());
         for list in collect_results(results)? {
+            if let Some(id) = &list.contact {
+                references.add(list.list_id, id);
+            }
+            if let Some(left) = &list.changes.left_behind {
+                left_behind.add(list.list_id, left.as_str());
+            }
             changes += list.changes;
-            if let Some(id) = list.contact {
-                references.add(list.list_id, &id);
-            }
-            if let Some(id) = list.left_behind {
-                left_behind.add(list.list_id, &id);
-            }
         }
         changes.reference = references.write();
         changes.left_behind = left_behind.write();
@@ -62,73 +63,41 @@ impl Connector for Make {
         check::check(clients(&account), &account.credentials.malformed).await
     }
 
-    async fn forget(
-        &self,
-        account: Account<'_, Self>,
-        lookup: ContactLookup<'_>,
-        progress: &ForgetProgress,
-    ) -> Result<(), ApiError> {
-        let malformed = &account.credentials.malformed;
-        forget::forget(clients(&account), malformed, lookup, progress).await
+    async fn forget(&self, job: ForgetJob<'_, Self>) -> Result<(), ApiError> {
+        forget::forget(job).await
     }
 }
 
-fn clients<'a>(account: &Account<'a, Make>) -> Vec<Client<'a>> {
+pub fn clients<'a>(account: &Account<'a, Make>) -> Vec<Client<'a>> {
     let sets = account.credentials.sets.iter();
-    sets.map(|set| Client::new(account.http, account.vendor, set))
-        .collect()
+    sets.map(|set| Client::new(account, set)).collect()
 }
 
 /// What a sync did on one list.
 struct SyncedList<'a> {
     list_id: &'a str,
     changes: Changes,
-    /// Ids of contacts.
+    /// The contact's id.
     contact: Option<String>,
-    left_behind: Option<String>,
 }
 
 async fn sync_list<'a>(
     job: &Job<'_, Make>,
     set: &'a CredentialSet,
 ) -> Result<SyncedList<'a>, ApiError> {
-    let client = Client::new(job.http, job.vendor, set);
+    let client = Client::new(&job.account, set);
     let email = job.desired.email.lookup();
     let mut contact = client.contact(&email).await?;
     let mut changes = Changes::default();
-    let mut left_behind = None;
-    let mut is_moved = false;
     if let Some(earlier) = job.earlier {
-        match move_contact(
-            &client,
-            &job.desired.user_id,
-            earlier,
-            contact.is_some(),
-            &email,
-        )
-        .await?
-        {
-            Moved::Done(moved) => {
-                contact = Some(*moved);
-                is_moved = true;
-                changes.writes += 1;
-            }
-            Moved::NotFound => {}
-            Moved::Taken { id } => left_behind = Some(id),
-            Moved::Refused { id, may_join } => {
-                changes.refused_writes += 1;
-                left_behind = Some(id);
-                if !may_join {
-                    // A new contact would be mailed without consent.
-                    changes.keeps_earlier = true;
-                    return Ok(SyncedList {
-                        list_id: &set.list_id,
-                        changes,
-                        contact: None,
-                        left_behind,
-                    });
-                }
-            }
+        let user = &job.desired.user_id;
+        changes = move_contact(&client, user, earlier, &mut contact, &email).await?;
+        if changes.keeps_earlier {
+            return Ok(SyncedList {
+                list_id: &set.list_id,
+                changes,
+                contact: None,
+            });
         }
     }
 
@@ -161,10 +130,9 @@ async fn sync_list<'a>(
         }
         changes.writes += 1;
     }
-    changes.contacts.push(ContactChanges {
+    changes.push(ContactChanges {
         list: Some(set.list_id.clone()),
         is_new: contact.is_none(),
-        is_moved,
         tags: TagChanges::new(&diff, tags),
         fields: field_changes(contact.as_ref(), &body),
         ..ContactChanges::default()
@@ -179,65 +147,41 @@ async fn sync_list<'a>(
         list_id: &set.list_id,
         changes,
         contact: id,
-        left_behind,
     })
 }
 
-enum Moved {
-    /// The contact, which has the new address now.
-    Done(Box<Contact>),
-    NotFound,
-    /// Make.as has another contact of the new address.
-    Taken {
-        id: String,
-    },
-    Refused {
-        id: String,
-        may_join: bool,
-    },
-}
-
-/// Reads the contact first: its address and its owner show whether it is still the
-/// same one.
+/// Moves the contact of an earlier address, which becomes the `known` one. Reads it
+/// first: its address and its owner show whether it is still the same one.
 async fn move_contact(
     client: &Client<'_>,
     user: &UserId,
     earlier: SyncedContact<'_>,
-    is_taken: bool,
+    known: &mut Option<Contact>,
     email: &str,
-) -> Result<Moved, ApiError> {
+) -> Result<Changes, ApiError> {
+    let mut changes = Changes::default();
     let references = References::read(earlier.reference);
     let Some(id) = references.id(client.list_id()) else {
-        return Ok(Moved::NotFound);
+        return Ok(changes);
     };
     let Some(contact) = client.contact_by_id(id).await? else {
-        return Ok(Moved::NotFound);
+        return Ok(changes);
     };
-    if !earlier.may_belong_to(contact.owner(user)) {
-        return Ok(Moved::NotFound);
+    let is_taken = ready(Ok(known.is_some()));
+    let set_email = async {
+        let set = client.set_email(&contact, email).await;
+        unless_refused(set, "Make.as refused a contact's new address.")
+    };
+    let (owner, current) = (contact.owner(user), contact.email());
+    let moved = earlier
+        .move_to(email, owner, current, is_taken, set_email)
+        .await?;
+    let left = ContactReference::new(&*contact.id);
+    changes.record_move(moved, &left, !contact.may_join());
+    if moved == Moved::Done {
+        *known = Some(contact);
     }
-    let id = contact.id.clone();
-    let current = contact.email().unwrap_or_default();
-    if current.eq_ignore_ascii_case(email) {
-        // An earlier attempt moved it, so `is_taken` is about the same contact.
-        return Ok(Moved::NotFound);
-    }
-    if is_taken {
-        return Ok(Moved::Taken { id });
-    }
-    let may_join = contact.may_join();
-    if !earlier.had_address(current) {
-        // The publisher gave it an address that Sesamy does not know.
-        return Ok(Moved::Refused { id, may_join });
-    }
-    match client.set_email(&contact, email).await {
-        Ok(()) => Ok(Moved::Done(Box::new(contact))),
-        Err(error) if error.is_transient() || error.is_refusal() => Err(error),
-        Err(error) => {
-            warn!(%error, "Make.as refused a contact's new address.");
-            Ok(Moved::Refused { id, may_join })
-        }
-    }
+    Ok(changes)
 }
 
 /// Whether a contact has all values of the body, except the tags.

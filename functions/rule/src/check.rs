@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use shared::check::{CheckCode, CheckItem};
+use shared::check::CheckItem;
 
 use crate::client::Client;
 use crate::mapping;
@@ -25,56 +25,29 @@ const UNVERIFIABLE: [&str; 7] = [
 pub async fn check(client: &Client<'_>) -> Vec<CheckItem> {
     const DEFINITIONS: &str = "Rule: read the definitions of fields";
     const TAGS: &str = "Rule: read tags";
-    let mut items = Vec::new();
-    match client.definitions().await {
-        Ok(definitions) => {
-            items.push(CheckItem::works(DEFINITIONS));
-            items.push(field_types(&definitions));
-        }
-        Err(error) => {
-            let failed = CheckItem::failed(DEFINITIONS, &error, "read custom fields");
-            let refused = failed.code == CheckCode::CredentialsRefused;
-            items.push(failed);
-            if refused {
-                return items;
-            }
-        }
+    let found = client.definitions().await;
+    let definitions = CheckItem::call(DEFINITIONS, &found, "read custom fields");
+    if definitions.is_refused() {
+        return vec![definitions];
     }
-    items.push(match client.any_tag().await {
-        Ok(()) => CheckItem::works(TAGS),
-        Err(error) => CheckItem::failed(TAGS, &error, "read tags"),
-    });
+    let mut items = vec![definitions];
+    items.extend(found.iter().map(field_types));
+    items.push(CheckItem::call(TAGS, &client.any_tag().await, "read tags"));
     items.extend(UNVERIFIABLE.map(CheckItem::unverifiable));
     items
 }
 
 /// Rule refuses every sync if one of these fields has another type.
-fn field_types(definitions: &BTreeMap<String, Value>) -> CheckItem {
+fn field_types(found: &BTreeMap<String, Value>) -> CheckItem {
     const WHAT: &str = "assumption: the account's Sesamy fields have the types this system writes";
     let defined: Vec<_> = mapping::DEFINITIONS
         .iter()
-        .filter_map(|(key, kind)| Some((*key, *kind, definitions.get(*key)?)))
+        .filter_map(|(key, kind)| Some((*key, *kind, found.get(*key)?)))
         .collect();
-    let wrong: Vec<&str> = defined
+    let wrong = defined
         .iter()
-        .filter(|(_, kind, found)| **found != kind.name())
-        .map(|(key, ..)| *key)
-        .collect();
-    if !wrong.is_empty() {
-        let say = format!("defined with another type: {}", wrong.join(", "));
-        CheckItem::assumption(WHAT, Some(false), say)
-            .with_remedy("delete these fields at Rule; the first sync defines them again")
-    } else if defined.is_empty() {
-        CheckItem::assumption(
-            WHAT,
-            None,
-            "none is defined yet; the first sync defines them",
-        )
-    } else {
-        CheckItem::assumption(
-            WHAT,
-            Some(true),
-            "all fields that are defined have the right type",
-        )
-    }
+        .filter(|(_, kind, found)| **found != kind.name());
+    let wrong: Vec<&str> = wrong.map(|(key, ..)| *key).collect();
+    let remedy = "delete these fields at Rule; the first sync defines them again";
+    CheckItem::types(WHAT, !defined.is_empty(), &wrong, remedy)
 }

@@ -7,9 +7,8 @@
 //! left out of the upsert, and their whole group is deleted instead.
 
 use shared::cache::{Cache, Entry};
-use shared::http::ApiError;
+use shared::http::{ApiError, FailedWrite};
 
-use crate::client::WriteFieldsError;
 use crate::mapping::{Field, FieldType};
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,8 +98,8 @@ impl<'f> Attempt<'_, 'f> {
     }
 
     /// `Ok` if the refusal shows how the account clears fields; then try again.
-    pub async fn failed(self, failure: WriteFieldsError) -> Result<(), ApiError> {
-        let Some(learned) = self.method.after_refusing(&failure.cleared) else {
+    pub async fn failed(self, failure: FailedWrite<Vec<FieldType>>) -> Result<(), ApiError> {
+        let Some(learned) = self.method.after_refusing(&failure.refusal) else {
             return Err(failure.error);
         };
         let mut entry = match self.probe {

@@ -8,25 +8,18 @@ use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
-use shared::connector::ContactReference;
+use shared::connector::{Account, ContactReference};
 use shared::http::{
-    ApiCall, ApiClient, ApiDescription, ApiError, ApiResponse, Authorization, FailedCall, Http,
-    Method,
+    ApiCall, ApiClient, ApiError, ApiResponse, Authorization, FailedCall, FailedWrite, Method,
 };
-use shared::identity::VendorId;
 use shared::personal::Personal;
 
-use crate::credentials::RuleCredentials;
 use crate::mapping::{Field, FieldType};
+use crate::sync::Rule;
 
 /// Rule writes the end of a block as Stockholm time without a zone (seen in live
 /// answers of version 3, assumed for version 2).
 static STOCKHOLM: TimeZone = jiff::tz::get!("Europe/Stockholm");
-
-const API: ApiDescription = ApiDescription {
-    name: "rule",
-    wall_clock: Some(&STOCKHOLM),
-};
 
 /// Assumed: Rule states no limit.
 const MAX_TAGS_PER_CALL: usize = 100;
@@ -86,33 +79,17 @@ pub struct Contact {
     pub is_silenced: bool,
 }
 
-#[derive(Debug)]
-pub struct WriteFieldsError {
-    pub error: ApiError,
-    /// The types of the cleared fields that Rule rejects.
-    pub cleared: Vec<FieldType>,
-}
-
-impl From<ApiError> for WriteFieldsError {
-    fn from(error: ApiError) -> Self {
-        let cleared = Vec::new();
-        Self { error, cleared }
-    }
-}
-
-impl From<WriteFieldsError> for ApiError {
-    fn from(error: WriteFieldsError) -> Self {
-        error.error
-    }
-}
+/// A refusal has the types of the cleared fields that Rule rejects.
+pub type FieldsWrite<T> = Result<T, FailedWrite<Vec<FieldType>>>;
 
 #[derive(Debug)]
 pub struct Client<'a>(ApiClient<'a>);
 
 impl<'a> Client<'a> {
-    pub fn new(http: &'a Http, vendor: &'a VendorId, credentials: &'a RuleCredentials) -> Self {
-        let key = Authorization::Bearer(credentials.api_key.clone());
-        Self(ApiClient::new(http, vendor, API, &credentials.api_url, key))
+    pub fn new(account: &Account<'a, Rule>) -> Self {
+        let key = Authorization::Bearer(account.credentials.api_key.clone());
+        let api = account.api(&account.credentials.api_url, key);
+        Self(api.with_wall_clock(&STOCKHOLM))
     }
 
     /// Fields that are already defined stay as they are.
@@ -138,7 +115,7 @@ impl<'a> Client<'a> {
         fields: &[&Field],
         flows: Flows,
         dry_run_key: ContactKey<'_>,
-    ) -> Result<UpsertOutcome, WriteFieldsError> {
+    ) -> FieldsWrite<UpsertOutcome> {
         let mut chunks = tags.chunks(MAX_TAGS_PER_CALL);
         let first = chunks.next().unwrap_or_default();
         let call = upsert_call(email, first, fields, flows);
@@ -156,12 +133,7 @@ impl<'a> Client<'a> {
 
     /// Adds an event's tag in the same call as its fields, so that the flows it
     /// starts find them. The contact must not have the tag yet.
-    pub async fn deliver(
-        &self,
-        email: &str,
-        tag: &str,
-        fields: &[&Field],
-    ) -> Result<(), WriteFieldsError> {
+    pub async fn deliver(&self, email: &str, tag: &str, fields: &[&Field]) -> FieldsWrite<()> {
         let call = upsert_call(email, &[tag], fields, Flows::Start);
         self.write_fields(call, fields).await.map(drop)
     }
@@ -181,9 +153,8 @@ impl<'a> Client<'a> {
         let segment = &key.segment();
         let call = ApiCall::new(Method::GET, "/v2/subscribers/{contact}", &[segment])
             .query("identified_by", key.kind());
-        let response = match self.0.read(call).await {
-            Err(error) if error.status() == Some(404) => return Ok(None),
-            response => response?,
+        let Some(response) = self.0.find(call).await? else {
+            return Ok(None);
         };
         let answer: Map<String, Value> = response.json()?;
         match answer.get("subscriber") {
@@ -229,18 +200,11 @@ impl<'a> Client<'a> {
             &[&segment, tag],
         )
         .query("identified_by", key.kind());
-        match self.0.write(call).await {
-            Err(error) if error.status() == Some(404) => Ok(()),
-            answer => answer.map(drop),
-        }
+        self.0.remove(call).await
     }
 
     /// Sets fields of an existing contact. Never creates one.
-    pub async fn set_fields(
-        &self,
-        id: Option<u64>,
-        fields: &[&Field],
-    ) -> Result<(), WriteFieldsError> {
+    pub async fn set_fields(&self, id: Option<u64>, fields: &[&Field]) -> FieldsWrite<()> {
         let call = update_call(id, json!({ "fields": to_json(fields) }));
         self.write_fields(call, fields).await.map(drop)
     }
@@ -257,10 +221,7 @@ impl<'a> Client<'a> {
             "/v3/custom-field-data/{id}/group/{group}",
             &segments,
         );
-        match self.0.write(call).await {
-            Err(error) if error.status() == Some(404) => Ok(()),
-            answer => answer.map(drop),
-        }
+        self.0.remove(call).await
     }
 
     /// Types by `Group.Field`, of the first hundred groups.
@@ -298,12 +259,11 @@ impl<'a> Client<'a> {
         &self,
         call: ApiCall<'_>,
         fields: &[&Field],
-    ) -> Result<Option<ApiResponse>, WriteFieldsError> {
-        let written = self.0.try_write(call).await;
-        written.map_err(|refused| WriteFieldsError {
-            cleared: named_types(&refused, fields),
-            error: refused.error,
-        })
+    ) -> FieldsWrite<Option<ApiResponse>> {
+        let written = self
+            .0
+            .try_write(call, |refused| named_types(refused, fields));
+        written.await
     }
 }
 
@@ -322,7 +282,7 @@ fn named_types(refused: &FailedCall, sent: &[&Field]) -> Vec<FieldType> {
     if refused.error.status() != Some(400) {
         return Vec::new();
     }
-    let answer = refused.json().unwrap_or_default();
+    let answer: Value = refused.json().unwrap_or_default();
     let mut names: Vec<&str> = Vec::new();
     let mut texts: Vec<&str> = Vec::new();
     if let Some(entries) = answer.get("fields").and_then(Value::as_object) {
@@ -358,15 +318,13 @@ fn names_index(path: &str, index: &str) -> bool {
 /// Never sends `automation`: according to Rule's notes, any value of it unblocks a
 /// blocked contact, which only the publisher may do.
 fn upsert_call<'a>(email: &str, tags: &[&str], fields: &[&Field], flows: Flows) -> ApiCall<'a> {
-    let mut body = json!({
+    let body = json!({
         "update_on_duplicate": true,
+        "sync_subscribers": (flows == Flows::Silent).then_some(false),
         "tags": tags,
         "subscribers": { "email": email, "fields": to_json(fields) },
     });
-    if let (Flows::Silent, Value::Object(body)) = (flows, &mut body) {
-        body.insert("sync_subscribers".to_owned(), false.into());
-    }
-    ApiCall::new(Method::POST, "/v2/subscribers", &[]).json(body)
+    ApiCall::new(Method::POST, "/v2/subscribers", &[]).json_parts(body)
 }
 
 fn read_upsert(answer: &Map<String, Value>) -> UpsertOutcome {

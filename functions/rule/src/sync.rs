@@ -20,21 +20,20 @@ use serde_json::Value;
 use shared::cache::Once;
 use shared::check::CheckItem;
 use shared::connector::{
-    Account, Changes, Connector, ContactChanges, ContactLookup, ContactReference, Delivery,
-    EventStream, FieldChange, ForgetProgress, Job, TagChanges,
+    Account, Changes, Connector, ContactChanges, ContactReference, Delivery, EventStream,
+    FieldChange, ForgetJob, Job, TagChanges,
 };
 use shared::derivation::{DesiredContact, Tag, TagDiff, diff_tags};
 use shared::http::ApiError;
 use shared::personal::Personal;
 use shared::sesamy::Reads;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use crate::clearing::ClearingMethods;
 use crate::client::{Client, Contact, ContactKey, Flows, UpsertOutcome};
 use crate::credentials::RuleCredentials;
 use crate::mapping::{self, Field};
-use crate::moving::{self, Moved};
-use crate::{check, forget};
+use crate::{check, forget, moving};
 
 const MAX_REFUSED_PHONES: usize = 10_000;
 
@@ -60,45 +59,29 @@ impl Connector for Rule {
     }
 
     async fn sync(&self, job: Job<'_, Self>) -> Result<Changes, ApiError> {
-        let client = Client::new(job.http, job.vendor, job.credentials);
-        job.once(&self.defined, client.define(mapping::DEFINITIONS))
-            .await?;
+        let (account, client) = (&job.account, Client::new(&job.account));
+        let define = client.define(mapping::DEFINITIONS);
+        account.once(&self.defined, define).await?;
 
         let email = job.desired.email.lookup();
         let desired_tags: Vec<&str> = std::iter::once(mapping::BASE_TAG)
             .chain(job.desired.tags.keys().map(Tag::as_str))
             .collect();
         let fields = mapping::fields(job.desired);
-        let mut changes = Changes {
-            writes: 1,
-            ..Changes::default()
-        };
+        let mut changes = Changes::default();
         let mut contact_changes = ContactChanges::default();
         let mut key = ContactKey::Email(&email);
         if let Some(earlier) = job.earlier {
-            match moving::move_contact(&client, earlier, &email).await? {
-                Moved::Done(id) => {
-                    changes.writes += 1;
-                    contact_changes.is_moved = true;
-                    // A dry run finds the contact at its earlier address.
-                    if job.http.is_read_only() {
-                        key = ContactKey::Id(id);
-                    }
-                }
-                Moved::NotFound => {}
-                Moved::Taken => changes.left_behind = Some(earlier.reference.clone()),
-                Moved::Refused { is_silenced } => {
-                    changes.refused_writes += 1;
-                    changes.left_behind = Some(earlier.reference.clone());
-                    if is_silenced {
-                        // A new contact would be mailed without consent.
-                        changes.writes = 0;
-                        changes.keeps_earlier = true;
-                        return Ok(changes);
-                    }
-                }
+            let moved = moving::move_contact(&client, earlier, &email, &mut changes).await?;
+            if changes.keeps_earlier {
+                return Ok(changes);
+            }
+            // A dry run finds the contact at its earlier address.
+            if let Some(id) = moved.filter(|_| account.http.is_read_only()) {
+                key = ContactKey::Id(id);
             }
         }
+        changes.writes += 1;
         // A resync of all users must not send each of them a welcome mail.
         let flows = if job.events.is_empty() {
             Flows::Silent
@@ -106,7 +89,7 @@ impl Connector for Rule {
             Flows::Start
         };
         let (upserted, left_out) = loop {
-            let attempt = self.clearing_methods.attempt(job.account, &fields).await;
+            let attempt = self.clearing_methods.attempt(account.id, &fields).await;
             let upserted = client.upsert(&email, &desired_tags, &attempt.sent, flows, key);
             match upserted.await {
                 // A dry run does not show how the account clears fields.
@@ -163,13 +146,13 @@ impl Connector for Rule {
         let is_silenced = contact.as_ref().is_some_and(|c| c.is_silenced);
         self.set_phone(&client, &job, contact, &mut contact_changes, &mut changes)
             .await?;
-        changes.contacts.push(contact_changes);
+        changes.push(contact_changes);
         if is_silenced && !job.events.is_empty() {
             debug!("The contact is suppressed, blocked or not opted in: no event is delivered.");
-        } else if job.credentials.events {
+        } else if account.credentials.events {
             let recipient = Recipient {
                 client: &client,
-                account: job.account,
+                account: account.id,
                 email: &email,
                 id,
                 desired: Some(job.desired),
@@ -179,15 +162,13 @@ impl Connector for Rule {
         Ok(changes)
     }
 
+    fn delivers(credentials: &RuleCredentials) -> bool {
+        credentials.events
+    }
+
     /// Reads the contact by its id, because only that is remembered.
     async fn deliver(&self, delivery: Delivery<'_, Self>) -> Result<bool, ApiError> {
-        if !delivery.credentials.events {
-            return Ok(true);
-        }
-        let client = Client::new(delivery.http, delivery.vendor, delivery.credentials);
-        let Some(synced) = delivery.contact else {
-            return Ok(false);
-        };
+        let (client, synced) = (Client::new(&delivery.account), delivery.contact);
         let Some((id, contact)) = moving::find(&client, synced).await? else {
             return Ok(false);
         };
@@ -201,7 +182,7 @@ impl Connector for Rule {
             let tags = client.tags(ContactKey::Id(id)).await?;
             let recipient = Recipient {
                 client: &client,
-                account: delivery.account,
+                account: delivery.account.id,
                 email: email.expose(),
                 id: Some(id),
                 desired: None,
@@ -212,21 +193,12 @@ impl Connector for Rule {
     }
 
     async fn check(&self, account: Account<'_, Self>) -> Vec<CheckItem> {
-        check::check(&client(&account)).await
+        check::check(&Client::new(&account)).await
     }
 
-    async fn forget(
-        &self,
-        account: Account<'_, Self>,
-        lookup: ContactLookup<'_>,
-        progress: &ForgetProgress,
-    ) -> Result<(), ApiError> {
-        forget::forget(&client(&account), lookup, progress).await
+    async fn forget(&self, job: ForgetJob<'_, Self>) -> Result<(), ApiError> {
+        forget::forget(job).await
     }
-}
-
-fn client<'a>(account: &Account<'a, Rule>) -> Client<'a> {
-    Client::new(account.http, account.vendor, account.credentials)
 }
 
 /// The contact that events are delivered to.
@@ -319,7 +291,7 @@ impl Rule {
         }
         let digest = {
             let mut hasher = DefaultHasher::new();
-            (job.account, id, desired).hash(&mut hasher);
+            (job.account.id, id, desired).hash(&mut hasher);
             hasher.finish()
         };
         // The set is valid even if the lock is poisoned: no change to it can panic.
@@ -332,22 +304,17 @@ impl Rule {
             changes.refused_writes += 1;
             return Ok(());
         }
-        match client.set_phone(id, desired).await {
-            Ok(()) => {
-                changes.writes += 1;
-                let phone = FieldChange::set("phone_number", desired.into(), true);
-                contact_changes.fields.push(phone);
+        const REFUSED: &str = "Rule refused a phone number; it stands in the field alone.";
+        let set = client.set_phone(id, desired).await;
+        if changes.count(set, REFUSED)?.is_some() {
+            let phone = FieldChange::set("phone_number", desired.into(), true);
+            contact_changes.fields.push(phone);
+        } else {
+            let mut refused = refused();
+            if refused.len() >= MAX_REFUSED_PHONES {
+                refused.clear();
             }
-            Err(error) if error.is_transient() || error.is_refusal() => return Err(error),
-            Err(error) => {
-                warn!(%error, "Rule refused a phone number; it stands in the field alone.");
-                changes.refused_writes += 1;
-                let mut refused = refused();
-                if refused.len() >= MAX_REFUSED_PHONES {
-                    refused.clear();
-                }
-                refused.insert(digest);
-            }
+            refused.insert(digest);
         }
         Ok(())
     }
@@ -371,7 +338,7 @@ async fn sync_tags(
     let desired = &job.desired.tags;
     let mut diff = diff_tags(&tags, desired, &[mapping::EVENT_TAG_PREFIX]);
     // A dry run has not added the missing tags, so nothing hides them.
-    if !job.http.is_read_only() {
+    if !job.account.http.is_read_only() {
         replace_hiding_tags(&mut diff, &tags);
     }
     for stale in &diff.remove {

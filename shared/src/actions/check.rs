@@ -73,11 +73,14 @@ async fn check_connector<C: Connector>(syncer: &Syncer<C>, vendor: &VendorId) ->
     let path = Syncer::<C>::connector_path(vendor);
     let (item, secret) = check_secret::<C, C::Credentials>(syncer, &path).await;
     let mut findings = vec![item];
-    if let Some(credentials) = secret.as_ref().and_then(|secret| secret.value.as_ref()) {
+    if let Some(secret) = &secret
+        && let Some(credentials) = &secret.value
+    {
         let account = Account {
             http: &syncer.http.read_only(),
             vendor,
             credentials,
+            id: secret.fingerprint(),
         };
         findings.extend(syncer.connector.check(account).await);
     }

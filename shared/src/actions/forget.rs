@@ -9,9 +9,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::connector::{
-    Connector, ContactLookup, ForgetProgress, ForgottenContact, LookupKey, Outcome,
-};
+use crate::connector::{Connector, ForgetProgress, ForgottenContact, LookupKey, Outcome};
 use crate::message::UserKey;
 use crate::personal::Email;
 use crate::remembered::Unavailable;
@@ -116,12 +114,8 @@ async fn forget<C: Connector>(
         return Err(ErrorAnswer::new("address_unknown", message));
     }
     for by in lookups {
-        let lookup = ContactLookup {
-            user: &user.user_id,
-            by,
-        };
         progress.next_contact();
-        let forgotten = syncer.forget_contact(&syncer.http, user, lookup, progress);
+        let forgotten = syncer.forget_contact(&syncer.http, user, by, progress);
         if !forgotten.await.map_err(Outcome::into_error)? {
             return Ok(false);
         }

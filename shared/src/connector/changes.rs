@@ -12,6 +12,8 @@ pub struct Changes {
     pub writes: u32,
     /// Writes that the CRM refused and the sync can do without.
     pub refused_writes: u32,
+    /// The contact of the user's earlier address has the new one.
+    pub is_moved: bool,
     /// Several for a CRM that has a contact per list.
     pub contacts: Vec<ContactChanges>,
     /// How the CRM knows the contact now.
@@ -60,6 +62,15 @@ pub enum NewValue {
 }
 
 impl Changes {
+    /// Adds the changes of the user's contact.
+    pub fn push(&mut self, contact: ContactChanges) {
+        let is_moved = self.is_moved;
+        self.contacts.push(ContactChanges {
+            is_moved,
+            ..contact
+        });
+    }
+
     pub fn tags_added(&self) -> usize {
         self.contacts.iter().map(|c| c.tags.added.len()).sum()
     }
@@ -90,6 +101,7 @@ impl std::ops::AddAssign for Changes {
     fn add_assign(&mut self, other: Self) {
         self.writes += other.writes;
         self.refused_writes += other.refused_writes;
+        self.is_moved |= other.is_moved;
         self.contacts.extend(other.contacts);
         self.reference = other.reference.or(self.reference.take());
         self.left_behind = other.left_behind.or(self.left_behind.take());
@@ -104,6 +116,20 @@ impl TagChanges {
             added: added.map(Tag::as_str).map(str::to_owned).collect(),
             removed: diff.remove.clone(),
             kept: current.len().saturating_sub(diff.remove.len()),
+        }
+    }
+
+    /// For a CRM that takes the whole set in one write.
+    pub fn between(before: &[String], after: &[String]) -> Self {
+        let without = |tags: &[String], others: &[String]| -> Vec<String> {
+            let tags = tags.iter().filter(|tag| !others.contains(tag));
+            tags.cloned().collect()
+        };
+        let removed = without(before, after);
+        Self {
+            added: without(after, before),
+            kept: before.len().saturating_sub(removed.len()),
+            removed,
         }
     }
 }
@@ -124,5 +150,23 @@ impl FieldChange {
             name: name.to_owned(),
             to: NewValue::Cleared,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_two_sets_share_is_kept() {
+        let tags = |tags: &[&str]| tags.iter().map(|&tag| tag.to_owned()).collect::<Vec<_>>();
+        let before = tags(&["vip", "sesamy_old", "sesamy_a"]);
+        let after = tags(&["vip", "sesamy_a", "sesamy_new"]);
+        let changes = TagChanges {
+            added: tags(&["sesamy_new"]),
+            removed: tags(&["sesamy_old"]),
+            kept: 2,
+        };
+        assert_eq!(TagChanges::between(&before, &after), changes);
     }
 }

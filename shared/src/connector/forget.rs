@@ -4,17 +4,21 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
+use super::changes::{Changes, ContactChanges};
 use super::outcome::Outcome;
+use super::{Account, Connector};
 use crate::derivation::TAG_PREFIX;
 use crate::http::ApiError;
 use crate::identity::UserId;
 use crate::remembered::ContactReference;
 use crate::request::ErrorAnswer;
 
-#[derive(Debug, Clone, Copy)]
-pub struct ContactLookup<'a> {
+/// Which contact [`Connector::forget`] looks up.
+pub struct ForgetJob<'a, C: Connector + ?Sized> {
+    pub account: Account<'a, C>,
     pub user: &'a UserId,
     pub by: LookupKey<'a>,
+    pub progress: &'a ForgetProgress,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -25,16 +29,28 @@ pub enum LookupKey<'a> {
     Reference(&'a ContactReference),
 }
 
-impl ContactLookup<'_> {
-    /// Whether a contact belongs to the user if it names `owner` as its Sesamy
-    /// user. Two users may share an address, and a remembered id may be another
-    /// contact's after a change of the account.
-    pub fn owns(self, owner: Option<&str>) -> bool {
+impl<C: Connector> ForgetJob<'_, C> {
+    /// The contact, if one was found and belongs to the user. `owner` is the Sesamy
+    /// user that a contact names: two users may share an address, and a remembered id
+    /// may be another contact's after a change of the account. Records a contact of
+    /// another user, which must stay untouched.
+    pub fn admit<T>(
+        &self,
+        steps: ContactProgress<'_>,
+        found: Option<T>,
+        owner: impl FnOnce(&T) -> Option<&str>,
+    ) -> Option<T> {
+        let found = found?;
+        let owner = owner(&found).filter(|owner| !owner.is_empty());
         let user = self.user.as_str();
-        match self.by {
+        let is_users = match self.by {
             LookupKey::Email(_) => owner.is_none_or(|owner| owner == user),
             LookupKey::Reference(_) => owner == Some(user),
+        };
+        if !is_users {
+            steps.belongs_to_another_user();
         }
+        is_users.then_some(found)
     }
 }
 
@@ -67,6 +83,12 @@ impl ForgottenContact {
 pub struct Removals {
     pub removed: Vec<String>,
     pub left: Vec<String>,
+}
+
+impl Removals {
+    fn remove_all(&mut self) {
+        self.removed.append(&mut self.left);
+    }
 }
 
 /// Outlives the task that records it, so that an answer is possible even if
@@ -117,6 +139,25 @@ impl ForgetProgress {
         contacts.cloned().collect()
     }
 
+    /// Records the failure of the only contact. A connector with several has recorded
+    /// which of them failed.
+    pub(crate) fn failed(&self, error: &ApiError) {
+        if let [contact] = self.lock().current.as_mut_slice() {
+            contact.error = Some(answer(error));
+        }
+    }
+
+    /// What a contact lost by a sync.
+    pub fn into_changes(self) -> Changes {
+        let contacts = self.contacts().into_iter();
+        let contacts: Vec<_> = contacts.filter(|contact| !contact.had_nothing()).collect();
+        Changes {
+            writes: u32::try_from(contacts.len()).unwrap_or(u32::MAX),
+            contacts: contacts.into_iter().map(ContactChanges::removal).collect(),
+            ..Changes::default()
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Forgotten> {
         // A poisoned lock holds whole records: no update here panics half-way.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -137,14 +178,10 @@ impl ContactProgress<'_> {
     }
 
     /// Records that the contact exists, with those of our tags and fields it has.
-    pub fn found(
-        &self,
-        tags: impl IntoIterator<Item = String>,
-        fields: impl IntoIterator<Item = &'static str>,
-    ) {
+    pub fn found(&self, tags: &[String], fields: impl IntoIterator<Item = &'static str>) {
         self.update(|contact| {
             contact.found = true;
-            contact.tags.left = tags.into_iter().collect();
+            contact.tags.left = tags.to_vec();
             contact.fields.left = fields.into_iter().map(str::to_owned).collect();
         });
     }
@@ -156,26 +193,24 @@ impl ContactProgress<'_> {
         });
     }
 
-    pub fn removed_all(&self) {
-        self.update(|contact| {
-            let left = std::mem::take(&mut contact.tags.left);
-            contact.tags.removed.extend(left);
-        });
+    pub fn removed_tags(&self) {
+        self.update(|contact| contact.tags.remove_all());
     }
 
-    pub fn cleared_all(&self) {
-        self.update(|contact| {
-            let left = std::mem::take(&mut contact.fields.left);
-            contact.fields.removed.extend(left);
-        });
+    pub fn cleared_fields(&self) {
+        self.update(|contact| contact.fields.remove_all());
+    }
+
+    pub fn removed_all(&self) {
+        self.removed_tags();
+        self.cleared_fields();
     }
 
     pub fn stays(&self, what: &'static str) {
         self.update(|contact| contact.stays.push(what));
     }
 
-    /// The contact belongs to another user and stays untouched.
-    pub fn belongs_to_another_user(&self) {
+    fn belongs_to_another_user(&self) {
         self.update(|contact| {
             contact.found = true;
             contact.error = Some(ErrorAnswer::new(
@@ -186,6 +221,10 @@ impl ContactProgress<'_> {
     }
 
     pub fn failed(&self, error: &ApiError) {
-        self.update(|contact| contact.error = Some(Outcome::from(error.clone()).into_error()));
+        self.update(|contact| contact.error = Some(answer(error)));
     }
+}
+
+fn answer(error: &ApiError) -> ErrorAnswer {
+    Outcome::from(error.clone()).into_error()
 }

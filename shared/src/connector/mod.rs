@@ -1,18 +1,19 @@
 //! What a CRM's connector implements, and the types it works with.
 
 mod changes;
+mod field;
 mod forget;
+mod moving;
 mod outcome;
+mod refusal;
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use jiff::Timestamp;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::cache::Once;
 use crate::check::CheckItem;
 use crate::derivation::DesiredContact;
-use crate::http::{ApiError, Http};
+use crate::http::{ApiClient, ApiDescription, ApiError, Authorization, Http, Url};
 use crate::identity::{EventId, VendorId};
 use crate::message::{Event, UserKey};
 use crate::remembered::{UserRecord, address_digest};
@@ -20,11 +21,13 @@ use crate::secrets::FromSecret;
 use crate::sesamy::Reads;
 
 pub use changes::{Changes, ContactChanges, FieldChange, NewValue, TagChanges};
+pub use field::{Field, field_values, is_blank};
 pub use forget::{
-    ContactLookup, ContactProgress, ForgetProgress, ForgottenContact, LookupKey, Removals,
-    is_our_tag,
+    ContactProgress, ForgetJob, ForgetProgress, ForgottenContact, LookupKey, Removals, is_our_tag,
 };
+pub use moving::Moved;
 pub use outcome::{DeadLetterKind, DeadLetterReason, Outcome, SkipReason};
+pub use refusal::unless_refused;
 
 pub use crate::remembered::ContactReference;
 
@@ -35,8 +38,14 @@ pub trait Connector: Send + Sync + 'static {
     /// The secret `{prefix}/{vendorId}/{NAME}`.
     type Credentials: FromSecret;
 
-    /// Which of Sesamy's lists a sync with these credentials needs.
-    fn reads(credentials: &Self::Credentials) -> Reads;
+    /// How many of a vendor's users may be synced at the same time.
+    const MAX_SYNCS: usize = usize::MAX;
+
+    /// Which of Sesamy's lists a sync with these credentials needs. Bills give the
+    /// date of the last payment.
+    fn reads(_: &Self::Credentials) -> Reads {
+        Reads { bills: true }
+    }
 
     /// The reference of the contact of an address, for a CRM that knows contacts by
     /// nothing else.
@@ -56,14 +65,19 @@ pub trait Connector: Send + Sync + 'static {
     /// it must then continue with what it has read.
     fn sync(&self, job: Job<'_, Self>) -> impl Future<Output = Result<Changes, ApiError>> + Send;
 
-    /// Delivers the pending events to a contact whose state was synced after them.
-    /// Uses the events' own fields alone. False if the contact is not found, so that
-    /// an ordinary sync is needed.
+    /// Whether the CRM receives each event.
+    fn delivers(_: &Self::Credentials) -> bool {
+        false
+    }
+
+    /// Delivers the pending events to a contact whose state was synced after them, if
+    /// the CRM [receives](Self::delivers) them. Uses the events' own fields alone.
+    /// False if the contact is not found, so that an ordinary sync is needed.
     fn deliver(
         &self,
         _: Delivery<'_, Self>,
     ) -> impl Future<Output = Result<bool, ApiError>> + Send {
-        async { Ok(true) }
+        async { Ok(false) }
     }
 
     /// Checks, by reading only, what a sync needs of the vendor's account:
@@ -73,53 +87,52 @@ pub trait Connector: Send + Sync + 'static {
     /// Removes everything that a sync ever wrote to the user's contact, except
     /// what belongs to the publisher too: name, phone, status, the contact.
     ///
-    /// Must look the contact up first, at its address or by its reference, so that it never creates one, be safe to
-    /// repeat, and record each step and failure. If several contacts fail, it may
-    /// return any of their errors.
-    fn forget(
-        &self,
-        account: Account<'_, Self>,
-        lookup: ContactLookup<'_>,
-        progress: &ForgetProgress,
-    ) -> impl Future<Output = Result<(), ApiError>> + Send;
+    /// Must look the contact up first, at its address or by its reference, so that it
+    /// never creates one, be safe to repeat, and record each step. A connector with
+    /// several contacts records the failure of each, and may return any of the errors.
+    fn forget(&self, job: ForgetJob<'_, Self>)
+    -> impl Future<Output = Result<(), ApiError>> + Send;
 }
 
+/// A vendor's account at the CRM.
 pub struct Account<'a, C: Connector + ?Sized> {
     pub http: &'a Http,
     pub vendor: &'a VendorId,
     pub credentials: &'a C::Credentials,
+    /// Derived from the credentials.
+    pub id: &'a str,
+}
+
+impl<'a, C: Connector> Account<'a, C> {
+    /// The client of the CRM's API.
+    pub fn api(&self, base: &'a Url, authorization: Authorization) -> ApiClient<'a> {
+        let description = ApiDescription::new(C::NAME);
+        ApiClient::new(self.http, self.vendor, description, base, authorization)
+    }
+
+    /// Runs `work` once per account and function instance, and remembers its result.
+    /// A preview does not count, because it makes no writes.
+    pub async fn once<T, E>(
+        &self,
+        once: &Once<T>,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<Arc<T>, E> {
+        if self.http.is_read_only() {
+            once.dry_run(self.id, work).await
+        } else {
+            once.ensure(self.id, work).await
+        }
+    }
 }
 
 pub struct Job<'a, C: Connector + ?Sized> {
-    pub http: &'a Http,
-    pub vendor: &'a VendorId,
-    pub credentials: &'a C::Credentials,
-    /// Derived from the credentials; the key of [`Job::once`].
-    pub account: &'a str,
+    pub account: Account<'a, C>,
     pub desired: &'a DesiredContact,
     /// The contact of the last completed sync, if it may still be the user's.
     pub contact: Option<SyncedContact<'a>>,
     /// The contact at the user's earlier address, if that has changed.
     pub earlier: Option<SyncedContact<'a>>,
     pub events: &'a EventStream,
-    /// When the sync began.
-    pub now: Timestamp,
-}
-
-impl<C: Connector> Job<'_, C> {
-    /// Runs `work` once per account and function instance. A preview does not
-    /// count, because it makes no writes.
-    pub async fn once<E>(
-        &self,
-        once: &Once,
-        work: impl Future<Output = Result<(), E>>,
-    ) -> Result<(), E> {
-        if self.http.is_read_only() {
-            once.dry_run(self.account, work).await
-        } else {
-            once.ensure(self.account, work).await
-        }
-    }
 }
 
 /// A contact as it was at the last completed sync.
@@ -152,6 +165,21 @@ impl<'a> SyncedContact<'a> {
         owner.is_none_or(|owner| owner == self.user.user_id.as_str())
     }
 
+    /// Whether a contact that was found by its id is still the user's: it names the
+    /// user, or names none and has an address of the last sync.
+    pub fn is<'b>(
+        &self,
+        owner: Option<&str>,
+        addresses: impl IntoIterator<Item = &'b str>,
+    ) -> bool {
+        match owner.filter(|owner| !owner.is_empty()) {
+            Some(owner) => owner == self.user.user_id.as_str(),
+            None => addresses
+                .into_iter()
+                .any(|address| self.had_address(address)),
+        }
+    }
+
     /// The reference at an address that a sync which did not complete may have moved
     /// the contact to ([`Connector::reference_at`]).
     pub fn moved_reference(&self) -> Option<&'a ContactReference> {
@@ -161,12 +189,8 @@ impl<'a> SyncedContact<'a> {
 
 /// What [`Connector::deliver`] works with.
 pub struct Delivery<'a, C: Connector + ?Sized> {
-    pub http: &'a Http,
-    pub vendor: &'a VendorId,
-    pub credentials: &'a C::Credentials,
-    /// As [`Job::account`].
-    pub account: &'a str,
-    pub contact: Option<SyncedContact<'a>>,
+    pub account: Account<'a, C>,
+    pub contact: SyncedContact<'a>,
     pub events: &'a EventStream,
 }
 

@@ -203,7 +203,7 @@ impl<C: Connector, Q: Queue> Consumer<C, Q> {
             .map(|(record, _)| (record.message_id.clone(), record.clone()))
             .collect();
         let (mut dispositions, mut too_large) = (Vec::new(), Vec::new());
-        let mut slots = Slots::new(users);
+        let mut slots = Slots::new(users, C::MAX_SYNCS);
         let mut syncs = JoinSet::new();
         // By task id, because a task that panicked returns no vendor.
         let mut vendors = HashMap::new();

@@ -17,6 +17,8 @@ pub(super) struct Slots {
     waiting: VecDeque<UserBatch>,
     running: HashMap<VendorId, usize>,
     total_running: usize,
+    /// For one vendor, as its CRM allows.
+    max_vendor_syncs: usize,
 }
 
 #[derive(Debug)]
@@ -27,8 +29,9 @@ pub(super) struct Turn {
 }
 
 impl Slots {
-    pub(super) fn new(users: Vec<UserBatch>) -> Self {
+    pub(super) fn new(users: Vec<UserBatch>, max_vendor_syncs: usize) -> Self {
         Self {
+            max_vendor_syncs,
             waiting: users.into(),
             running: HashMap::new(),
             total_running: 0,
@@ -42,14 +45,15 @@ impl Slots {
         }
         let first = &self.waiting.front()?.user.vendor_id;
         let mut users = self.waiting.iter().map(|user| &user.user.vendor_id);
-        let next = if users.clone().all(|vendor| vendor == first) {
-            0
+        let max = if users.clone().all(|vendor| vendor == first) {
+            self.max_vendor_syncs
         } else {
-            users.position(|vendor| {
-                let running = self.running.get(vendor);
-                running.is_none_or(|running| *running < MAX_VENDOR_SYNCS)
-            })?
+            self.max_vendor_syncs.min(MAX_VENDOR_SYNCS)
         };
+        let next = users.position(|vendor| {
+            let running = self.running.get(vendor);
+            running.is_none_or(|running| *running < max)
+        })?;
         let batch = self.waiting.remove(next)?;
         let vendor = &batch.user.vendor_id;
         let is_after_others = !self.running.is_empty() && !self.running.contains_key(vendor);
@@ -77,7 +81,7 @@ mod tests {
     use crate::message::UserKey;
 
     /// Each character is the vendor of a waiting user.
-    fn slots(vendors: &str) -> Slots {
+    fn slots(vendors: &str, max_vendor_syncs: usize) -> Slots {
         let user = |(n, vendor): (usize, char)| UserBatch {
             user: UserKey {
                 vendor_id: VendorId::try_from(vendor.to_string()).unwrap(),
@@ -85,7 +89,8 @@ mod tests {
             },
             entries: Vec::new(),
         };
-        Slots::new(vendors.chars().enumerate().map(user).collect())
+        let users = vendors.chars().enumerate().map(user);
+        Slots::new(users.collect(), max_vendor_syncs)
     }
 
     /// Starts every user that may start now, and returns their vendors.
@@ -119,7 +124,7 @@ mod tests {
             case("aaab", "aaba", "a", ""),
             case("", "", "a", ""),
         ] {
-            let mut slots = slots(case.waiting);
+            let mut slots = slots(case.waiting, usize::MAX);
             assert_eq!(start(&mut slots), case.first, "{}", case.waiting);
             slots.release(&VendorId::try_from(case.ends).unwrap());
             assert_eq!(start(&mut slots), case.then, "{}", case.waiting);
@@ -127,8 +132,23 @@ mod tests {
     }
 
     #[test]
+    fn vendor_has_no_more_slots_than_its_crm_allows() {
+        for (waiting, max, first) in [
+            ("aaaaaaa", 4, "aaaa"),
+            ("aaaabb", 4, "aabba"),
+            ("aaabb", 1, "ab"),
+        ] {
+            let mut slots = slots(waiting, max);
+            assert_eq!(start(&mut slots), first, "{waiting} {max}");
+            let ended = VendorId::try_from("a").unwrap();
+            slots.release(&ended);
+            assert_eq!(start(&mut slots), "a", "{waiting} {max}");
+        }
+    }
+
+    #[test]
     fn turn_says_whether_only_other_vendors_began_before() {
-        let mut slots = slots("abca");
+        let mut slots = slots("abca", usize::MAX);
         let turns: Vec<_> = std::iter::from_fn(|| slots.next())
             .map(|turn| turn.is_after_others)
             .collect();

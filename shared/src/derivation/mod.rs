@@ -16,11 +16,13 @@
 //! | Which products are listed as active? | `products` |
 //! | Which products and subscriptions become separate records? | `catalogue` |
 //! | Where does this count or date come from? | `account`, `payment` |
+//! | Which values can a field of a CRM have? | `attribute` |
 //!
 //! Sesamy's documentation leaves much open. Where we had to decide a rule, its
 //! comment starts with *Decided* and says what is known and what is assumed.
 
 mod account;
+mod attribute;
 mod canonical;
 mod catalogue;
 mod contracts;
@@ -42,6 +44,7 @@ use crate::sesamy::model::UserState;
 use contracts::Contracts;
 use entitlements::Entitlements;
 
+pub use attribute::{Attribute, ValueKind};
 pub use desired_contact::*;
 pub(crate) use entitlements::is_accessible;
 pub use slug::slug;

@@ -19,6 +19,33 @@ impl TagDiff {
         self.add.is_empty() && self.remove.is_empty() && self.restore.is_empty()
     }
 
+    /// Removes every tag of ours, the permanent one too.
+    pub fn removal(current: &[String]) -> Self {
+        let ours = current.iter().filter(|tag| tag.starts_with(TAG_PREFIX));
+        Self {
+            remove: ours.cloned().collect(),
+            ..Self::default()
+        }
+    }
+
+    /// For a CRM in which spellings that differ by case alone are one tag: a contact
+    /// that has any of them has the tag.
+    #[must_use]
+    pub fn ignoring_case(self, current: &[String]) -> Self {
+        let had: BTreeSet<String> = current.iter().map(|tag| tag.to_lowercase()).collect();
+        let restored = |tag: &String| {
+            let name = tag.to_lowercase();
+            self.restore.iter().any(|tag| tag.as_str() == name)
+        };
+        let removed = self.remove.iter().filter(|tag| !restored(tag));
+        let added = self.add.iter().filter(|tag| !had.contains(tag.as_str()));
+        Self {
+            add: added.cloned().collect(),
+            remove: removed.cloned().collect(),
+            restore: Vec::new(),
+        }
+    }
+
     /// The resulting set of tags, for a CRM that takes the whole set in one
     /// write: the kept tags in the CRM's order, then the new ones.
     pub fn apply(&self, current: &[String]) -> Vec<String> {

@@ -71,6 +71,12 @@ impl<'a> ApiCall<'a> {
         self
     }
 
+    /// Like [`Self::json`], without the parts of the object that are null.
+    #[must_use]
+    pub fn json_parts(self, body: Value) -> Self {
+        self.json(without_nulls(body))
+    }
+
     #[must_use]
     pub fn form(mut self, body: Vec<(&'static str, &'a str)>) -> Self {
         self.body = Body::Form(body);
@@ -137,6 +143,14 @@ impl<'a> ApiCall<'a> {
     }
 }
 
+/// Leaves out the parts of an object that are null.
+pub fn without_nulls(mut json: Value) -> Value {
+    if let Value::Object(parts) = &mut json {
+        parts.retain(|_, part| !part.is_null());
+    }
+    json
+}
+
 fn fill_path(endpoint: &str, segments: &[&str]) -> Option<String> {
     let mut path = String::new();
     let mut segments = segments.iter();
@@ -152,6 +166,8 @@ fn fill_path(endpoint: &str, segments: &[&str]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::super::Http;
     use super::*;
 
@@ -168,6 +184,14 @@ mod tests {
             let filled = fill_path("/x/{name}/tags", &[segment]);
             assert_eq!(filled.as_deref(), Some(path));
         }
+    }
+
+    #[test]
+    fn only_parts_of_the_object_itself_are_left_out() {
+        let json = json!({ "a": null, "b": false, "c": { "d": null }, "e": [null] });
+        let rest = json!({ "b": false, "c": { "d": null }, "e": [null] });
+        assert_eq!(without_nulls(json), rest);
+        assert_eq!(without_nulls(json!([null])), json!([null]));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The client of one API for one vendor.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use http::response::Parts;
 use jiff::tz::TimeZone;
 use reqwest::Url;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 use tracing::debug;
 
@@ -18,6 +19,7 @@ use super::error::{ApiError, ApiErrorKind};
 use super::error_body::ErrorBody;
 use super::rate_limit::{CallPermit, requested_wait};
 use crate::identity::VendorId;
+use crate::secrets::SecretFault;
 
 #[derive(Debug, Clone, Copy)]
 pub struct ApiDescription {
@@ -25,6 +27,13 @@ pub struct ApiDescription {
     pub name: &'static str,
     /// The time zone of wall-clock times in the API's responses, if it writes any.
     pub wall_clock: Option<&'static TimeZone>,
+}
+
+impl ApiDescription {
+    pub const fn new(name: &'static str) -> Self {
+        let wall_clock = None;
+        Self { name, wall_clock }
+    }
 }
 
 #[derive(Debug)]
@@ -71,6 +80,17 @@ impl ApiResponse {
             .map_err(|_| self.malformed("the body is not JSON of the expected form"))
     }
 
+    /// One part of an answer that is an object.
+    pub fn part<T: DeserializeOwned>(&self, name: &str) -> Result<T, ApiError> {
+        let parts: BTreeMap<String, &RawValue> = serde_json::from_slice(&self.body)
+            .map_err(|_| self.malformed("the body is not a JSON object"))?;
+        let part = parts.get(name).map(|part| serde_json::from_str(part.get()));
+        match part {
+            Some(Ok(part)) => Ok(part),
+            _ => Err(self.malformed("the answer lacks a part of the expected form")),
+        }
+    }
+
     /// For callers that find the content unusable.
     pub fn malformed(&self, reason: &'static str) -> ApiError {
         self.error(ApiErrorKind::Malformed(reason))
@@ -93,7 +113,8 @@ pub struct FailedCall {
 }
 
 impl FailedCall {
-    pub fn json(&self) -> Option<Value> {
+    /// `None` if the body has another form.
+    pub fn json<T: DeserializeOwned>(&self) -> Option<T> {
         serde_json::from_slice(&self.body).ok()
     }
 }
@@ -107,6 +128,35 @@ impl From<ApiError> for FailedCall {
 
 impl From<FailedCall> for ApiError {
     fn from(failed: FailedCall) -> Self {
+        failed.error
+    }
+}
+
+/// A failed write, and what a connector reads of the API's refusal.
+#[derive(Debug)]
+pub struct FailedWrite<R> {
+    pub error: ApiError,
+    pub refusal: R,
+}
+
+impl<R> FailedWrite<R> {
+    /// As [`ApiError::not_found_by`].
+    #[must_use]
+    pub fn not_found_by(mut self, fault: &SecretFault) -> Self {
+        self.error = self.error.not_found_by(fault);
+        self
+    }
+}
+
+impl<R: Default> From<ApiError> for FailedWrite<R> {
+    fn from(error: ApiError) -> Self {
+        let refusal = R::default();
+        Self { error, refusal }
+    }
+}
+
+impl<R> From<FailedWrite<R>> for ApiError {
+    fn from(failed: FailedWrite<R>) -> Self {
         failed.error
     }
 }
@@ -130,6 +180,12 @@ impl<'a> ApiClient<'a> {
     }
 
     #[must_use]
+    pub fn with_wall_clock(mut self, zone: &'static TimeZone) -> Self {
+        self.description.wall_clock = Some(zone);
+        self
+    }
+
+    #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = Some(limits);
         self
@@ -142,28 +198,47 @@ impl<'a> ApiClient<'a> {
         Ok(self.send(&call).await?)
     }
 
-    /// Like [`Self::read`], for callers that read the body of an error.
-    pub async fn try_read(&self, call: ApiCall<'_>) -> Result<ApiResponse, FailedCall> {
-        self.send(&call).await
-    }
-
-    /// Pauses the API as a 429 does, after an error by which the API asks for it in
-    /// another form.
-    pub fn pause(&self, error: ApiError, wait: Duration) -> ApiError {
-        let backoffs = &self.http.backoffs;
-        backoffs.pause(self.vendor, self.description.name, wait);
-        self.error(error.endpoint, ApiErrorKind::Paused { wait })
+    /// Like [`Self::read`]. `None` if the API answers that there is no such thing.
+    pub async fn find(&self, call: ApiCall<'_>) -> Result<Option<ApiResponse>, ApiError> {
+        found(self.read(call).await)
     }
 
     /// Makes a call that may change something at the API. A read-only client
     /// records the call instead and returns `None`; it still fails for calls
     /// that could not be sent.
     pub async fn write(&self, call: ApiCall<'_>) -> Result<Option<ApiResponse>, ApiError> {
-        Ok(self.try_write(call).await?)
+        Ok(self.send_or_record(call).await?)
+    }
+
+    /// Like [`Self::find`], with the answer in its form.
+    pub async fn find_json<T: DeserializeOwned>(
+        &self,
+        call: ApiCall<'_>,
+    ) -> Result<Option<T>, ApiError> {
+        let found = self.find(call).await?;
+        found.map(|found| found.json()).transpose()
+    }
+
+    /// Like [`Self::write`], for removing what may be gone already.
+    pub async fn remove(&self, call: ApiCall<'_>) -> Result<(), ApiError> {
+        found(self.write(call).await).map(drop)
     }
 
     /// Like [`Self::write`], for callers that read the body of an error.
-    pub async fn try_write(&self, call: ApiCall<'_>) -> Result<Option<ApiResponse>, FailedCall> {
+    pub async fn try_write<R>(
+        &self,
+        call: ApiCall<'_>,
+        refusal: impl FnOnce(&FailedCall) -> R,
+    ) -> Result<Option<ApiResponse>, FailedWrite<R>> {
+        self.send_or_record(call)
+            .await
+            .map_err(|failed| FailedWrite {
+                refusal: refusal(&failed),
+                error: failed.error,
+            })
+    }
+
+    async fn send_or_record(&self, call: ApiCall<'_>) -> Result<Option<ApiResponse>, FailedCall> {
         let Some(dry_run) = &self.http.dry_run else {
             return self.send(&call).await.map(Some);
         };
@@ -261,6 +336,13 @@ impl<'a> ApiClient<'a> {
         };
         let error = self.error(endpoint, kind);
         FailedCall { error, body }
+    }
+}
+
+fn found<T>(answer: Result<T, ApiError>) -> Result<Option<T>, ApiError> {
+    match answer {
+        Err(error) if error.status() == Some(404) => Ok(None),
+        answer => answer.map(Some),
     }
 }
 

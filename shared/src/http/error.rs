@@ -59,6 +59,15 @@ impl ApiError {
         }
     }
 
+    /// A 404 that this fault of the vendor's secret causes.
+    #[must_use]
+    pub fn not_found_by(mut self, fault: &SecretFault) -> Self {
+        if self.status() == Some(404) {
+            self.kind = ApiErrorKind::Credentials(fault.clone());
+        }
+        self
+    }
+
     /// Whether the call can succeed only after the vendor's secret has changed.
     pub fn is_refusal(&self) -> bool {
         matches!(
@@ -66,7 +75,7 @@ impl ApiError {
             ApiErrorKind::Credentials(_)
                 | ApiErrorKind::WrongAddress
                 | ApiErrorKind::TokenRefused { .. }
-        ) || matches!(self.status(), Some(401 | 403))
+        ) || matches!(self.status(), Some(401 | 403)) && self.wait().is_none()
     }
 
     /// Whether the same call may succeed later.
@@ -160,14 +169,17 @@ mod tests {
 
     #[test]
     fn any_error_that_asks_for_a_wait_is_transient() {
-        let mut locked = status(423);
-        assert!(!locked.is_transient());
-        locked.kind = ApiErrorKind::Status {
-            status: 423,
-            code: None,
-            wait: Some(Duration::from_secs(2)),
-        };
-        assert!(locked.is_transient());
+        for status_code in [403, 423] {
+            let mut error = status(status_code);
+            assert!(!error.is_transient(), "{status_code}");
+            error.kind = ApiErrorKind::Status {
+                status: status_code,
+                code: None,
+                wait: Some(Duration::from_secs(2)),
+            };
+            assert!(error.is_transient(), "{status_code}");
+            assert!(!error.is_refusal(), "{status_code}");
+        }
     }
 
     #[test]

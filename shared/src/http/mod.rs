@@ -19,8 +19,8 @@ use reqwest::Client;
 use reqwest::redirect::Policy;
 use thiserror::Error;
 
-pub use call::{ApiCall, Authorization};
-pub use client::{ApiClient, ApiDescription, ApiResponse, FailedCall, Limits};
+pub use call::{ApiCall, Authorization, without_nulls};
+pub use client::{ApiClient, ApiDescription, ApiResponse, FailedCall, FailedWrite, Limits};
 pub use dry_run::DryRunCall;
 pub use error::{ApiError, ApiErrorKind};
 pub use http::response::Parts;

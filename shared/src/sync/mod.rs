@@ -13,8 +13,8 @@ use remembered::remembered_contact;
 
 use crate::cache::Cache;
 use crate::connector::{
-    Changes, Connector, ContactChanges, DeadLetterKind, DeadLetterReason, EventStream, Job,
-    Outcome, SkipReason,
+    Account, Changes, Connector, ContactChanges, DeadLetterKind, DeadLetterReason, EventStream,
+    Job, Outcome, SkipReason,
 };
 use crate::derivation::{Derivation, DesiredContact, Policy, derive};
 use crate::http::{ApiError, Http};
@@ -193,15 +193,16 @@ impl<C: Connector> Syncer<C> {
                     return Ok(None);
                 };
                 let job = Job {
-                    http,
-                    vendor: &user.vendor_id,
-                    credentials,
-                    account: secret.fingerprint(),
+                    account: Account {
+                        http,
+                        vendor: &user.vendor_id,
+                        credentials,
+                        id: secret.fingerprint(),
+                    },
                     desired,
                     contact,
                     earlier,
                     events,
-                    now,
                 };
                 self.connector.sync(job).await.map(Some)
             })

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 
 use super::{Recalled, SECOND_LOOK, SyncDetails, Syncer};
 use crate::connector::{
-    Account, Changes, Connector, ContactChanges, ContactLookup, ContactReference, Delivery,
-    EventStream, ForgetProgress, LookupKey, Outcome, SkipReason, SyncedContact,
+    Account, Changes, Connector, ContactReference, Delivery, EventStream, ForgetJob,
+    ForgetProgress, LookupKey, Outcome, SkipReason, SyncedContact,
 };
 use crate::http::Http;
 use crate::message::UserKey;
@@ -117,11 +117,19 @@ impl<C: Connector> Syncer<C> {
             let Some(credentials) = &secret.value else {
                 return Ok(false);
             };
+            if !C::delivers(credentials) {
+                return Ok(true);
+            }
+            let Some(contact) = contact else {
+                return Ok(false);
+            };
             let delivery = Delivery {
-                http,
-                vendor: &user.vendor_id,
-                credentials,
-                account: secret.fingerprint(),
+                account: Account {
+                    http,
+                    vendor: &user.vendor_id,
+                    credentials,
+                    id: secret.fingerprint(),
+                },
                 contact,
                 events,
             };
@@ -150,19 +158,10 @@ impl<C: Connector> Syncer<C> {
         user: &UserKey,
         contact: &ContactReference,
     ) -> Result<Changes, Outcome> {
-        let progress = &ForgetProgress::default();
-        let lookup = ContactLookup {
-            user: &user.user_id,
-            by: LookupKey::Reference(contact),
-        };
-        self.forget_contact(http, user, lookup, progress).await?;
-        let contacts = progress.contacts().into_iter();
-        let contacts: Vec<_> = contacts.filter(|contact| !contact.had_nothing()).collect();
-        Ok(Changes {
-            writes: u32::try_from(contacts.len()).unwrap_or(u32::MAX),
-            contacts: contacts.into_iter().map(ContactChanges::removal).collect(),
-            ..Changes::default()
-        })
+        let progress = ForgetProgress::default();
+        let by = LookupKey::Reference(contact);
+        self.forget_contact(http, user, by, &progress).await?;
+        Ok(progress.into_changes())
     }
 
     /// False if the vendor does not use the connector.
@@ -170,7 +169,7 @@ impl<C: Connector> Syncer<C> {
         &self,
         http: &Http,
         user: &UserKey,
-        lookup: ContactLookup<'_>,
+        by: LookupKey<'_>,
         progress: &ForgetProgress,
     ) -> Result<bool, Outcome> {
         let path = Self::connector_path(&user.vendor_id);
@@ -182,8 +181,16 @@ impl<C: Connector> Syncer<C> {
                 http,
                 vendor: &user.vendor_id,
                 credentials,
+                id: secret.fingerprint(),
             };
-            self.connector.forget(account, lookup, progress).await?;
+            let job = ForgetJob {
+                account,
+                user: &user.user_id,
+                by,
+                progress,
+            };
+            let forgotten = self.connector.forget(job).await;
+            forgotten.inspect_err(|error| progress.failed(error))?;
             Ok(true)
         })
         .await

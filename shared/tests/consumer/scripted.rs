@@ -9,12 +9,9 @@ use fakes::sesamy::User;
 use serde_json::{Value, json};
 use shared::check::CheckItem;
 use shared::connector::{
-    Account, Changes, Connector, ContactLookup, ContactReference, Delivery, ForgetProgress, Job,
-    LookupKey,
+    Account, Changes, Connector, ContactReference, Delivery, ForgetJob, Job, LookupKey,
 };
-use shared::http::{
-    ApiCall, ApiClient, ApiDescription, ApiError, ApiErrorKind, Authorization, Method, Url,
-};
+use shared::http::{ApiCall, ApiError, ApiErrorKind, Authorization, Method, Url};
 use shared::secrets::{FromSecret, Keys, SecretFault};
 use shared::sesamy::Reads;
 
@@ -149,7 +146,7 @@ impl Connector for Scripted {
             let sync = (
                 user.clone(),
                 job.events.pending().len(),
-                job.credentials.text.clone(),
+                job.account.credentials.text.clone(),
             );
             script.syncs.push(sync);
             let earlier = job
@@ -197,12 +194,7 @@ impl Connector for Scripted {
             Step::Panic => panic!("scripted"),
             Step::Hang => std::future::pending().await,
             Step::Call(base) => {
-                let description = ApiDescription {
-                    name: Self::NAME,
-                    wall_clock: None,
-                };
-                let credentials = Authorization::InBody;
-                let api = ApiClient::new(job.http, job.vendor, description, &base, credentials);
+                let api = job.account.api(&base, Authorization::InBody);
                 api.write(ApiCall::new(Method::POST, "/contacts", &[]))
                     .await?;
                 Ok(Changes::default())
@@ -210,9 +202,13 @@ impl Connector for Scripted {
         }
     }
 
+    fn delivers(_: &Key) -> bool {
+        true
+    }
+
     async fn deliver(&self, delivery: Delivery<'_, Self>) -> Result<bool, ApiError> {
         let mut script = self.0.lock().unwrap();
-        if script.is_lost || delivery.contact.is_none() {
+        if script.is_lost {
             return Ok(false);
         }
         script.delivered.push(delivery.events.pending().len());
@@ -227,40 +223,32 @@ impl Connector for Scripted {
     }
 
     /// Finds a tag and a field, removes the tag, then follows the script.
-    async fn forget(
-        &self,
-        _: Account<'_, Self>,
-        lookup: ContactLookup<'_>,
-        progress: &ForgetProgress,
-    ) -> Result<(), ApiError> {
-        if let LookupKey::Reference(reference) = lookup.by {
+    async fn forget(&self, job: ForgetJob<'_, Self>) -> Result<(), ApiError> {
+        if let LookupKey::Reference(reference) = job.by {
             let mut script = self.0.lock().unwrap();
             script.taken_off.push(reference.as_str().to_owned());
         }
-        let steps = progress.contact(None);
-        steps.found(["sesamy_x".to_owned()], ["Sesamy_X"]);
+        let steps = job.progress.contact(None);
+        steps.found(&["sesamy_x".to_owned()], ["Sesamy_X"]);
         steps.removed("sesamy_x");
         let step = {
             let mut script = self.0.lock().unwrap();
             script
                 .steps
-                .get_mut(lookup.user.as_str())
+                .get_mut(job.user.as_str())
                 .and_then(VecDeque::pop_front)
         };
         match step {
-            None | Some(Step::Do | Step::Refused(_) | Step::Call(_)) => steps.cleared_all(),
+            None | Some(Step::Do | Step::Refused(_) | Step::Call(_)) => steps.cleared_fields(),
             Some(Step::DoAfter(wait)) => {
                 tokio::time::sleep(wait).await;
-                steps.cleared_all();
+                steps.cleared_fields();
             }
             Some(Step::Panic) => panic!("scripted"),
             Some(Step::Hang) => std::future::pending().await,
             Some(
                 Step::Fail(error) | Step::FailAndRotate(error) | Step::DeliverThenFail(_, error),
-            ) => {
-                steps.failed(&error);
-                return Err(error);
-            }
+            ) => return Err(error),
         }
         Ok(())
     }

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 use shared::check::CheckItem;
-use shared::connector::{Account, Changes, Connector, ContactLookup, ForgetProgress, Job};
-use shared::http::{ApiCall, ApiClient, ApiDescription, ApiError, Authorization, Method, Url};
+use shared::connector::{Account, Changes, Connector, ForgetJob, Job};
+use shared::http::{ApiCall, ApiError, Authorization, Method, Url};
 use shared::secrets::{FromSecret, Keys, SecretFault};
-use shared::sesamy::Reads;
 use tokio::time::Instant;
 
 /// As many calls as Rule's connector makes for a changed user.
@@ -52,17 +51,9 @@ impl Connector for Crm {
 
     type Credentials = Address;
 
-    fn reads(_: &Address) -> Reads {
-        Reads { bills: true }
-    }
-
     async fn sync(&self, job: Job<'_, Self>) -> Result<Changes, ApiError> {
-        let description = ApiDescription {
-            name: Self::NAME,
-            wall_clock: None,
-        };
-        let (base, credentials) = (&job.credentials.0, Authorization::InBody);
-        let api = ApiClient::new(job.http, job.vendor, description, base, credentials);
+        let Address(base) = job.account.credentials;
+        let api = job.account.api(base, Authorization::InBody);
         for _ in 0..CALLS {
             api.write(ApiCall::new(Method::POST, "/contacts", &[]))
                 .await?;
@@ -83,12 +74,7 @@ impl Connector for Crm {
         Vec::new()
     }
 
-    async fn forget(
-        &self,
-        _: Account<'_, Self>,
-        _: ContactLookup<'_>,
-        _: &ForgetProgress,
-    ) -> Result<(), ApiError> {
+    async fn forget(&self, _: ForgetJob<'_, Self>) -> Result<(), ApiError> {
         Ok(())
     }
 }

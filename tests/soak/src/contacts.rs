@@ -104,7 +104,9 @@ fn of_rule(contact: fakes::rule::Subscriber) -> Contact {
 
 fn of_mailmojo(contact: fakes::mailmojo::Contact) -> Contact {
     let custom = |name: &str| contact.custom.get(name).unwrap_or(&Value::Null);
-    let ours = mailmojo::mapping::DEFINITIONS.iter().map(|(name, _)| *name);
+    let ours = mailmojo::mapping::FIELDS
+        .map(|field| field.label())
+        .into_iter();
     let (name, value) = MAILMOJO_FIELD;
     Contact {
         our_fields: ours

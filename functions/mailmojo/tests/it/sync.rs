@@ -4,10 +4,9 @@ use conformance::{Bench, EMAIL, TestedCrm, USER, VENDOR, anna, derived, record};
 use fakes::mailmojo::{Contact, FieldKind, FieldsEndpoint, MailmojoSettings, Status};
 use fakes::sesamy::{Contract, User};
 use fakes::{Api, Fault};
-use jiff::Timestamp;
 use mailmojo::{Mailmojo, MailmojoCredentials};
 use serde_json::json;
-use shared::connector::{Changes, Connector, EventStream, Job};
+use shared::connector::{Account, Changes, Connector, EventStream, Job};
 use shared::http::{ApiError, Http};
 use shared::identity::VendorId;
 use shared::secrets::FromSecret;
@@ -361,15 +360,16 @@ async fn a_contact_of_unknown_status_does_not_join() {
 async fn changes(bench: &Bench<Mailmojo>, user: &User) -> Result<Changes, ApiError> {
     let secret = MailmojoCrm::secret(&bench.fakes, "account");
     let job = Job {
-        http: &Http::new().unwrap(),
-        vendor: &VendorId::try_from(VENDOR).unwrap(),
-        credentials: &MailmojoCredentials::from_secret(&secret).unwrap(),
-        account: "account",
+        account: Account {
+            http: &Http::new().unwrap(),
+            vendor: &VendorId::try_from(VENDOR).unwrap(),
+            credentials: &MailmojoCredentials::from_secret(&secret).unwrap(),
+            id: "account",
+        },
         desired: &derived(user),
         contact: None,
         earlier: None,
         events: &EventStream::new(Vec::new()),
-        now: Timestamp::now(),
     };
     Mailmojo::default().sync(job).await
 }

@@ -1,6 +1,8 @@
 //! The fields that each CRM must define, by name and type.
 
 use serde_json::json;
+use shared::connector::Field;
+use shared::derivation::Attribute;
 
 #[test]
 fn rule_field_definitions() {
@@ -56,7 +58,7 @@ fn rule_field_definitions() {
 #[test]
 fn mailmojo_field_definitions() {
     assert_eq!(
-        mailmojo::mapping::DEFINITIONS.map(|(name, kind)| (name, kind.name())),
+        mailmojo::mapping::FIELDS.map(|field| (field.label(), field.kind().name())),
         [
             ("Sesamy User ID", "text"),
             ("Has Active Subscription", "boolean"),
@@ -84,10 +86,6 @@ fn debug_output_of_a_field_omits_its_value() {
         personal: true,
     };
     assert_eq!(format!("{rule:?}"), "Subscriber.FirstName (text)");
-    let mailmojo = mailmojo::mapping::Field {
-        name: "Issues Remaining",
-        kind: mailmojo::mapping::FieldType::Number,
-        value: json!(3),
-    };
+    let mailmojo = Field::new("Issues Remaining", Attribute::IssuesRemaining, json!(3));
     assert_eq!(format!("{mailmojo:?}"), "Issues Remaining (number)");
 }

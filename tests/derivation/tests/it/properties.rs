@@ -13,7 +13,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseResult, TestError, TestRunner};
 use serde_json::{Value, json};
 use shared::derivation::{
-    Derivation, DesiredContact, PERMANENT_TAG, Policy, TAG_PREFIX, Tag, Tags, derive, diff_tags,
+    Derivation, DesiredContact, PERMANENT_TAG, Policy, TAG_PREFIX, Tag, Tags, ValueKind, derive,
+    diff_tags,
 };
 use shared::identity::{ContractId, UserId};
 use shared::message::{Event, EventType};
@@ -327,16 +328,16 @@ fn every_value_has_the_type_of_its_field() {
         }
         let fields = mailmojo::mapping::fields(contact);
         prop_assert_eq!(
-            fields.each_ref().map(|field| (field.name, field.kind)),
-            mailmojo::mapping::DEFINITIONS
+            fields.each_ref().map(|field| field.attribute),
+            mailmojo::mapping::FIELDS
         );
         for field in &fields {
-            use mailmojo::mapping::FieldType;
-            let fits = match field.kind {
-                FieldType::Text => field.value.is_string(),
-                FieldType::Boolean => field.value.is_boolean(),
-                FieldType::Number => field.value.is_number(),
-                FieldType::Date => is_date(&field.value),
+            let fits = match field.attribute.kind() {
+                ValueKind::Text => field.value.is_string(),
+                ValueKind::Boolean => field.value.is_boolean(),
+                ValueKind::Number => field.value.is_number(),
+                ValueKind::Date => is_date(&field.value),
+                ValueKind::Texts => is_list_of_texts(&field.value),
             };
             prop_assert!(fits || field.value.is_null(), "{field:?} {}", field.value);
         }

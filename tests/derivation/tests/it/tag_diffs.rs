@@ -1,6 +1,6 @@
 use serde::Deserialize;
 use shared::connector::TagChanges;
-use shared::derivation::{Tag, Tags, diff_tags};
+use shared::derivation::{Tag, TagDiff, Tags, diff_tags};
 
 use crate::files::{self, Failures};
 
@@ -70,6 +70,54 @@ fn tag_diffs_are_as_the_cases_say() {
         failures.check(&case.name, "replacements", &replacements, &writes);
     }
     failures.report(cases.len());
+}
+
+#[test]
+fn spellings_of_one_tag_are_one_where_the_crm_ignores_case() {
+    struct Case {
+        current: &'static [&'static str],
+        desired: &'static [&'static str],
+        add: &'static [&'static str],
+        remove: &'static [&'static str],
+    }
+    let case = |current, desired, add, remove| Case {
+        current,
+        desired,
+        add,
+        remove,
+    };
+    for case in [
+        case(&["vip"], &["sesamy_a"], &["sesamy_a"], &[]),
+        case(&["sesamy_A"], &["sesamy_a"], &[], &[]),
+        case(&["Sesamy_A"], &["sesamy_a"], &[], &[]),
+        case(&["sesamy_Old", "SESAMY_x"], &[], &[], &["sesamy_Old"]),
+        case(&["sesamy_Made_Single_Purchase"], &[], &[], &[]),
+    ] {
+        let tag = |name: &&str| (Tag::parse(name).unwrap(), Vec::new());
+        let desired: Tags = case.desired.iter().map(tag).collect();
+        let current: Vec<String> = case.current.iter().map(|&tag| tag.to_owned()).collect();
+        let diff = diff_tags(&current, &desired, &[]).ignoring_case(&current);
+        assert_eq!(names(&diff.add), case.add, "{current:?}");
+        assert_eq!(diff.remove, case.remove, "{current:?}");
+        assert!(diff.restore.is_empty(), "{current:?}");
+    }
+}
+
+#[test]
+fn removal_takes_every_tag_of_ours_and_no_other() {
+    let current = [
+        "vip",
+        "sesamy_made_single_purchase",
+        "SESAMY_x",
+        "sesamy_event_x",
+    ];
+    let current = current.map(str::to_owned);
+    let removal = TagDiff::removal(&current);
+    assert_eq!(
+        removal.remove,
+        ["sesamy_made_single_purchase", "sesamy_event_x"]
+    );
+    assert_eq!(removal.apply(&current), ["vip", "SESAMY_x"]);
 }
 
 fn names(tags: &[Tag]) -> Vec<String> {

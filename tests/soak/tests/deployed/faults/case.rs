@@ -255,9 +255,9 @@ impl Case {
                 });
                 // The sync has one field to define, unless listing the fields fails.
                 let undefined = usize::from(self.call_name != "mailmojo-fields");
-                for (name, kind) in mailmojo::mapping::DEFINITIONS.into_iter().skip(undefined) {
-                    let kind = serde_json::from_value::<FieldKind>(kind.name().into());
-                    account.define(name, kind.unwrap());
+                for field in mailmojo::mapping::FIELDS.into_iter().skip(undefined) {
+                    let kind = serde_json::from_value::<FieldKind>(field.kind().name().into());
+                    account.define(field.label(), kind.unwrap());
                 }
                 if self.known {
                     account
