@@ -1,9 +1,10 @@
 //! Checks a Mailchimp audience by reading only.
 
-use shared::check::{CheckCode, CheckItem};
-use shared::http::ApiError;
+use shared::check::CheckItem;
+use shared::connector::Account;
 
 use crate::client::{Client, MergeFields};
+use crate::sync::Mailchimp;
 
 /// Reading cannot verify these.
 const UNVERIFIABLE: [&str; 6] = [
@@ -15,72 +16,51 @@ const UNVERIFIABLE: [&str; 6] = [
     "assumption: half a minute without calls ends a limit of Mailchimp's edge",
 ];
 
-pub async fn check(client: &Client<'_>, list_id: &str) -> Vec<CheckItem> {
-    let list = check_list(client, list_id).await;
-    let list_code = list.code;
-    let mut items = vec![list];
-    if list_code == CheckCode::CredentialsRefused {
-        return items;
+pub async fn check(account: &Account<'_, Mailchimp>) -> Vec<CheckItem> {
+    const FIELDS: &str = "Mailchimp: read the audience's merge fields";
+    const FORM: &str = "assumption: a member has a status, merge fields and tags";
+    let client = Client::new(account);
+    let list = client.has_list().await;
+    let what = format!("Mailchimp: audience {}", account.credentials.list_id);
+    let unknown = "the account has no such audience";
+    let audience = CheckItem::list(what, &list, unknown, "read audiences");
+    if audience.is_refused() {
+        return vec![audience];
     }
-    if list_code != CheckCode::ListUnknown {
-        items.extend(merge_fields(client.merge_fields().await));
-        items.push(member_form(client).await);
+    let mut items = vec![audience];
+    if !matches!(list, Ok(false)) {
+        let fields = client.merge_fields().await;
+        items.push(CheckItem::call(FIELDS, &fields, "read merge fields"));
+        items.extend(
+            fields
+                .iter()
+                .flat_map(|fields| [types(fields), room(fields)]),
+        );
+        items.push(CheckItem::form(
+            FORM,
+            &client.any_member().await,
+            "read members",
+        ));
     }
     items.extend(UNVERIFIABLE.map(CheckItem::unverifiable));
     items
 }
 
-async fn check_list(client: &Client<'_>, list_id: &str) -> CheckItem {
-    let what = format!("Mailchimp: audience {list_id}");
-    match client.has_list().await {
-        Ok(true) => CheckItem::works(what),
-        Ok(false) => {
-            let say = "the account has no such audience";
-            CheckItem::new(what, CheckCode::ListUnknown, say)
-                .with_remedy("store the id of one of the account's audiences as listId")
-        }
-        Err(error) => CheckItem::failed(what, &error, "read audiences"),
-    }
+fn types(fields: &MergeFields) -> CheckItem {
+    const WHAT: &str = "assumption: the audience's merge fields take the values this system writes";
+    let wrong: Vec<&str> = fields.writable(false).into_iter().collect();
+    let remedy = "delete these merge fields at Mailchimp, or do without: the others are synced";
+    CheckItem::types(WHAT, true, &wrong, remedy)
 }
 
-fn merge_fields(read: Result<MergeFields, ApiError>) -> Vec<CheckItem> {
-    const READ: &str = "Mailchimp: read the audience's merge fields";
-    const TYPES: &str =
-        "assumption: the audience's merge fields take the values this system writes";
-    const ROOM: &str = "assumption: the audience has room for the merge fields that are missing";
-    let fields = match read {
-        Ok(fields) => fields,
-        Err(error) => return vec![CheckItem::failed(READ, &error, "read merge fields")],
-    };
-    let unusable = fields.unusable();
-    let types = if unusable.is_empty() {
-        CheckItem::assumption(TYPES, Some(true), "all that exist do")
-    } else {
-        let say = format!("of another type: {}", unusable.join(", "));
-        CheckItem::assumption(TYPES, Some(false), say).with_remedy(
-            "delete these merge fields at Mailchimp, or do without: the others are synced",
-        )
-    };
+fn room(fields: &MergeFields) -> CheckItem {
+    const WHAT: &str = "assumption: the audience has room for the merge fields that are missing";
     let missing = fields.missing();
-    let room = match fields.room() {
-        _ if missing == 0 => CheckItem::assumption(ROOM, Some(true), "none is missing"),
-        None => CheckItem::assumption(ROOM, None, "the audience does not say how many it may have"),
-        Some(room) if room >= missing => CheckItem::assumption(ROOM, Some(true), "it has"),
-        Some(room) => {
-            let say = format!("{missing} are missing, and there is room for {room}");
-            CheckItem::assumption(ROOM, Some(false), say).with_remedy(
-                "delete unused merge fields, or do without: those that exist are synced",
-            )
-        }
-    };
-    vec![CheckItem::works(READ), types, room]
-}
-
-async fn member_form(client: &Client<'_>) -> CheckItem {
-    const WHAT: &str = "assumption: a member has a status, merge fields and tags";
-    match client.any_member().await {
-        Ok(Some(_)) => CheckItem::assumption(WHAT, Some(true), "a member of the audience does"),
-        Ok(None) => CheckItem::assumption(WHAT, None, "the audience has no member to look at"),
-        Err(error) => CheckItem::failed(WHAT, &error, "read members"),
+    let room = fields.room().map(|room| room >= missing);
+    let holds = if missing == 0 { Some(true) } else { room };
+    let item = CheckItem::assumption(WHAT, holds, format!("{missing} are missing"));
+    match holds {
+        Some(false) => item.with_remedy("delete unused merge fields, or do without these"),
+        _ => item,
     }
 }

@@ -22,27 +22,24 @@ pub struct MailchimpCredentials {
 impl FromSecret for MailchimpCredentials {
     fn from_secret(json: &serde_json::Value) -> Result<Self, SecretFault> {
         let keys = Keys::new(json)?;
-        let data_centre = data_centre(keys.text("apiKey")?);
-        let api_url = match (keys.value("apiUrl"), data_centre) {
-            (None, None) => {
-                return Err(SecretFault::Wrong {
-                    key: "apiKey",
-                    expected: "a key that ends in the data centre, such as -us1",
-                });
-            }
-            // Source: Mailchimp's documentation.
-            (_, centre) => {
-                let centre = centre.unwrap_or_default();
-                let default = format!("https://{centre}.api.mailchimp.com/3.0");
-                keys.url("apiUrl", &default)?
-            }
-        };
+        let default = data_centre(keys.text("apiKey")?);
+        if default.is_none() && keys.value("apiUrl").is_none() {
+            return Err(SecretFault::Wrong {
+                key: "apiKey",
+                expected: "a key that ends in the data centre, such as -us1",
+            });
+        }
+        // Source: Mailchimp's documentation.
+        let default = format!(
+            "https://{}.api.mailchimp.com/3.0",
+            default.unwrap_or_default()
+        );
         Ok(Self {
             api_key: keys.secret("apiKey")?,
             list_id: keys.id("listId")?,
             new_status: new_status(keys.text("newStatus")?)?,
             events: keys.flag("events", true)?,
-            api_url,
+            api_url: keys.url("apiUrl", &default)?,
         })
     }
 }
@@ -55,8 +52,8 @@ fn data_centre(api_key: &str) -> Option<&str> {
 }
 
 fn new_status(text: &str) -> Result<Status, SecretFault> {
-    match Status::from_name(text) {
-        status @ (Status::Subscribed | Status::Pending | Status::Transactional) => Ok(status),
+    match serde_json::from_value(text.into()) {
+        Ok(status @ (Status::Subscribed | Status::Pending | Status::Transactional)) => Ok(status),
         _ => Err(SecretFault::Wrong {
             key: "newStatus",
             expected: "subscribed, pending or transactional",

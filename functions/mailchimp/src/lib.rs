@@ -6,7 +6,6 @@ pub mod client;
 pub mod credentials;
 pub mod forget;
 pub mod mapping;
-mod moving;
 pub mod sync;
 
 pub use credentials::MailchimpCredentials;

@@ -175,11 +175,11 @@ impl TestedCrm for MailchimpCrm {
     }
 
     fn desired_fields(desired: &DesiredContact) -> BTreeMap<String, Option<Value>> {
-        let fields = mapping::fields(desired).into_iter();
+        let fields = mapping::fields(desired).filter(|field| !field.attribute.is_personal());
         fields
             .map(|field| {
-                let value = (!field.is_cleared()).then(|| field.value.clone());
-                (field.tag.to_owned(), value)
+                let value = Some(field.value).filter(|value| !value.is_null());
+                (field.name.to_owned(), value)
             })
             .collect()
     }
