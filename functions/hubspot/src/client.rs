@@ -6,35 +6,26 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
-use shared::connector::ContactReference;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use shared::connector::{Account, Field, field_values};
+use shared::derivation::{Attribute, ValueKind};
 use shared::http::{
-    ApiCall, ApiClient, ApiDescription, ApiError, ApiErrorKind, ApiResponse, Authorization,
-    FailedCall, Http, Method,
+    ApiCall, ApiClient, ApiError, ApiErrorKind, Authorization, FailedWrite, Method,
 };
-use shared::identity::VendorId;
 
-use crate::credentials::HubSpotCredentials;
 use crate::limits;
-use crate::mapping::{DEFINITIONS, EMAIL, Kind, USER_ID, first_options};
+use crate::mapping::{EMAIL, FIRST_TAGS, PROPERTIES, USER_ID};
 use crate::refusal::Refusal;
+use crate::sync::HubSpot;
 
-const API: ApiDescription = ApiDescription {
-    name: "hubspot",
-    wall_clock: None,
-};
-
-/// HubSpot supports version 3 until September 2027. Then both become paths of a date.
-macro_rules! contacts {
-    ($rest:literal) => {
-        concat!("/crm/v3/objects/contacts", $rest)
-    };
-}
-macro_rules! definitions {
-    ($rest:literal) => {
-        concat!("/crm/v3/properties/contacts", $rest)
-    };
-}
+// HubSpot supports version 3 until September 2027. Then these become paths of a date.
+const CONTACTS: &str = "/crm/v3/objects/contacts";
+const CONTACT: &str = "/crm/v3/objects/contacts/{contactId}";
+const DEFINITIONS: &str = "/crm/v3/properties/contacts";
+const DEFINITION: &str = "/crm/v3/properties/contacts/{propertyName}";
+const DEFINITION_BATCH: &str = "/crm/v3/properties/contacts/batch/read";
+const GROUPS: &str = "/crm/v3/properties/contacts/groups";
 
 /// The group of our properties.
 const GROUP: &str = "sesamy";
@@ -45,9 +36,6 @@ const SECONDARY: &str = "hs_additional_emails";
 /// What an address has opted out of: all mails, and each type of subscription.
 const OPT_OUT_PREFIX: &str = "hs_email_optout";
 
-/// Values by name. An empty one clears the property.
-pub type Properties = BTreeMap<&'static str, String>;
-
 /// Names a contact in a path.
 #[derive(Clone, Copy)]
 pub enum ContactKey<'a> {
@@ -57,34 +45,19 @@ pub enum ContactKey<'a> {
     UserId(&'a str),
 }
 
-impl<'a> ContactKey<'a> {
-    pub fn from_reference(reference: &'a ContactReference) -> Option<Self> {
-        let id = reference.as_str();
-        let is_id = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
-        is_id.then_some(Self::Id(id))
-    }
-
-    fn parts(self) -> (&'a str, Option<&'static str>) {
-        match self {
-            Self::Id(id) => (id, None),
-            Self::Email(email) => (email, Some(EMAIL)),
-            Self::UserId(user) => (user, Some(USER_ID)),
-        }
-    }
-}
-
 /// Has no `Debug`, because the values are personal.
-#[derive(Clone)]
+#[derive(Clone, Deserialize)]
 pub struct Contact {
     /// Assumed: that of the contact it was merged into, if it was.
     pub id: String,
-    values: BTreeMap<String, String>,
+    properties: BTreeMap<String, Option<String>>,
 }
 
 impl Contact {
     /// Empty if the property has no value.
     pub fn value(&self, name: &str) -> &str {
-        self.values.get(name).map_or("", String::as_str)
+        let value = self.properties.get(name).and_then(Option::as_deref);
+        value.unwrap_or_default()
     }
 
     pub fn owner(&self) -> Option<&str> {
@@ -102,37 +75,117 @@ impl Contact {
     }
 }
 
+/// Of a property.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Definition {
+    pub name: String,
+    pub label: String,
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub field_type: String,
+    pub group_name: String,
+    #[serde(default)]
+    pub has_unique_value: bool,
+    /// Without them, adding one would remove the others.
+    pub options: Vec<PropertyOption>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PropertyOption {
+    pub value: String,
+    label: String,
+    hidden: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    display_order: Option<i64>,
+}
+
+impl Definition {
+    /// As this system creates it.
+    ///
+    /// Assumed: HubSpot creates a multi-select without options, and refuses no empty
+    /// list for a property of another type.
+    pub fn new(attribute: Attribute, name: &str) -> Self {
+        let (kind, field_type) = match attribute.kind() {
+            ValueKind::Text => ("string", "text"),
+            ValueKind::Boolean => ("bool", "booleancheckbox"),
+            ValueKind::Number => ("number", "number"),
+            ValueKind::Date => ("date", "date"),
+            ValueKind::Texts => ("enumeration", "checkbox"),
+        };
+        let options = match attribute {
+            Attribute::HasActiveSubscription => vec![
+                PropertyOption::new("true", "Yes"),
+                PropertyOption::new("false", "No"),
+            ],
+            Attribute::Tags => FIRST_TAGS.map(|tag| PropertyOption::new(tag, tag)).into(),
+            _ => Vec::new(),
+        };
+        let label = name.trim_start_matches("sesamy_").replace('_', " ");
+        Self {
+            name: name.to_owned(),
+            label: format!("Sesamy {label}"),
+            kind: kind.to_owned(),
+            field_type: field_type.to_owned(),
+            group_name: GROUP.to_owned(),
+            has_unique_value: attribute == Attribute::UserId,
+            options,
+        }
+    }
+
+    pub fn has_option(&self, value: &str) -> bool {
+        self.options.iter().any(|option| option.value == value)
+    }
+}
+
+impl PropertyOption {
+    /// Is shown after the present ones.
+    pub fn new(value: &str, label: &str) -> Self {
+        Self {
+            value: value.to_owned(),
+            label: label.to_owned(),
+            hidden: false,
+            description: None,
+            display_order: Some(-1),
+        }
+    }
+}
+
 pub struct Client<'a>(ApiClient<'a>);
 
 impl<'a> Client<'a> {
-    pub fn new(http: &'a Http, vendor: &'a VendorId, credentials: &'a HubSpotCredentials) -> Self {
+    pub fn new(account: &Account<'a, HubSpot>) -> Self {
+        let credentials = account.credentials;
         let token = Authorization::Bearer(credentials.access_token.clone());
-        let api = ApiClient::new(http, vendor, API, &credentials.api_url, token);
+        let api = account.api(&credentials.api_url, token);
         Self(api.with_limits(limits::wait))
     }
 
     pub async fn contact(&self, key: ContactKey<'_>) -> Result<Option<Contact>, ApiError> {
-        let names = DEFINITIONS.iter().map(|(name, _)| *name);
+        let names = PROPERTIES.iter().map(|(_, name)| *name);
         let names: Vec<&str> = [EMAIL, SECONDARY].into_iter().chain(names).collect();
-        self.read_contact(key, &names).await
+        self.read_contact(key, &names.join(",")).await
     }
 
     /// Names that HubSpot does not know are left out.
     async fn read_contact(
         &self,
         key: ContactKey<'_>,
-        names: &[&str],
+        names: &str,
     ) -> Result<Option<Contact>, ApiError> {
-        let (segment, id_property) = key.parts();
-        let mut call = ApiCall::new(Method::GET, contacts!("/{contactId}"), &[segment])
-            .query("properties", names.join(","));
+        let (segment, id_property) = match key {
+            ContactKey::Id(id) => (id, None),
+            ContactKey::Email(email) => (email, Some(EMAIL)),
+            ContactKey::UserId(user) => (user, Some(USER_ID)),
+        };
+        let mut call = ApiCall::new(Method::GET, CONTACT, &[segment]).query("properties", names);
         if let Some(name) = id_property {
             call = call.query("idProperty", name);
         }
-        match self.0.read(call).await {
-            Err(error) if error.status() == Some(404) => Ok(None),
-            response => read_contact(&response?).map(Some),
-        }
+        self.0.find_json(call).await
     }
 
     /// Whether the contact's address has opted out of anything.
@@ -140,119 +193,99 @@ impl<'a> Client<'a> {
     /// Each type of subscription has a property of its own, so that their names are
     /// looked up first.
     pub async fn has_opted_out(&self, id: &str) -> Result<bool, ApiError> {
-        let response = self.read_definitions("").await?;
-        let definitions: Map<String, Value> = response.json()?;
-        let definitions = definitions.get("results").and_then(Value::as_array);
-        let definitions = definitions.ok_or_else(|| response.malformed("it has no results"))?;
-        let names = definitions.iter().filter_map(|d| d.get("name")?.as_str());
+        #[derive(Deserialize)]
+        struct Named {
+            name: String,
+        }
+        let all = self
+            .0
+            .read(ApiCall::new(Method::GET, DEFINITIONS, &[]))
+            .await?;
+        let all: Vec<Named> = all.part("results")?;
+        let names = all.iter().map(|property| property.name.as_str());
         let names: Vec<&str> = names.filter(|n| n.starts_with(OPT_OUT_PREFIX)).collect();
-        let contact = self.read_contact(ContactKey::Id(id), &names).await?;
+        let contact = self
+            .read_contact(ContactKey::Id(id), &names.join(","))
+            .await?;
         Ok(contact.is_some_and(|contact| {
             let is_set = |name: &&str| contact.value(name).eq_ignore_ascii_case("true");
             names.iter().any(is_set)
         }))
     }
 
-    /// The id of the new contact, or `None` in a dry run.
-    pub async fn create(&self, properties: &Properties) -> Result<Option<String>, Refusal> {
-        // The newest description requires associations.
-        let body = json!({ "properties": properties, "associations": [] });
-        let call = ApiCall::new(Method::POST, contacts!(""), &[]).json(body);
-        let refused = |failed: FailedCall| Refusal::new(&failed, properties);
-        let response = self.0.try_write(call).await.map_err(refused)?;
-        let contact = response.map(|response| read_contact(&response)).transpose();
-        let contact = contact.map_err(|error| refused(error.into()))?;
-        Ok(contact.map(|contact| contact.id))
-    }
-
-    /// Properties that are not named stay.
-    pub async fn update(&self, id: &str, properties: &Properties) -> Result<(), Refusal> {
-        let body = json!({ "properties": properties });
-        let call = ApiCall::new(Method::PATCH, contacts!("/{contactId}"), &[id]).json(body);
-        let updated = self.0.try_write(call).await.map(drop);
-        updated.map_err(|failed| Refusal::new(&failed, properties))
+    /// Creates a contact, or changes a known one; properties that are not named stay.
+    /// Returns the id of a new contact, if this is no dry run.
+    pub async fn write(
+        &self,
+        known: Option<&Contact>,
+        email: Option<&str>,
+        fields: &[Field],
+    ) -> Result<Option<String>, FailedWrite<Refusal>> {
+        // An empty text clears a property.
+        let mut properties = field_values(fields, &"".into());
+        properties.extend(email.map(|email| (EMAIL.to_owned(), email.into())));
+        let call = match known {
+            Some(known) => ApiCall::new(Method::PATCH, CONTACT, &[&*known.id])
+                .json(json!({ "properties": properties })),
+            // The newest description requires associations.
+            None => ApiCall::new(Method::POST, CONTACTS, &[])
+                .json(json!({ "properties": properties, "associations": [] })),
+        };
+        let written = self
+            .0
+            .try_write(call, |failed| Refusal::read(failed, fields));
+        let contact = written.await?.map(|written| written.json::<Contact>());
+        Ok(contact.transpose()?.map(|contact| contact.id))
     }
 
     /// Our properties that the account has.
     ///
     /// Assumed: those that it does not have are left out of the results, or make
     /// the answer a 404 if it has none of them.
-    pub async fn definitions(&self) -> Result<Vec<Value>, ApiError> {
-        let inputs = DEFINITIONS.map(|(name, _)| json!({ "name": name }));
+    pub async fn definitions(&self) -> Result<Vec<Definition>, ApiError> {
         let body = json!({
             "archived": false,
             "dataSensitivity": "non_sensitive",
-            "inputs": inputs,
+            "inputs": PROPERTIES.map(|(_, name)| json!({ "name": name })),
         });
-        let call = ApiCall::new(Method::POST, definitions!("/batch/read"), &[]).json(body);
-        let response = match self.0.read(call).await {
+        let call = ApiCall::new(Method::POST, DEFINITION_BATCH, &[]).json(body);
+        match self.0.read(call).await {
             Err(error) if error.status() == Some(404) => {
                 // Every account has an address among its properties.
-                return match self.definition(EMAIL).await? {
+                match self.definition(EMAIL).await? {
                     Some(_) => Ok(Vec::new()),
                     None => Err(ApiError {
                         kind: ApiErrorKind::WrongAddress,
                         ..error
                     }),
-                };
+                }
             }
-            response => response?,
-        };
-        let mut answer: Map<String, Value> = response.json()?;
-        match answer.remove("results") {
-            Some(Value::Array(results)) => Ok(results),
-            _ => Err(response.malformed("it has no results")),
+            found => found?.part("results"),
         }
     }
 
-    async fn read_definitions(&self, name: &str) -> Result<ApiResponse, ApiError> {
-        let call = match name {
-            "" => ApiCall::new(Method::GET, definitions!(""), &[]),
-            name => ApiCall::new(Method::GET, definitions!("/{propertyName}"), &[name]),
-        };
-        self.0.read(call).await
-    }
-
-    pub async fn definition(&self, name: &str) -> Result<Option<Value>, ApiError> {
-        let response = match self.read_definitions(name).await {
-            Err(error) if error.status() == Some(404) => return Ok(None),
-            response => response?,
-        };
-        let definition: Value = response.json()?;
-        // Without them, adding one would remove the others.
-        match definition.get("options") {
-            Some(Value::Array(_)) => Ok(Some(definition)),
-            _ => Err(response.malformed("a definition has no options")),
-        }
+    pub async fn definition(&self, name: &str) -> Result<Option<Definition>, ApiError> {
+        let call = ApiCall::new(Method::GET, DEFINITION, &[name]);
+        self.0.find_json(call).await
     }
 
     /// Returns the definition. A property that was archived comes back as it was.
-    pub async fn define(&self, name: &str, kind: Kind, unique: bool) -> Result<Value, ApiError> {
-        let (kind_name, field) = kind.types();
-        let label = name.trim_start_matches("sesamy_").replace('_', " ");
-        let body = |unique: bool| {
-            json!({
-                "name": name,
-                "label": format!("Sesamy {label}"),
-                "type": kind_name,
-                "fieldType": field,
-                "groupName": GROUP,
-                "hasUniqueValue": unique,
-                "options": first_options(name, kind),
-            })
-        };
-        let call = ApiCall::new(Method::POST, definitions!(""), &[]).json(body(unique));
+    pub async fn define(&self, definition: &Definition) -> Result<Definition, ApiError> {
+        let call = ApiCall::new(Method::POST, DEFINITIONS, &[]).json(json!(definition));
         match self.0.write(call).await? {
             Some(response) => response.json(),
             // A dry run: no contact can be looked up by the property.
-            None => Ok(body(false)),
+            None => Ok(Definition {
+                has_unique_value: false,
+                ..definition.clone()
+            }),
         }
     }
 
     /// A group that exists already is not an error.
     pub async fn define_group(&self) -> Result<(), ApiError> {
         let body = json!({ "name": GROUP, "label": "Sesamy" });
-        let call = ApiCall::new(Method::POST, definitions!("/groups"), &[]).json(body);
+        let call = ApiCall::new(Method::POST, GROUPS, &[]).json(body);
         match self.0.write(call).await {
             Err(error) if error.status() == Some(409) => Ok(()),
             answer => answer.map(drop),
@@ -260,31 +293,13 @@ impl<'a> Client<'a> {
     }
 
     /// Replaces the whole list, so that it must have the present options too.
-    pub async fn set_options(&self, name: &str, options: Vec<Value>) -> Result<(), ApiError> {
+    pub async fn set_options(
+        &self,
+        name: &str,
+        options: &[PropertyOption],
+    ) -> Result<(), ApiError> {
         let body = json!({ "options": options });
-        let call = ApiCall::new(Method::PATCH, definitions!("/{propertyName}"), &[name]).json(body);
+        let call = ApiCall::new(Method::PATCH, DEFINITION, &[name]).json(body);
         self.0.write(call).await.map(drop)
     }
-}
-
-/// A property without a value is null, or an empty text if it was cleared.
-fn read_contact(response: &ApiResponse) -> Result<Contact, ApiError> {
-    let mut answer: Map<String, Value> = response.json()?;
-    let id = match answer.remove("id") {
-        Some(Value::String(id)) => id,
-        Some(Value::Number(id)) => id.to_string(),
-        _ => return Err(response.malformed("a contact has no id")),
-    };
-    let Some(Value::Object(properties)) = answer.remove("properties") else {
-        return Err(response.malformed("a contact has no properties"));
-    };
-    let values = properties
-        .into_iter()
-        .filter_map(|(name, value)| match value {
-            Value::Null => None,
-            Value::String(text) => Some((name, text)),
-            other => Some((name, other.to_string())),
-        });
-    let values = values.collect();
-    Ok(Contact { id, values })
 }

@@ -6,7 +6,6 @@ pub mod credentials;
 pub mod forget;
 mod limits;
 pub mod mapping;
-mod moving;
 mod refusal;
 pub mod schema;
 pub mod sync;

@@ -5,35 +5,11 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use serde_json::{Value, json};
-use shared::derivation::DesiredContact;
-use shared::personal::Personal;
+use serde_json::Value;
+use shared::connector::Field;
+use shared::derivation::{Attribute, DesiredContact, Tags, ValueKind, diff_tags};
 
-/// HubSpot allows no longer value of an option.
-const MAX_OPTION: usize = 3_000;
-
-/// What a property says, and so the type that it is created with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    Text,
-    Boolean,
-    Number,
-    Date,
-    MultiSelect,
-}
-
-impl Kind {
-    /// HubSpot's `type` and `fieldType`.
-    pub fn types(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Text => ("string", "text"),
-            Self::Boolean => ("bool", "booleancheckbox"),
-            Self::Number => ("number", "number"),
-            Self::Date => ("date", "date"),
-            Self::MultiSelect => ("enumeration", "checkbox"),
-        }
-    }
-}
+use crate::client::Definition;
 
 /// Names the Sesamy user that the contact belongs to.
 pub const USER_ID: &str = "sesamy_user_id";
@@ -41,25 +17,31 @@ pub const TAGS: &str = "sesamy_tags";
 pub const EMAIL: &str = "email";
 
 /// Source: Sesamy's documentation of its own integration, for the names that do not
-/// begin with `sesamy_`.
-pub const DEFINITIONS: [(&str, Kind); 12] = [
-    (USER_ID, Kind::Text),
-    (TAGS, Kind::MultiSelect),
-    ("has_active_subscription", Kind::Boolean),
-    ("active_subscription_count", Kind::Number),
-    ("canceled_subscriptions_count", Kind::Number),
-    ("subscription_type", Kind::MultiSelect),
-    ("sesamy_subscription_expires_at", Kind::Date),
-    ("sesamy_last_payment_date", Kind::Date),
-    ("sesamy_next_payment_date", Kind::Date),
-    ("sesamy_will_cancel_at", Kind::Date),
-    ("sesamy_articles_purchased", Kind::Number),
-    ("sesamy_issues_remaining", Kind::Number),
+/// begin with `sesamy_`. "Canceled" counts every ended subscription there.
+pub const PROPERTIES: [(Attribute, &str); 12] = [
+    (Attribute::UserId, USER_ID),
+    (Attribute::Tags, TAGS),
+    (Attribute::HasActiveSubscription, "has_active_subscription"),
+    (Attribute::ActiveSubscriptions, "active_subscription_count"),
+    (
+        Attribute::EndedSubscriptions,
+        "canceled_subscriptions_count",
+    ),
+    (Attribute::ActiveProducts, "subscription_type"),
+    (
+        Attribute::SubscriptionExpiresAt,
+        "sesamy_subscription_expires_at",
+    ),
+    (Attribute::LastPaymentDate, "sesamy_last_payment_date"),
+    (Attribute::NextPaymentDate, "sesamy_next_payment_date"),
+    (Attribute::WillCancelAt, "sesamy_will_cancel_at"),
+    (Attribute::ArticlesPurchased, "sesamy_articles_purchased"),
+    (Attribute::IssuesRemaining, "sesamy_issues_remaining"),
 ];
 
 /// The first options of the tags: a marketer can build segments on them before a
 /// contact has them.
-const FIRST_TAGS: [&str; 5] = [
+pub const FIRST_TAGS: [&str; 5] = [
     "sesamy_active_subscriber",
     "sesamy_has_external_access",
     "sesamy_has_gifted_subscription",
@@ -67,77 +49,57 @@ const FIRST_TAGS: [&str; 5] = [
     "sesamy_overdue_contract",
 ];
 
-/// Assumed: HubSpot creates a multi-select without options, and refuses no empty list
-/// for a property of another type.
-pub fn first_options(name: &str, kind: Kind) -> Vec<Value> {
-    match kind {
-        Kind::Boolean => vec![option("true", "Yes"), option("false", "No")],
-        Kind::MultiSelect if name == TAGS => FIRST_TAGS.map(|tag| option(tag, tag)).into(),
-        _ => Vec::new(),
-    }
-}
-
-/// An option that is shown after the present ones.
-pub fn option(value: &str, label: &str) -> Value {
-    json!({ "value": value, "label": label, "hidden": false, "displayOrder": -1 })
-}
-
-/// Every property but the tags, as text. An empty one clears the property. "Canceled"
-/// counts every ended subscription, as Sesamy's own integration does.
-pub fn properties(desired: &DesiredContact) -> [(&'static str, String); 11] {
-    let account = &desired.account;
-    let date = |date: Option<Date>| date.map(|date| date.to_string()).unwrap_or_default();
-    // Without a fraction for whole numbers: `3`, not `3.0`.
-    let issues = account.issues_remaining.map(|issues| issues.to_string());
-    let has_active = account.has_active_subscription.to_string();
-    let (active, ended) = (account.active_subscriptions, account.ended_subscriptions);
-    let expires = date(account.subscription_expires_at);
-    let articles = account.articles_purchased.to_string();
-    [
-        (USER_ID, desired.user_id.as_str().to_owned()),
-        ("has_active_subscription", has_active),
-        ("active_subscription_count", active.to_string()),
-        ("canceled_subscriptions_count", ended.to_string()),
-        (
-            "subscription_type",
-            options(&desired.active_products.titles),
-        ),
-        ("sesamy_subscription_expires_at", expires),
-        ("sesamy_last_payment_date", date(account.last_payment_date)),
-        ("sesamy_next_payment_date", date(account.next_payment_date)),
-        ("sesamy_will_cancel_at", date(account.will_cancel_at)),
-        ("sesamy_articles_purchased", articles),
-        ("sesamy_issues_remaining", issues.unwrap_or_default()),
-    ]
-}
+/// HubSpot allows no longer value of an option.
+const MAX_OPTION: usize = 3_000;
 
 /// The name and phone that Sesamy has. Only a new contact gets them: later they are
 /// the publisher's.
-pub fn personal(desired: &DesiredContact) -> impl Iterator<Item = (&'static str, &Personal)> {
-    [
-        ("firstname", desired.first_name.as_ref()),
-        ("lastname", desired.last_name.as_ref()),
-        ("phone", desired.phone.as_ref()),
-    ]
-    .into_iter()
-    .filter_map(|(name, value)| Some((name, value?)))
+pub fn personal(desired: &DesiredContact) -> impl Iterator<Item = Field> {
+    let personal = [
+        (Attribute::FirstName, "firstname"),
+        (Attribute::LastName, "lastname"),
+        (Attribute::Phone, "phone"),
+    ];
+    let field = |(attribute, name)| Field::text(name, attribute, text(desired.value(attribute)));
+    let fields = personal.map(field).into_iter();
+    fields.filter(|field| !field.is_cleared())
 }
 
-/// Texts as the values of a multi-select, in which semicolons separate them.
-fn options(texts: &[String]) -> String {
-    let option = |text: &String| {
-        let text: String = text.trim().chars().take(MAX_OPTION).collect();
-        text.replace(';', ",").trim().to_owned()
-    };
-    let options: BTreeSet<String> = texts.iter().map(option).collect();
-    let options = options.into_iter().filter(|option| !option.is_empty());
-    options.collect::<Vec<_>>().join(";")
+/// The value of the tags, with the publisher's own.
+pub fn tags(current: &str, desired: &Tags) -> String {
+    let tags = split(current);
+    let diff = diff_tags(&tags, desired, &[]);
+    match diff.is_empty() {
+        true => current.to_owned(),
+        false => diff.apply(&tags).join(";"),
+    }
 }
 
+/// Semicolons separate the values of a multi-select.
 pub fn split(value: &str) -> Vec<String> {
     let parts = value.split(';').map(str::trim);
     let parts = parts.filter(|part| !part.is_empty());
     parts.map(str::to_owned).collect()
+}
+
+/// Empty for an attribute without a value.
+pub fn text(value: Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text,
+        Value::Array(texts) => options(texts.iter().filter_map(Value::as_str)),
+        other => other.to_string(),
+    }
+}
+
+fn options<'a>(texts: impl Iterator<Item = &'a str>) -> String {
+    let option = |text: &str| {
+        let text: String = text.trim().chars().take(MAX_OPTION).collect();
+        text.replace(';', ",").trim().to_owned()
+    };
+    let options: BTreeSet<String> = texts.map(option).collect();
+    let options = options.into_iter().filter(|option| !option.is_empty());
+    options.collect::<Vec<_>>().join(";")
 }
 
 /// How a property of an account takes a value. The publisher or another integration
@@ -145,7 +107,6 @@ pub fn split(value: &str) -> Vec<String> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     Text,
-    Boolean,
     Number,
     Date,
     DateTime,
@@ -154,19 +115,14 @@ pub enum Form {
 
 impl Form {
     /// `None` if the property cannot hold what it should say.
-    pub fn new(kind: Kind, definition: &Value) -> Option<Self> {
-        let text = |key: &str| definition.get(key).and_then(Value::as_str);
-        let is_read_only = definition.pointer("/modificationMetadata/readOnlyValue");
-        if is_read_only == Some(&Value::Bool(true)) {
-            return None;
-        }
-        match (kind, text("type")?, text("fieldType")?) {
-            (_, "string", _) => Some(Self::Text),
-            (Kind::Boolean, "bool", _) => Some(Self::Boolean),
-            (Kind::Number, "number", _) => Some(Self::Number),
-            (Kind::Date, "date", _) => Some(Self::Date),
-            (Kind::Date, "datetime", _) => Some(Self::DateTime),
-            (Kind::MultiSelect, "enumeration", "checkbox") => Some(Self::MultiSelect),
+    pub fn new(attribute: Attribute, definition: &Definition) -> Option<Self> {
+        let types = (definition.kind.as_str(), definition.field_type.as_str());
+        match (attribute.kind(), types) {
+            (_, ("string", _)) | (ValueKind::Boolean, ("bool", _)) => Some(Self::Text),
+            (ValueKind::Number, ("number", _)) => Some(Self::Number),
+            (ValueKind::Date, ("date", _)) => Some(Self::Date),
+            (ValueKind::Date, ("datetime", _)) => Some(Self::DateTime),
+            (ValueKind::Texts, ("enumeration", "checkbox")) => Some(Self::MultiSelect),
             _ => None,
         }
     }
@@ -183,19 +139,18 @@ impl Form {
     /// Assumed: HubSpot may return a date as milliseconds and a number with other
     /// digits, and it promises no order of the values of a multi-select.
     pub fn agrees(self, current: &str, desired: &str) -> bool {
-        if current.is_empty() || desired.is_empty() {
-            return current == desired;
+        fn same<T: PartialEq>(read: impl Fn(&str) -> Option<T>, one: &str, other: &str) -> bool {
+            read(one).is_some_and(|one| Some(one) == read(other))
         }
-        match self {
-            Self::Text => current == desired,
-            Self::Boolean => current.eq_ignore_ascii_case(desired),
-            Self::Number => current.trim().parse::<f64>() == desired.parse(),
-            Self::Date | Self::DateTime => day(current) == day(desired),
-            Self::MultiSelect => {
-                let set = |value| BTreeSet::from_iter(split(value));
-                set(current) == set(desired)
+        let number = |text: &str| text.trim().parse::<f64>().ok();
+        let set = |text: &str| Some(BTreeSet::from_iter(split(text)));
+        current == desired
+            || match self {
+                Self::Text => false,
+                Self::Number => same(number, current, desired),
+                Self::Date | Self::DateTime => same(day, current, desired),
+                Self::MultiSelect => same(set, current, desired),
             }
-        }
     }
 }
 
@@ -211,6 +166,8 @@ fn day(text: &str) -> Option<Date> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -236,8 +193,7 @@ mod tests {
             case(Form::Number, "0", "", false),
             case(Form::Number, "", "0", false),
             case(Form::Number, "three", "3", false),
-            case(Form::Boolean, "TRUE", "true", true),
-            case(Form::Boolean, "", "false", false),
+            case(Form::Text, "", "false", false),
             case(Form::Date, "2026-05-01", "2026-05-01", true),
             case(Form::Date, "1777593600000", "2026-05-01", true),
             case(Form::Date, "2026-05-02", "2026-05-01", false),
@@ -265,43 +221,50 @@ mod tests {
     #[test]
     fn titles_become_options_without_semicolons_blanks_and_repetitions() {
         let titles = ["The Daily", " The Daily ", "A; B", ";", "", "  "].map(str::to_owned);
-        assert_eq!(options(&titles), ",;A, B;The Daily");
-        assert_eq!(options(&["å".repeat(4_000)]).chars().count(), MAX_OPTION);
+        assert_eq!(text(json!(titles)), ",;A, B;The Daily");
+        let long = text(json!(["å".repeat(4_000)]));
+        assert_eq!(long.chars().count(), MAX_OPTION);
     }
 
     #[test]
     fn a_property_of_another_type_is_written_in_its_form_or_not_at_all() {
         struct Case {
-            kind: Kind,
+            attribute: Attribute,
             found: (&'static str, &'static str),
             form: Option<Form>,
         }
-        let form = |kind, (found, field): (&str, &str)| {
-            Form::new(kind, &json!({ "type": found, "fieldType": field }))
+        let case = |attribute, found, form| Case {
+            attribute,
+            found,
+            form,
         };
-        let case = |kind, found, form| Case { kind, found, form };
+        use Attribute::{HasActiveSubscription, IssuesRemaining, Tags, UserId, WillCancelAt};
         for case in [
-            case(Kind::Number, ("string", "text"), Some(Form::Text)),
-            case(Kind::MultiSelect, ("string", "textarea"), Some(Form::Text)),
-            case(Kind::Boolean, ("string", "text"), Some(Form::Text)),
-            case(Kind::Date, ("datetime", "date"), Some(Form::DateTime)),
-            case(Kind::MultiSelect, ("enumeration", "select"), None),
-            case(Kind::Number, ("enumeration", "checkbox"), None),
-            case(Kind::Date, ("number", "number"), None),
-            case(Kind::Text, ("number", "number"), None),
-            case(Kind::Boolean, ("enumeration", "select"), None),
+            case(IssuesRemaining, ("string", "text"), Some(Form::Text)),
+            case(Tags, ("string", "textarea"), Some(Form::Text)),
+            case(HasActiveSubscription, ("string", "text"), Some(Form::Text)),
+            case(WillCancelAt, ("datetime", "date"), Some(Form::DateTime)),
+            case(Tags, ("enumeration", "select"), None),
+            case(IssuesRemaining, ("enumeration", "checkbox"), None),
+            case(WillCancelAt, ("number", "number"), None),
+            case(UserId, ("number", "number"), None),
+            case(HasActiveSubscription, ("enumeration", "select"), None),
         ] {
-            let name = format!("{:?} {:?}", case.kind, case.found);
-            assert_eq!(form(case.kind, case.found), case.form, "{name}");
+            let mut definition = Definition::new(case.attribute, "x");
+            definition.kind = case.found.0.to_owned();
+            definition.field_type = case.found.1.to_owned();
+            let form = Form::new(case.attribute, &definition);
+            assert_eq!(
+                form,
+                case.form,
+                "{} {:?}",
+                case.attribute.label(),
+                case.found
+            );
         }
-        for (name, kind) in DEFINITIONS {
-            assert!(form(kind, kind.types()).is_some(), "{name}");
+        for (attribute, name) in PROPERTIES {
+            let form = Form::new(attribute, &Definition::new(attribute, name));
+            assert!(form.is_some(), "{name}");
         }
-        let computed = json!({
-            "type": "number",
-            "fieldType": "number",
-            "modificationMetadata": { "readOnlyValue": true },
-        });
-        assert_eq!(Form::new(Kind::Number, &computed), None);
     }
 }

@@ -1,83 +1,67 @@
 //! Writes of a contact that HubSpot refuses.
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
-use shared::http::{ApiError, FailedCall};
+use shared::connector::Field;
+use shared::http::FailedCall;
 
-use crate::client::Properties;
-use crate::mapping::{EMAIL, USER_ID};
+use crate::mapping::USER_ID;
 
 /// Holds no text of the answer, which may be personal.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Refusal {
-    pub error: ApiError,
     /// The account lacks a property or an option: the definitions were changed, or
     /// are too new.
     pub is_outdated: bool,
     /// The id of the contact that has the address or the user already.
     pub holder: Option<String>,
-    /// A property without which the write may succeed.
-    pub dispensable: Option<&'static str>,
+    /// The properties that HubSpot does not take, if it refuses what the contact says.
+    names: Option<Vec<&'static str>>,
 }
 
 const EXISTING_ID: &str = "Existing ID:";
 const HAS_VALUE: &str = " already has that value";
 
 impl Refusal {
-    pub fn new(failed: &FailedCall, sent: &Properties) -> Self {
-        let is_refused = matches!(failed.error.status(), Some(400 | 409));
-        let answer = failed.json().filter(|_| is_refused).unwrap_or_default();
-        let details = answer.get("errors").and_then(Value::as_array);
-        let details = details.into_iter().flatten();
-        let texts = |key| {
-            details
-                .clone()
-                .filter_map(move |detail| detail.get(key)?.as_str())
-        };
-        let message = answer.get("message").and_then(Value::as_str);
-        let messages = message
-            .into_iter()
-            .chain(texts("message"))
-            .chain(texts("code"));
-        let messages = messages.collect::<Vec<_>>().join("\n");
-        let mut names: BTreeSet<String> = texts("in").map(str::to_owned).collect();
-        names.extend(invalid_names(message.unwrap_or_default()));
-        let is_outdated = ["PROPERTY_DOESNT_EXIST", "INVALID_OPTION"];
-        let is_outdated = is_outdated.iter().any(|code| messages.contains(code));
-        // Assumed: a refusal that names nothing is the address's. Its text for an
-        // address that was erased for privacy is not documented.
-        let name = if messages.contains(HAS_VALUE) {
-            USER_ID
-        } else {
-            let mut personal = ["firstname", "lastname", "phone"].into_iter();
-            personal.find(|name| names.contains(*name)).unwrap_or(EMAIL)
-        };
-        let is_dispensable = is_refused && !is_outdated && sent.contains_key(name);
-        Self {
-            error: failed.error.clone(),
-            is_outdated,
-            holder: holder(&messages).map(str::to_owned),
-            dispensable: is_dispensable.then_some(name),
+    pub fn read(failed: &FailedCall, sent: &[Field]) -> Self {
+        if !matches!(failed.error.status(), Some(400 | 409)) {
+            return Self::default();
         }
+        // The reasons are a list beside the message, or JSON inside its text.
+        let answer: Value = failed.json().unwrap_or_default();
+        let message = answer.get("message").and_then(Value::as_str);
+        let errors = answer.get("errors").map(Value::to_string);
+        let text = [message.unwrap_or_default(), &errors.unwrap_or_default()].join(" ");
+        let mut codes = ["PROPERTY_DOESNT_EXIST", "INVALID_OPTION"].into_iter();
+        let is_outdated = codes.any(|code| text.contains(code));
+        let is_named = |name: &&str| match text.contains(HAS_VALUE) {
+            true => *name == USER_ID,
+            false => text.contains(&format!("\"{name}\"")),
+        };
+        let names = sent.iter().map(|field| field.name);
+        Self {
+            is_outdated,
+            holder: holder(&text).map(str::to_owned),
+            names: (!is_outdated).then(|| names.filter(is_named).collect()),
+        }
+    }
+
+    pub fn is_of(&self, field: &Field) -> bool {
+        self.names.iter().flatten().any(|name| *name == field.name)
+    }
+
+    /// Assumed: a refusal that names no property is the address's. Its text for an
+    /// address that was erased for privacy is not documented.
+    pub fn is_of_address(&self) -> bool {
+        self.names.as_ref().is_some_and(Vec::is_empty)
     }
 }
 
-/// The names in a refusal's reasons, which are JSON inside its text.
-fn invalid_names(message: &str) -> Vec<String> {
-    let json = message.find('[').and_then(|start| message.get(start..));
-    let reasons: Option<Vec<Value>> = json.and_then(|json| serde_json::from_str(json).ok());
-    let reasons = reasons.unwrap_or_default().into_iter();
-    let name = |reason: Value| reason.get("name")?.as_str().map(str::to_owned);
-    reasons.filter_map(name).collect()
-}
-
 /// The id of another contact, after or before certain words.
-fn holder(message: &str) -> Option<&str> {
+fn holder(text: &str) -> Option<&str> {
     let is_other = |c: char| !c.is_ascii_digit();
-    let id = match message.split_once(EXISTING_ID) {
+    let id = match text.split_once(EXISTING_ID) {
         Some((_, after)) => after.trim_start().split(is_other).next(),
-        None => message.split_once(HAS_VALUE)?.0.rsplit(is_other).next(),
+        None => text.split_once(HAS_VALUE)?.0.rsplit(is_other).next(),
     };
     id.filter(|id| !id.is_empty())
 }
@@ -99,15 +83,6 @@ mod tests {
         ];
         for (message, expected) in cases {
             assert_eq!(holder(message), expected, "{message}");
-        }
-    }
-
-    #[test]
-    fn a_refusal_names_properties_inside_its_text() {
-        let message = r#"Property values were not valid: [{"isValid":false,"message":"x","error":"INVALID_EMAIL","name":"email"},{"error":"INVALID_DATE"}]"#;
-        assert_eq!(invalid_names(message), ["email"]);
-        for other in ["", "[", "no list", "[1]", "a [b] c"] {
-            assert_eq!(invalid_names(other), [""; 0], "{other}");
         }
     }
 }

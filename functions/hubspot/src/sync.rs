@@ -3,27 +3,29 @@
 //! write the properties that differ, in one call, or create the contact.
 //!
 //! An option is added before the first contact gets it as a value.
+//!
+//! A contact keeps its id when its address changes. Assumed, after HubSpot's knowledge
+//! base: opt-outs do not move along, because they belong to the address. So a contact
+//! whose address has opted out of anything keeps that address.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use shared::cache::Once;
 use shared::check::CheckItem;
 use shared::connector::{
-    Account, Changes, Connector, ContactChanges, ContactLookup, ContactReference, FieldChange,
-    ForgetProgress, Job, SyncedContact, TagChanges,
+    Account, Changes, Connector, ContactChanges, ContactReference, Field, ForgetJob,
+    ForgetProgress, Job, TagChanges,
 };
-use shared::derivation::{TagDiff, diff_tags};
-use shared::http::ApiError;
-use shared::sesamy::Reads;
+use shared::derivation::Attribute;
+use shared::http::{ApiError, FailedWrite};
 use tracing::{debug, warn};
 
-use crate::client::{Client, Contact, ContactKey, Properties};
+use crate::client::{Client, Contact, ContactKey};
 use crate::credentials::HubSpotCredentials;
-use crate::forget::Removal;
-use crate::mapping::{self, EMAIL, TAGS};
-use crate::moving::{self, Address};
+use crate::mapping::{self, Form, PROPERTIES, TAGS, split};
 use crate::refusal::Refusal;
-use crate::schema::{Schema, Schemas};
+use crate::schema::Schema;
 use crate::{check, forget};
 
 /// Assumed: by then a new property can be written (seen: 0.25 to 0.7 s).
@@ -31,7 +33,7 @@ const SETTLED: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]
 pub struct HubSpot {
-    schemas: Schemas,
+    schemas: Once<Schema>,
 }
 
 impl Connector for HubSpot {
@@ -39,92 +41,80 @@ impl Connector for HubSpot {
 
     type Credentials = HubSpotCredentials;
 
-    /// Bills give the date of the last payment.
-    fn reads(_: &HubSpotCredentials) -> Reads {
-        Reads { bills: true }
-    }
-
     async fn sync(&self, job: Job<'_, Self>) -> Result<Changes, ApiError> {
-        let client = Client::new(job.http, job.vendor, job.credentials);
+        let client = Client::new(&job.account);
         let mut is_last = false;
         loop {
+            let schema = job.account.once(&self.schemas, Schema::define(&client));
             let mut sync = Sync {
-                schema: self.schemas.get(&client, &job).await?,
+                schema: schema.await?,
                 schemas: &self.schemas,
                 client: &client,
                 job: &job,
                 email: job.desired.email.lookup(),
                 changes: Changes::default(),
-                is_outdated: false,
             };
             match sync.run().await {
-                Err(error) if sync.is_outdated && !is_last => {
+                Err(failed) if failed.refusal.is_outdated && !is_last => {
                     // A person or another instance may have changed the properties.
-                    debug!(%error, "The account's properties have changed; they are read again.");
-                    self.schemas.forget(job.account).await;
+                    debug!(error = %failed.error, "The account's properties are read again.");
+                    *self.schemas.lock(job.account.id).await = None;
                     tokio::time::sleep(SETTLED).await;
                     is_last = true;
                 }
-                result => return result.map(|()| sync.changes),
+                done => return Ok(done.map(|()| sync.changes)?),
             }
         }
     }
 
     async fn check(&self, account: Account<'_, Self>) -> Vec<CheckItem> {
-        check::check(&client(&account)).await
+        check::check(&account).await
     }
 
-    async fn forget(
-        &self,
-        account: Account<'_, Self>,
-        lookup: ContactLookup<'_>,
-        progress: &ForgetProgress,
-    ) -> Result<(), ApiError> {
-        forget::forget(&client(&account), lookup, progress).await
+    async fn forget(&self, job: ForgetJob<'_, Self>) -> Result<(), ApiError> {
+        forget::forget(job).await
     }
-}
-
-fn client<'a>(account: &Account<'a, HubSpot>) -> Client<'a> {
-    Client::new(account.http, account.vendor, account.credentials)
 }
 
 struct Sync<'a> {
     schema: Arc<Schema>,
-    schemas: &'a Schemas,
+    schemas: &'a Once<Schema>,
     client: &'a Client<'a>,
     job: &'a Job<'a, HubSpot>,
     email: String,
     changes: Changes,
-    /// The schema no longer holds.
-    is_outdated: bool,
 }
 
 impl Sync<'_> {
-    async fn run(&mut self) -> Result<(), ApiError> {
+    async fn run(&mut self) -> Result<(), FailedWrite<Refusal>> {
         let Some(contact) = self.find().await? else {
-            return self.create().await;
+            return self.write(None, false).await;
         };
-        let has_moved = self.job.earlier.is_some();
-        match moving::compare(self.client, &contact, &self.email).await? {
-            Address::Agrees => self.update(contact, false).await,
-            Address::Changes => self.update(contact, true).await,
-            Address::Taken(other) => {
+        if contact.has_address(&self.email) {
+            return self.write(Some(contact), false).await;
+        }
+        match self.client.contact(ContactKey::Email(&self.email)).await? {
+            Some(other) if other.id != contact.id => {
                 // First, because two contacts cannot have the same user.
-                let earlier = self.clear(&contact).await?;
-                self.update(other, false).await?;
-                self.changes.contacts.extend(earlier);
+                let cleared = self.clear(&contact).await?;
+                self.write(Some(other), false).await?;
+                self.changes += cleared;
                 Ok(())
             }
-            Address::OptedOut if has_moved => {
+            Some(_) => self.write(Some(contact), false).await,
+            None if !self.client.has_opted_out(&contact.id).await? => {
+                self.write(Some(contact), true).await
+            }
+            None => {
+                warn!("A contact that has opted out keeps an address that is not its user's.");
                 self.changes.refused_writes += 1;
+                if self.job.earlier.is_none() {
+                    return self.write(Some(contact), false).await;
+                }
+                // A contact of the new address would be mailed without consent.
                 self.changes.left_behind = Some(ContactReference::new(contact.id));
                 self.changes.keeps_earlier = true;
                 Ok(())
-            }
-            Address::OptedOut => {
-                warn!("A contact that has opted out keeps an address that is not its user's.");
-                self.changes.refused_writes += 1;
-                self.update(contact, false).await
             }
         }
     }
@@ -136,11 +126,13 @@ impl Sync<'_> {
     async fn find(&self) -> Result<Option<Contact>, ApiError> {
         let user = self.job.desired.user_id.as_str();
         let mut remembered = None;
-        if let Some(synced) = self.job.contact
-            && let Some(key) = ContactKey::from_reference(synced.reference)
-        {
-            remembered = self.client.contact(key).await?;
-            remembered = remembered.filter(|contact| self.may_be_users(contact, synced));
+        if let Some(synced) = self.job.contact {
+            let key = ContactKey::Id(synced.reference.as_str());
+            let found = self.client.contact(key).await?;
+            // In another account, a remembered id may be another person's.
+            remembered = found.filter(|contact| {
+                contact.has_address(&self.email) || synced.is(contact.owner(), contact.addresses())
+            });
         }
         let is_certain = |contact: &Contact| contact.owner() == Some(user);
         if self.schema.finds_users()
@@ -155,163 +147,124 @@ impl Sync<'_> {
         }
     }
 
-    /// In another account, a remembered id may be another person's.
-    fn may_be_users(&self, contact: &Contact, synced: SyncedContact<'_>) -> bool {
-        let had_address = || contact.addresses().any(|a| synced.had_address(a));
-        contact.has_address(&self.email)
-            || match contact.owner() {
-                Some(owner) => owner == self.job.desired.user_id.as_str(),
-                None => had_address(),
-            }
-    }
-
-    async fn create(&mut self) -> Result<(), ApiError> {
-        let (mut diff, mut properties) = self.differences(None);
-        properties.insert(EMAIL, self.email.clone());
-        let personal = mapping::personal(self.job.desired);
-        properties.extend(personal.map(|(name, value)| (name, value.expose().to_owned())));
-        self.add_options(&mut properties, &mut diff).await?;
-        loop {
-            let refusal = match self.client.create(&properties).await {
-                Ok(created) => {
+    /// Creates the contact, or writes what differs.
+    async fn write(
+        &mut self,
+        known: Option<Contact>,
+        is_moving: bool,
+    ) -> Result<(), FailedWrite<Refusal>> {
+        let mut fields = self.differences(known.as_ref()).await?;
+        let email = self.email.clone();
+        let mut email = Some(&*email).filter(|_| is_moving || known.is_none());
+        self.changes.reference = known
+            .as_ref()
+            .map(|known| ContactReference::new(&*known.id));
+        while email.is_some() || !fields.is_empty() {
+            let failed = match self.client.write(known.as_ref(), email, &fields).await {
+                Ok(id) => {
                     self.changes.writes += 1;
-                    self.changes.reference = created.map(ContactReference::new);
-                    self.changes.contacts.push(ContactChanges {
-                        is_new: true,
-                        is_moved: false,
-                        ..changes(&properties, &diff, &[])
-                    });
+                    let id = id.map(ContactReference::new);
+                    self.changes.reference = id.or(self.changes.reference.take());
+                    break;
+                }
+                Err(failed) => failed,
+            };
+            if let (None, Some(id)) = (&known, &failed.refusal.holder)
+                && let Some(holder) = self.client.contact(ContactKey::Id(id)).await?
+            {
+                return Box::pin(self.write(Some(holder), false)).await;
+            }
+            if email.is_none() || !failed.refusal.is_of_address() {
+                self.changes
+                    .leave_out(&mut fields, failed, Refusal::is_of)?;
+                continue;
+            }
+            self.changes
+                .count(Err::<(), _>(failed.error), "HubSpot refused an address.")?;
+            email = None;
+            match &known {
+                // Without its address there is no contact.
+                None => return Ok(()),
+                // HubSpot refuses the move, and the user has not left.
+                Some(known) if self.job.earlier.is_some() => {
+                    let cleared = self.clear(known).await?;
+                    Box::pin(self.write(None, false)).await?;
+                    self.changes += cleared;
                     return Ok(());
                 }
-                Err(refusal) => refusal,
-            };
-            if let Some(id) = &refusal.holder
-                && let Some(existing) = self.client.contact(ContactKey::Id(id)).await?
-            {
-                // Boxed, because an update may end in a creation.
-                return Box::pin(self.update(existing, false)).await;
-            }
-            let name = self.without(refusal)?;
-            properties.remove(name);
-            if name == EMAIL {
-                // Without its address there is no contact.
-                return Ok(());
+                Some(_) => {}
             }
         }
-    }
-
-    async fn update(&mut self, contact: Contact, has_new_address: bool) -> Result<(), ApiError> {
-        let (mut diff, mut properties) = self.differences(Some(&contact));
-        self.add_options(&mut properties, &mut diff).await?;
-        if diff.is_empty() {
-            properties.remove(TAGS);
-        }
-        if has_new_address {
-            properties.insert(EMAIL, self.email.clone());
-        }
-        while !properties.is_empty() {
-            let Err(refusal) = self.client.update(&contact.id, &properties).await else {
-                self.changes.writes += 1;
-                break;
-            };
-            let name = self.without(refusal)?;
-            properties.remove(name);
-            if name == EMAIL && self.job.earlier.is_some() {
-                // HubSpot refuses the move, and the user has not left.
-                let earlier = self.clear(&contact).await?;
-                self.create().await?;
-                self.changes.contacts.extend(earlier);
-                return Ok(());
-            }
-        }
-        let tags = mapping::split(contact.value(TAGS));
-        self.changes
-            .contacts
-            .push(changes(&properties, &diff, &tags));
-        self.changes.reference = Some(ContactReference::new(contact.id));
+        let before = split(known.as_ref().map_or("", |known| known.value(TAGS)));
+        let (tags, fields): (Vec<Field>, Vec<Field>) =
+            fields.into_iter().partition(|field| field.name == TAGS);
+        let after = tags
+            .first()
+            .map(|tags| split(tags.value.as_str().unwrap_or_default()));
+        self.changes.contacts.push(ContactChanges {
+            is_new: known.is_none(),
+            is_moved: known.is_some() && email.is_some(),
+            tags: TagChanges::between(&before, after.as_ref().unwrap_or(&before)),
+            fields: fields.iter().map(Field::change).collect(),
+            ..ContactChanges::default()
+        });
         Ok(())
-    }
-
-    /// The property that the write can do without.
-    fn without(&mut self, refusal: Refusal) -> Result<&'static str, ApiError> {
-        self.is_outdated = refusal.is_outdated;
-        let error = refusal.error;
-        let Some(name) = refusal.dispensable else {
-            return Err(error);
-        };
-        warn!(%error, name, "HubSpot refused a property of a contact.");
-        self.changes.refused_writes += 1;
-        Ok(name)
     }
 
     /// Removes our data from the contact of the user's earlier address.
-    async fn clear(&mut self, contact: &Contact) -> Result<Option<ContactChanges>, ApiError> {
-        let removal = Removal::of(contact);
-        if removal.properties.is_empty() {
-            return Ok(None);
-        }
-        let cleared = self.client.update(&contact.id, &removal.properties).await;
-        cleared.map_err(|refusal| refusal.error)?;
-        self.changes.writes += 1;
-        Ok(Some(removal.changes()))
+    async fn clear(&self, contact: &Contact) -> Result<Changes, ApiError> {
+        let progress = ForgetProgress::default();
+        forget::remove(self.client, contact, progress.contact(None)).await?;
+        Ok(progress.into_changes())
     }
 
-    /// The properties that differ, without the address. A new contact has none.
-    fn differences(&self, contact: Option<&Contact>) -> (TagDiff, Properties) {
-        let current = |name: &str| contact.map_or("", |contact| contact.value(name));
-        let mut properties = Properties::new();
-        for (name, desired) in mapping::properties(self.job.desired) {
+    /// The properties to write, without the address.
+    async fn differences(&mut self, known: Option<&Contact>) -> Result<Vec<Field>, ApiError> {
+        let desired = self.job.desired;
+        let mut fields = Vec::new();
+        for (attribute, name) in PROPERTIES {
             let Some(form) = self.schema.form(name) else {
                 continue;
             };
-            let desired = form.encode(desired);
-            if !form.agrees(current(name), &desired) {
-                properties.insert(name, desired);
+            let current = known.map_or("", |known| known.value(name));
+            let mut value = match attribute {
+                Attribute::Tags => mapping::tags(current, &desired.tags),
+                _ => form.encode(mapping::text(desired.value(attribute))),
+            };
+            if form == Form::MultiSelect && !form.agrees(current, &value) {
+                value = self.add_options(name, &value).await?;
+            }
+            if !form.agrees(current, &value) {
+                fields.push(Field::text(name, attribute, value));
             }
         }
-        let mut diff = TagDiff::default();
-        if self.schema.form(TAGS).is_some() {
-            let tags = mapping::split(current(TAGS));
-            diff = diff_tags(&tags, &self.job.desired.tags, &[]);
-            if !diff.is_empty() {
-                properties.insert(TAGS, diff.apply(&tags).join(";"));
+        if known.is_none() {
+            fields.extend(mapping::personal(desired));
+        }
+        Ok(fields)
+    }
+
+    /// Adds options for the values that need one, and leaves out those that HubSpot
+    /// accepts none for.
+    async fn add_options(&mut self, name: &str, value: &str) -> Result<String, ApiError> {
+        let mut values = split(value);
+        let lacks = |schema: &Schema| values.iter().any(|value| !schema.has_option(name, value));
+        if lacks(&self.schema) {
+            let account = &self.job.account;
+            // Other users of this instance add theirs before or after.
+            let mut entry = self.schemas.lock(account.id).await;
+            if let Some(known) = &*entry {
+                self.schema = known.clone();
+            }
+            if lacks(&self.schema) {
+                let schema = Arc::make_mut(&mut self.schema);
+                schema.add_options(self.client, name, &values).await?;
+                *entry = Some(self.schema.clone()).filter(|_| !account.http.is_read_only());
             }
         }
-        (diff, properties)
-    }
-
-    async fn add_options(
-        &mut self,
-        properties: &mut Properties,
-        diff: &mut TagDiff,
-    ) -> Result<(), ApiError> {
-        let schemas = self.schemas;
-        let refused = schemas.add_options(self.client, self.job, &mut self.schema, properties);
-        let refused = refused.await?;
-        for tags in [&mut diff.add, &mut diff.restore] {
-            tags.retain(|tag| !refused.iter().any(|refused| refused == tag.as_str()));
-        }
-        self.changes.refused_writes += u32::from(!refused.is_empty());
-        Ok(())
-    }
-}
-
-/// What a write changes.
-fn changes(written: &Properties, diff: &TagDiff, current: &[String]) -> ContactChanges {
-    let fields = written
-        .iter()
-        .filter(|(name, _)| ![EMAIL, TAGS].contains(name));
-    let field = |(name, value): (&&str, &String)| match value.as_str() {
-        "" => FieldChange::cleared(name),
-        value => {
-            let is_personal = ["firstname", "lastname", "phone"].contains(name);
-            FieldChange::set(name, value.into(), is_personal)
-        }
-    };
-    ContactChanges {
-        is_moved: written.contains_key(EMAIL),
-        tags: TagChanges::new(diff, current),
-        fields: fields.map(field).collect(),
-        ..ContactChanges::default()
+        let count = values.len();
+        values.retain(|value| self.schema.has_option(name, value));
+        self.changes.refused_writes += u32::from(values.len() < count);
+        Ok(values.join(";"))
     }
 }

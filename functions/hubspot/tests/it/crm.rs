@@ -7,7 +7,7 @@ use fakes::hubspot::{Contact, HubSpotAccount, HubSpotSettings};
 use fakes::sesamy::{Contract, User};
 use fakes::{Api, Fakes, RecordedRequest};
 use hubspot::HubSpot;
-use hubspot::mapping::{self, TAGS};
+use hubspot::mapping::{self, PROPERTIES, TAGS};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use shared::derivation::DesiredContact;
@@ -154,9 +154,10 @@ impl TestedCrm for HubSpotCrm {
     }
 
     fn desired_fields(desired: &DesiredContact) -> BTreeMap<String, Option<Value>> {
-        let properties = mapping::properties(desired).into_iter();
+        let properties = PROPERTIES.into_iter().filter(|(_, name)| *name != TAGS);
         properties
-            .map(|(name, value)| {
+            .map(|(attribute, name)| {
+                let value = mapping::text(desired.value(attribute));
                 let value = Some(value).filter(|value| !value.is_empty());
                 (name.to_owned(), value.map(Value::from))
             })

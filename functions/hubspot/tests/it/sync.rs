@@ -6,9 +6,8 @@ use fakes::sesamy::{Contract, Entitlement, User};
 use fakes::{Api, Fault};
 use hubspot::mapping::TAGS;
 use hubspot::{HubSpot, HubSpotCredentials};
-use jiff::Timestamp;
 use serde_json::json;
-use shared::connector::{Changes, Connector, EventStream, Job};
+use shared::connector::{Account, Changes, Connector, EventStream, Job};
 use shared::http::{ApiError, Http};
 use shared::identity::VendorId;
 use shared::secrets::FromSecret;
@@ -334,15 +333,16 @@ async fn deleted_contact_is_found_by_its_address_or_created_again() {
 async fn changes(bench: &Bench<HubSpot>, user: &User) -> Result<Changes, ApiError> {
     let secret = <HubSpotCrm as conformance::TestedCrm>::secret(&bench.fakes, "account");
     let job = Job {
-        http: &Http::new().unwrap(),
-        vendor: &VendorId::try_from(VENDOR).unwrap(),
-        credentials: &HubSpotCredentials::from_secret(&secret).unwrap(),
-        account: "account",
+        account: Account {
+            http: &Http::new().unwrap(),
+            vendor: &VendorId::try_from(VENDOR).unwrap(),
+            credentials: &HubSpotCredentials::from_secret(&secret).unwrap(),
+            id: "account",
+        },
         desired: &derived(user),
         contact: None,
         earlier: None,
         events: &EventStream::new(Vec::new()),
-        now: Timestamp::now(),
     };
     HubSpot::default().sync(job).await
 }
