@@ -99,6 +99,14 @@ impl CheckItem {
         self
     }
 
+    #[must_use]
+    pub fn with_remedy_of_problem(self, remedy: &str) -> Self {
+        match self.result {
+            CheckStatus::Problem => self.with_remedy(remedy),
+            CheckStatus::Ok | CheckStatus::Unknown => self,
+        }
+    }
+
     pub fn works(what: impl Into<String>) -> Self {
         Self::new(what, CheckCode::Works, "works")
     }
@@ -168,15 +176,21 @@ impl CheckItem {
     /// Of the assumption that the account's fields have the types that this system
     /// writes, of which `wrong` have others.
     pub fn types(what: &str, is_any_defined: bool, wrong: &[&str], remedy: &str) -> Self {
-        if !wrong.is_empty() {
-            let say = format!("of another type: {}", wrong.join(", "));
-            Self::assumption(what, Some(false), say).with_remedy(remedy)
-        } else if is_any_defined {
-            Self::assumption(what, Some(true), "all that are defined have the right type")
-        } else {
-            let say = "none is defined yet; the first sync defines them";
-            Self::assumption(what, None, say)
-        }
+        let (holds, say) = match wrong {
+            [] if is_any_defined => (
+                Some(true),
+                "all that are defined have the right type".into(),
+            ),
+            [] => (
+                None,
+                "none is defined yet; the first sync defines them".into(),
+            ),
+            wrong => (
+                Some(false),
+                format!("of another type: {}", wrong.join(", ")),
+            ),
+        };
+        Self::assumption(what, holds, say).with_remedy_of_problem(remedy)
     }
 
     /// Whether no other call of the same credentials can succeed.
@@ -262,6 +276,52 @@ mod tests {
             assert_eq!(finding.code, code, "{error}");
             assert_ne!(finding.result, CheckStatus::Ok, "{error}");
             assert!(finding.remedy.is_some(), "{error}");
+        }
+    }
+    fn status(status: u16) -> ApiError {
+        let kind = ApiErrorKind::Status {
+            status,
+            code: None,
+            wait: None,
+        };
+        let (api, endpoint) = ("crm", "/x");
+        ApiError {
+            api,
+            endpoint,
+            kind,
+        }
+    }
+
+    #[test]
+    fn a_list_is_known_unknown_or_cannot_be_read() {
+        for (exists, code, is_refused) in [
+            (Ok(true), CheckCode::Works, false),
+            (Ok(false), CheckCode::ListUnknown, false),
+            (Err(status(401)), CheckCode::CredentialsRefused, true),
+            (Err(status(403)), CheckCode::PermissionMissing, false),
+        ] {
+            let item = CheckItem::list("list", &exists, "no such list", "read lists");
+            assert_eq!((item.code, item.is_refused()), (code, is_refused));
+            let is_problem = item.result == CheckStatus::Problem;
+            assert_eq!(item.remedy.is_some(), is_problem, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn an_assumption_holds_fails_or_cannot_be_told() {
+        let form = |sample| CheckItem::form("form", &sample, "read contacts").code;
+        assert_eq!(form(Ok(Some(()))), CheckCode::AssumptionHolds);
+        assert_eq!(form(Ok(None)), CheckCode::CannotBeTold);
+        assert_eq!(form(Err(status(403))), CheckCode::PermissionMissing);
+        for (is_any_defined, wrong, code) in [
+            (true, &[][..], CheckCode::AssumptionHolds),
+            (false, &[], CheckCode::CannotBeTold),
+            (true, &["a", "b"], CheckCode::AssumptionFails),
+        ] {
+            let item = CheckItem::types("types", is_any_defined, wrong, "delete them");
+            assert_eq!(item.code, code);
+            let is_failure = code == CheckCode::AssumptionFails;
+            assert_eq!(item.remedy.is_some(), is_failure, "{code:?}");
         }
     }
 }

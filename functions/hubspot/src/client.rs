@@ -11,7 +11,7 @@ use serde_json::json;
 use shared::connector::{Account, Field, field_values};
 use shared::derivation::{Attribute, ValueKind};
 use shared::http::{
-    ApiCall, ApiClient, ApiError, ApiErrorKind, Authorization, FailedWrite, Method,
+    ApiCall, ApiClient, ApiError, ApiErrorKind, Authorization, FailedWrite, Method, Names,
 };
 
 use crate::limits;
@@ -193,22 +193,14 @@ impl<'a> Client<'a> {
     /// Each type of subscription has a property of its own, so that their names are
     /// looked up first.
     pub async fn has_opted_out(&self, id: &str) -> Result<bool, ApiError> {
-        #[derive(Deserialize)]
-        struct Named {
-            name: String,
-        }
-        let all = self
-            .0
-            .read(ApiCall::new(Method::GET, DEFINITIONS, &[]))
-            .await?;
-        let all: Vec<Named> = all.part("results")?;
-        let names = all.iter().map(|property| property.name.as_str());
-        let names: Vec<&str> = names.filter(|n| n.starts_with(OPT_OUT_PREFIX)).collect();
+        let call = ApiCall::new(Method::GET, DEFINITIONS, &[]);
+        let Names(mut names) = self.0.read(call).await?.part("results")?;
+        names.retain(|name| name.starts_with(OPT_OUT_PREFIX));
         let contact = self
             .read_contact(ContactKey::Id(id), &names.join(","))
             .await?;
         Ok(contact.is_some_and(|contact| {
-            let is_set = |name: &&str| contact.value(name).eq_ignore_ascii_case("true");
+            let is_set = |name: &String| contact.value(name).eq_ignore_ascii_case("true");
             names.iter().any(is_set)
         }))
     }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
 use shared::http::Parts;
 
 /// The limit of a day ends at midnight in the account's own time zone, which no answer
@@ -29,10 +28,7 @@ pub fn wait(head: &Parts, body: &[u8]) -> Option<Duration> {
         477 => Some(MIGRATION),
         429 => {
             // One form of the answer names a policy, another has a message alone.
-            let answer: Value = serde_json::from_slice(body).unwrap_or_default();
-            let policy = answer.get("policyName").or_else(|| answer.get("message"));
-            let policy = policy.and_then(Value::as_str).unwrap_or_default();
-            let policy = policy.to_ascii_uppercase();
+            let policy = String::from_utf8_lossy(body).to_ascii_uppercase();
             Some(match policy.contains("DAILY") {
                 true => DAILY,
                 false if policy.contains("TEN_SECONDLY") => interval,
@@ -49,7 +45,7 @@ pub fn wait(head: &Parts, body: &[u8]) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 

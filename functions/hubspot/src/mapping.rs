@@ -87,19 +87,18 @@ pub fn text(value: Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text,
-        Value::Array(texts) => options(texts.iter().filter_map(Value::as_str)),
+        Value::Array(texts) => {
+            let options: BTreeSet<String> = texts.iter().filter_map(option).collect();
+            Vec::from_iter(options).join(";")
+        }
         other => other.to_string(),
     }
 }
 
-fn options<'a>(texts: impl Iterator<Item = &'a str>) -> String {
-    let option = |text: &str| {
-        let text: String = text.trim().chars().take(MAX_OPTION).collect();
-        text.replace(';', ",").trim().to_owned()
-    };
-    let options: BTreeSet<String> = texts.map(option).collect();
-    let options = options.into_iter().filter(|option| !option.is_empty());
-    options.collect::<Vec<_>>().join(";")
+fn option(text: &Value) -> Option<String> {
+    let text: String = text.as_str()?.trim().chars().take(MAX_OPTION).collect();
+    let option = text.replace(';', ",").trim().to_owned();
+    Some(option).filter(|option| !option.is_empty())
 }
 
 /// How a property of an account takes a value. The publisher or another integration
@@ -139,17 +138,16 @@ impl Form {
     /// Assumed: HubSpot may return a date as milliseconds and a number with other
     /// digits, and it promises no order of the values of a multi-select.
     pub fn agrees(self, current: &str, desired: &str) -> bool {
-        fn same<T: PartialEq>(read: impl Fn(&str) -> Option<T>, one: &str, other: &str) -> bool {
-            read(one).is_some_and(|one| Some(one) == read(other))
-        }
         let number = |text: &str| text.trim().parse::<f64>().ok();
-        let set = |text: &str| Some(BTreeSet::from_iter(split(text)));
+        let set = |text| BTreeSet::from_iter(split(text));
         current == desired
             || match self {
                 Self::Text => false,
-                Self::Number => same(number, current, desired),
-                Self::Date | Self::DateTime => same(day, current, desired),
-                Self::MultiSelect => same(set, current, desired),
+                Self::Number => number(current).is_some_and(|n| Some(n) == number(desired)),
+                Self::Date | Self::DateTime => {
+                    day(current).is_some_and(|d| Some(d) == day(desired))
+                }
+                Self::MultiSelect => set(current) == set(desired),
             }
     }
 }

@@ -156,15 +156,12 @@ impl Sync<'_> {
         let mut fields = self.differences(known.as_ref()).await?;
         let email = self.email.clone();
         let mut email = Some(&*email).filter(|_| is_moving || known.is_none());
-        self.changes.reference = known
-            .as_ref()
-            .map(|known| ContactReference::new(&*known.id));
+        let mut id = known.as_ref().map(|known| known.id.clone());
         while email.is_some() || !fields.is_empty() {
             let failed = match self.client.write(known.as_ref(), email, &fields).await {
-                Ok(id) => {
+                Ok(written) => {
                     self.changes.writes += 1;
-                    let id = id.map(ContactReference::new);
-                    self.changes.reference = id.or(self.changes.reference.take());
+                    id = written.or(id);
                     break;
                 }
                 Err(failed) => failed,
@@ -195,19 +192,16 @@ impl Sync<'_> {
                 Some(_) => {}
             }
         }
-        let before = split(known.as_ref().map_or("", |known| known.value(TAGS)));
-        let (tags, fields): (Vec<Field>, Vec<Field>) =
-            fields.into_iter().partition(|field| field.name == TAGS);
+        let before = known.as_ref().map_or("", |known| known.value(TAGS));
+        let tags = fields.extract_if(.., |field| field.name == TAGS).next();
         let after = tags
-            .first()
-            .map(|tags| split(tags.value.as_str().unwrap_or_default()));
-        self.changes.contacts.push(ContactChanges {
-            is_new: known.is_none(),
-            is_moved: known.is_some() && email.is_some(),
-            tags: TagChanges::between(&before, after.as_ref().unwrap_or(&before)),
-            fields: fields.iter().map(Field::change).collect(),
-            ..ContactChanges::default()
-        });
+            .as_ref()
+            .map(|tags| tags.value.as_str().unwrap_or_default());
+        let tags = TagChanges::between(&split(before), &split(after.unwrap_or(before)));
+        self.changes.reference = id.map(ContactReference::new);
+        self.changes.is_moved = known.is_some() && email.is_some();
+        self.changes
+            .push(ContactChanges::new(known.is_none(), tags, &fields));
         Ok(())
     }
 
@@ -248,18 +242,20 @@ impl Sync<'_> {
     /// accepts none for.
     async fn add_options(&mut self, name: &str, value: &str) -> Result<String, ApiError> {
         let mut values = split(value);
-        let lacks = |schema: &Schema| values.iter().any(|value| !schema.has_option(name, value));
-        if lacks(&self.schema) {
-            let account = &self.job.account;
-            // Other users of this instance add theirs before or after.
-            let mut entry = self.schemas.lock(account.id).await;
-            if let Some(known) = &*entry {
-                self.schema = known.clone();
-            }
-            if lacks(&self.schema) {
-                let schema = Arc::make_mut(&mut self.schema);
-                schema.add_options(self.client, name, &values).await?;
-                *entry = Some(self.schema.clone()).filter(|_| !account.http.is_read_only());
+        let account = &self.job.account;
+        // Other users of this instance add theirs before or after.
+        let mut entry = self.schemas.lock(account.id).await;
+        if let Some(latest) = &*entry {
+            self.schema = latest.clone();
+        }
+        if values
+            .iter()
+            .any(|value| !self.schema.has_option(name, value))
+        {
+            let schema = Arc::make_mut(&mut self.schema);
+            schema.add_options(self.client, name, &values).await?;
+            if !account.http.is_read_only() {
+                *entry = Some(self.schema.clone());
             }
         }
         let count = values.len();

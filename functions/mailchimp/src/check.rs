@@ -58,9 +58,6 @@ fn room(fields: &MergeFields) -> CheckItem {
     let missing = fields.missing();
     let room = fields.room().map(|room| room >= missing);
     let holds = if missing == 0 { Some(true) } else { room };
-    let item = CheckItem::assumption(WHAT, holds, format!("{missing} are missing"));
-    match holds {
-        Some(false) => item.with_remedy("delete unused merge fields, or do without these"),
-        _ => item,
-    }
+    CheckItem::assumption(WHAT, holds, format!("{missing} are missing"))
+        .with_remedy_of_problem("delete unused merge fields, or do without these")
 }

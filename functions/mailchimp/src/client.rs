@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use md5::{Digest, Md5};
 use serde::de::IgnoredAny;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use shared::connector::{Account, ContactReference, Field, field_values};
 use shared::derivation::{Attribute, TagDiff};
 use shared::digest::hex;
 use shared::http::{
-    ApiCall, ApiClient, ApiError, Authorization, FailedCall, FailedWrite, Method, Parts,
+    ApiCall, ApiClient, ApiError, Authorization, FailedCall, FailedWrite, Method, Names, Parts,
 };
 use shared::message::Event;
 use shared::personal::Personal;
@@ -73,8 +73,7 @@ pub struct Member {
     pub email: Personal,
     pub status: Status,
     pub merge_fields: Map<String, Value>,
-    #[serde(deserialize_with = "names")]
-    pub tags: Vec<String>,
+    pub tags: Names,
     /// More than there are tags here, if it has more than fifty.
     #[serde(default)]
     pub tags_count: usize,
@@ -83,6 +82,10 @@ pub struct Member {
 impl Member {
     pub fn reference(&self) -> Option<ContactReference> {
         self.contact_id.as_ref().map(ContactReference::new)
+    }
+
+    pub fn tags(&self) -> &[String] {
+        &self.tags.0
     }
 
     pub fn value(&self, tag: &str) -> &Value {
@@ -192,24 +195,24 @@ impl<'a> Client<'a> {
         if member.tags_count > MAX_TAGS {
             return Err(found.malformed("a member has too many tags"));
         }
-        if member.tags_count > member.tags.len() {
+        if member.tags_count > member.tags.0.len() {
             member.tags = self.tags(&member.id).await?;
         }
         Ok(Some(member))
     }
 
-    async fn tags(&self, id: &str) -> Result<Vec<String>, ApiError> {
+    async fn tags(&self, id: &str) -> Result<Names, ApiError> {
         let mut all = Vec::new();
         let mut is_last = false;
         while !is_last && all.len() <= MAX_TAGS {
             let call = ApiCall::new(Method::GET, TAGS, &[self.list_id, id])
                 .query("count", PAGE.to_string())
                 .query("offset", all.len().to_string());
-            let page: Vec<Tag> = self.api.read(call).await?.part("tags")?;
+            let Names(page) = self.api.read(call).await?.part("tags")?;
             is_last = page.len() < PAGE;
-            all.extend(page.into_iter().map(|tag| tag.name));
+            all.extend(page);
         }
-        Ok(all)
+        Ok(Names(all))
     }
 
     /// Creates a member. One that was created by another at the same time is updated
@@ -335,14 +338,4 @@ impl Refusal {
 /// Assumed: an empty text clears a merge field of any type (seen for texts and numbers).
 fn values(fields: &[Field]) -> Map<String, Value> {
     field_values(fields, &"".into())
-}
-
-#[derive(Deserialize)]
-struct Tag {
-    name: String,
-}
-
-fn names<'de, D: Deserializer<'de>>(tags: D) -> Result<Vec<String>, D::Error> {
-    let tags = Vec::<Tag>::deserialize(tags)?.into_iter();
-    Ok(tags.map(|tag| tag.name).collect())
 }

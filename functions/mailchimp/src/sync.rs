@@ -46,16 +46,18 @@ impl Connector for Mailchimp {
         let mut changes = Changes::default();
         let mut status = job.account.credentials.new_status;
         let mut member = client.member(&hash(&email)).await?;
-        if let Some(earlier) = job.earlier {
-            match &member {
-                None => {
-                    let moving = move_member(&client, earlier, &email, &mut status, &mut changes);
-                    member = moving.await?;
-                }
-                // An earlier attempt moved it.
-                Some(known) if known.reference().as_ref() == Some(earlier.reference) => {}
-                Some(_) => changes.left_behind = Some(earlier.reference.clone()),
+        match (job.earlier, &member) {
+            (Some(earlier), None) => {
+                let moved = move_member(&client, earlier, &email, &mut status, &mut changes);
+                member = moved.await?;
             }
+            // Else an earlier attempt moved it.
+            (Some(earlier), Some(known))
+                if known.reference().as_ref() != Some(earlier.reference) =>
+            {
+                changes.left_behind = Some(earlier.reference.clone());
+            }
+            _ => {}
         }
         let written = self.write(&client, &job, member, status, &mut changes);
         let member = written.await?;
@@ -92,8 +94,8 @@ impl Connector for Mailchimp {
     }
 }
 
-/// Moves the member of an earlier address to one that has none, and returns it. If it stays, a new
-/// member of the address must have the status that is left in `new_status`.
+/// Moves the member of an earlier address to one that has none, and returns it. If it
+/// stays, a new member of the address must have the status left in `new_status`.
 ///
 /// Seen by others: Mailchimp gives a new address to subscribed members only, and only
 /// one that the audience has never had.
@@ -119,16 +121,12 @@ async fn move_member(
     let moved = earlier.move_to(email, old.owner(), current, ready(Ok(false)), set_email);
     let moved = moved.await?;
     changes.record_move(moved, earlier.reference, false);
-    match moved {
-        Moved::Done => {
-            let id = hash(email);
-            return Ok(Some(Member { id, ..old }));
-        }
+    if moved == Moved::Refused {
         // Consent moves along: the new member has no more of it than the old one.
-        Moved::Refused => *new_status = old.status.max(*new_status).min(Status::Unsubscribed),
-        Moved::Nothing | Moved::Taken => {}
+        *new_status = old.status.max(*new_status).min(Status::Unsubscribed);
     }
-    Ok(None)
+    let id = hash(email);
+    Ok((moved == Moved::Done).then_some(Member { id, ..old }))
 }
 
 /// Delivers the pending events as activity of the member, oldest first.
@@ -208,7 +206,7 @@ impl Mailchimp {
             return Ok(None);
         };
         // Seen: Mailchimp answers in the spelling that the audience had first.
-        let diff = diff_tags(&member.tags, &desired.tags, &[]).ignoring_case(&member.tags);
+        let diff = diff_tags(member.tags(), &desired.tags, &[]).ignoring_case(member.tags());
         if !diff.is_empty() {
             // A resync of all users must not send each of them a welcome mail.
             let is_silent = job.events.is_empty();
@@ -216,12 +214,8 @@ impl Mailchimp {
             changes.writes += 1;
         }
         changes.reference = member.reference();
-        changes.push(ContactChanges {
-            is_new,
-            tags: TagChanges::new(&diff, &member.tags),
-            fields: fields.iter().map(Field::change).collect(),
-            ..ContactChanges::default()
-        });
+        let tags = TagChanges::new(&diff, member.tags());
+        changes.push(ContactChanges::new(is_new, tags, &fields));
         Ok(Some(member))
     }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::field::Field;
 use super::forget::ForgottenContact;
 use crate::derivation::{Tag, TagDiff};
 use crate::remembered::ContactReference;
@@ -81,6 +82,15 @@ impl Changes {
 }
 
 impl ContactChanges {
+    pub fn new(is_new: bool, tags: TagChanges, fields: &[Field]) -> Self {
+        Self {
+            is_new,
+            tags,
+            fields: fields.iter().map(Field::change).collect(),
+            ..Self::default()
+        }
+    }
+
     /// What a contact loses when our data is removed from it.
     pub(crate) fn removal(forgotten: ForgottenContact) -> Self {
         let fields = forgotten.fields.removed.iter();

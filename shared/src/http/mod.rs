@@ -8,6 +8,7 @@ mod dry_run;
 mod error;
 mod error_body;
 mod metrics;
+mod names;
 mod rate_limit;
 mod retry_after;
 mod transport;
@@ -24,6 +25,7 @@ pub use client::{ApiClient, ApiDescription, ApiResponse, FailedCall, FailedWrite
 pub use dry_run::DryRunCall;
 pub use error::{ApiError, ApiErrorKind};
 pub use http::response::Parts;
+pub use names::Names;
 pub use reqwest::{Method, Request, Url};
 pub use transport::{RawResponse, ResponseFuture, Transport};
 
