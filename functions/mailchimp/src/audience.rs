@@ -55,15 +55,18 @@ impl MergeFields {
         self.fields.iter().find(|field| field.tag == tag)
     }
 
-    /// How many of ours are missing.
-    pub fn missing(&self) -> usize {
-        let missing = FIELDS.iter().filter(|(_, tag)| self.find(tag).is_none());
-        missing.count()
+    /// `None` if the audience does not say how many fields it may have.
+    fn room(&self) -> Option<usize> {
+        Some(self.limit?.saturating_sub(self.fields.len()))
     }
 
-    /// `None` if the audience does not say how many fields it may have.
-    pub fn room(&self) -> Option<usize> {
-        Some(self.limit?.saturating_sub(self.fields.len()))
+    /// Whether there is room for those of ours that are missing, if it is known.
+    pub fn has_room(&self) -> Option<bool> {
+        let missing = FIELDS.iter().filter(|(_, tag)| self.find(tag).is_none());
+        match missing.count() {
+            0 => Some(true),
+            missing => Some(self.room()? >= missing),
+        }
     }
 
     /// Those of ours that exist and can be written, or that exist and cannot. Mailchimp

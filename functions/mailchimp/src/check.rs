@@ -55,9 +55,11 @@ fn types(fields: &MergeFields) -> CheckItem {
 
 fn room(fields: &MergeFields) -> CheckItem {
     const WHAT: &str = "assumption: the audience has room for the merge fields that are missing";
-    let missing = fields.missing();
-    let room = fields.room().map(|room| room >= missing);
-    let holds = if missing == 0 { Some(true) } else { room };
-    CheckItem::assumption(WHAT, holds, format!("{missing} are missing"))
-        .with_remedy_of_problem("delete unused merge fields, or do without these")
+    let say = match fields.has_room() {
+        Some(true) => "it has, or none is missing",
+        Some(false) => "it has less room than that",
+        None => "the audience does not say how many it may have",
+    };
+    CheckItem::assumption(WHAT, fields.has_room(), say)
+        .with_remedy_of_problem("delete unused merge fields, or do without those that are missing")
 }

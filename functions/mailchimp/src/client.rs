@@ -84,10 +84,6 @@ impl Member {
         self.contact_id.as_ref().map(ContactReference::new)
     }
 
-    pub fn tags(&self) -> &[String] {
-        &self.tags.0
-    }
-
     pub fn value(&self, tag: &str) -> &Value {
         self.merge_fields.get(tag).unwrap_or(&Value::Null)
     }
@@ -195,7 +191,7 @@ impl<'a> Client<'a> {
         if member.tags_count > MAX_TAGS {
             return Err(found.malformed("a member has too many tags"));
         }
-        if member.tags_count > member.tags.0.len() {
+        if member.tags_count > member.tags.len() {
             member.tags = self.tags(&member.id).await?;
         }
         Ok(Some(member))

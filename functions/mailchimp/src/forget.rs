@@ -24,7 +24,7 @@ pub async fn forget(job: ForgetJob<'_, Mailchimp>) -> Result<(), ApiError> {
     let Some(member) = job.admit(steps, found, Member::owner) else {
         return Ok(());
     };
-    let tags = TagDiff::removal(member.tags());
+    let tags = TagDiff::removal(&member.tags);
     let fields = Field::cleared(FIELDS).filter(|field| field.differs(member.value(field.name)));
     let fields: Vec<Field> = fields.collect();
     steps.found(&tags.remove, fields.iter().map(|field| field.name));

@@ -1,6 +1,5 @@
 //! Maps a [`DesiredContact`] to Mailchimp's merge fields, and events to activity. Pure.
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use shared::connector::Field;
 use shared::derivation::{Attribute, DesiredContact, ValueKind};
@@ -63,8 +62,7 @@ pub fn fields(desired: &DesiredContact) -> impl Iterator<Item = Field> {
 /// documented.
 pub fn event(event: &Event) -> Value {
     // Assumed: Mailchimp reads whole seconds, as in its own examples.
-    let occurred_at = Timestamp::from_second(event.occurred_at.as_second());
-    let occurred_at = occurred_at.unwrap_or(event.occurred_at);
+    let occurred_at = format!("{:.0}", event.occurred_at);
     let properties = json!({
         "contract_id": event.contract_id,
         "entitlement_id": event.entitlement_id,

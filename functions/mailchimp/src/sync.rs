@@ -206,7 +206,7 @@ impl Mailchimp {
             return Ok(None);
         };
         // Seen: Mailchimp answers in the spelling that the audience had first.
-        let diff = diff_tags(member.tags(), &desired.tags, &[]).ignoring_case(member.tags());
+        let diff = diff_tags(&member.tags, &desired.tags, &[]).ignoring_case(&member.tags);
         if !diff.is_empty() {
             // A resync of all users must not send each of them a welcome mail.
             let is_silent = job.events.is_empty();
@@ -214,7 +214,7 @@ impl Mailchimp {
             changes.writes += 1;
         }
         changes.reference = member.reference();
-        let tags = TagChanges::new(&diff, member.tags());
+        let tags = TagChanges::new(&diff, &member.tags);
         changes.push(ContactChanges::new(is_new, tags, &fields));
         Ok(Some(member))
     }

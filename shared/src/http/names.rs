@@ -1,5 +1,7 @@
 //! Lists of named objects, as many answers have them.
 
+use std::ops::Deref;
+
 use serde::Deserialize;
 
 /// The names of a list of objects.
@@ -10,6 +12,14 @@ pub struct Names(pub Vec<String>);
 #[derive(Deserialize)]
 struct Named {
     name: String,
+}
+
+impl Deref for Names {
+    type Target = [String];
+
+    fn deref(&self) -> &[String] {
+        &self.0
+    }
 }
 
 impl From<Vec<Named>> for Names {
