@@ -91,7 +91,7 @@ pub struct Definition {
     pub options: Vec<PropertyOption>,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PropertyOption {
     pub value: String,
@@ -147,9 +147,8 @@ impl PropertyOption {
         Self {
             value: value.to_owned(),
             label: label.to_owned(),
-            hidden: false,
-            description: None,
             display_order: Some(-1),
+            ..Self::default()
         }
     }
 }

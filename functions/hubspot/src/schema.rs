@@ -26,13 +26,10 @@ impl Schema {
         for (attribute, name) in missing {
             found.extend(create(client, attribute, name).await?);
         }
-        let find = |name: &str| found.iter().find(|known| known.name == name);
-        let property = |(attribute, name)| {
-            let definition = find(name)?;
-            Some((
-                name,
-                (Form::new(attribute, definition)?, definition.clone()),
-            ))
+        let property = |(attribute, name): (Attribute, &'static str)| {
+            let definition = found.iter().find(|known| known.name == name)?.clone();
+            let form = Form::new(attribute, &definition)?;
+            Some((name, (form, definition)))
         };
         Ok(Self(PROPERTIES.into_iter().filter_map(property).collect()))
     }

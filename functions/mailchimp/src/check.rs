@@ -55,10 +55,9 @@ fn types(fields: &MergeFields) -> CheckItem {
 
 fn room(fields: &MergeFields) -> CheckItem {
     const WHAT: &str = "assumption: the audience has room for the merge fields that are missing";
-    let say = match fields.has_room() {
-        Some(true) => "it has, or none is missing",
-        Some(false) => "it has less room than that",
-        None => "the audience does not say how many it may have",
+    let say = match fields.limit {
+        Some(limit) => format!("it may have {limit}"),
+        None => "the audience does not say how many it may have".to_owned(),
     };
     CheckItem::assumption(WHAT, fields.has_room(), say)
         .with_remedy_of_problem("delete unused merge fields, or do without those that are missing")
