@@ -7,6 +7,7 @@ use conformance::split_tags;
 use fakes::mailmojo::Status;
 use harness::Connector;
 use serde_json::Value;
+use shared::connector::Field;
 
 use crate::{
     publisher::{LIST, Publisher},
@@ -139,7 +140,7 @@ fn of_make(contact: fakes::make::Subscriber, list: u64) -> Contact {
 
 fn of_mailchimp(contact: fakes::mailchimp::Member) -> Contact {
     let value = |tag: &str| contact.merge_fields.get(tag).unwrap_or(&Value::Null);
-    let ours = mailchimp::mapping::cleared_fields().map(|field| field.tag);
+    let ours = Field::cleared(mailchimp::mapping::FIELDS).map(|field| field.name);
     let (tag, foreign) = MAILCHIMP_FIELD;
     Contact {
         our_fields: ours
@@ -155,7 +156,7 @@ fn of_mailchimp(contact: fakes::mailchimp::Member) -> Contact {
 }
 
 fn of_hubspot(contact: fakes::hubspot::Contact) -> Contact {
-    let ours = hubspot::mapping::DEFINITIONS.iter().map(|(name, _)| *name);
+    let ours = hubspot::mapping::PROPERTIES.iter().map(|(_, name)| *name);
     let ours = ours.filter(|name| *name != hubspot::mapping::TAGS);
     let (name, value) = HUBSPOT_FIELD;
     Contact {

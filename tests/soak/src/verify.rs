@@ -307,11 +307,11 @@ impl Verification {
         let stored = actual.map(|actual| actual.merge_fields).unwrap_or_default();
         for field in mailchimp::mapping::fields(desired) {
             let value = Some(&field.value).filter(|_| !field.is_cleared());
-            let stored = stored.get(field.tag);
+            let stored = stored.get(field.name);
             self.check(stored == value, || {
                 format!(
                     "{email} has {stored:?} in {} of Mailchimp, not {value:?}",
-                    field.tag
+                    field.name
                 )
             });
         }
@@ -319,7 +319,9 @@ impl Verification {
 
     fn check_hubspot(&mut self, history: &UserHistory<'_>, email: &str, desired: &DesiredContact) {
         let actual = history.publisher.hubspot.contact(email).unwrap_or_default();
-        for (name, value) in hubspot::mapping::properties(desired) {
+        let properties = hubspot::mapping::PROPERTIES.into_iter();
+        for (attribute, name) in properties.filter(|(_, name)| *name != hubspot::mapping::TAGS) {
+            let value = hubspot::mapping::text(desired.value(attribute));
             let stored = actual.get(name).unwrap_or_default();
             self.check(stored == value, || {
                 format!("{email} has \"{stored}\" in {name} of HubSpot, not \"{value}\"")

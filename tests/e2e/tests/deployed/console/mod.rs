@@ -1,5 +1,7 @@
 //! The dashboard's custom widgets in a browser, as CloudWatch's console shows them.
 
+#![expect(clippy::indexing_slicing, reason = "a test fails by a panic")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;

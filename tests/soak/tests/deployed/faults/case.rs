@@ -292,10 +292,11 @@ impl Case {
                 let account = fakes.mailchimp().add_account(id, &key);
                 let audience = account.add_audience(AUDIENCE, "Users");
                 // The sync has one field to define.
-                let (_, defined) = ::mailchimp::mapping::DEFINITIONS.split_last().unwrap();
-                for field in defined {
-                    let kind = serde_json::from_value(field.kind.into()).unwrap();
-                    audience.define(MergeField::new(field.tag, kind));
+                let (_, defined) = ::mailchimp::mapping::FIELDS.split_last().unwrap();
+                for (attribute, tag) in defined {
+                    let kind = ::mailchimp::mapping::type_name(*attribute);
+                    let kind = serde_json::from_value(kind.into()).unwrap();
+                    audience.define(MergeField::new(tag, kind));
                 }
                 if self.known {
                     audience.put_member(Member::new(&email).tags(&tags));
@@ -306,9 +307,9 @@ impl Case {
             Connector::Hubspot => {
                 let account = fakes.hubspot().add_account(id, &key);
                 // The sync has one property and one option to define.
-                let (_, defined) = ::hubspot::mapping::DEFINITIONS.split_last().unwrap();
+                let (_, defined) = ::hubspot::mapping::PROPERTIES.split_last().unwrap();
                 let mut contact = hubspot::Contact::new("first@example.com");
-                for (name, _) in defined {
+                for (_, name) in defined {
                     contact = contact.property(name, "");
                 }
                 let options = OUR_TAGS.into_iter().filter(|tag| *tag != NEW_OPTION);
