@@ -6,15 +6,14 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use shared::check::CheckItem;
 use shared::connector::{
-    Account, Changes, Connector, ContactLookup, Delivery, ForgetProgress, Job, LookupKey,
-    is_our_tag,
+    Account, Changes, Connector, Delivery, ForgetJob, ForgetProgress, Job, LookupKey, is_our_tag,
 };
 use shared::http::{ApiError, Http};
 use shared::identity::UserId;
 use shared::sesamy::Reads;
 
 use crate::toy::client::{Client, Contact, ContactWrite};
-use crate::toy::{Toy, ToyCredentials, mapping};
+use crate::toy::{Toy, ToyCredentials};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Flaw {
@@ -98,23 +97,19 @@ impl Connector for FlawedToy {
 
     async fn sync(&self, job: Job<'_, Self>) -> Result<Changes, ApiError> {
         let online;
-        let client = Client::new(job.http, job.vendor, job.credentials);
+        let client = Client::new(&job.account);
         let email = job.desired.email.lookup();
         let mut job = Job {
-            http: job.http,
-            vendor: job.vendor,
-            credentials: job.credentials,
-            account: job.account,
+            account: of_toy(&job.account),
             desired: job.desired,
             contact: job.contact,
             earlier: job.earlier,
             events: job.events,
-            now: job.now,
         };
         match self.0 {
             Some(Flaw::PreviewWrites) => {
                 online = Http::new().unwrap();
-                job.http = &online;
+                job.account.http = &online;
             }
             Some(Flaw::DoesNotMove) => job.earlier = None,
             Some(Flaw::CountsEventsAsDelivered) => job.events.mark_delivered(),
@@ -168,31 +163,40 @@ impl Connector for FlawedToy {
         Ok(changes)
     }
 
+    /// Only a connector that delivers can fail at it.
+    fn delivers(_: &ToyCredentials) -> bool {
+        true
+    }
+
     async fn deliver(&self, _: Delivery<'_, Self>) -> Result<bool, ApiError> {
         Ok(self.0 != Some(Flaw::CannotDeliver))
     }
 
     async fn check(&self, account: Account<'_, Self>) -> Vec<CheckItem> {
+        let online;
+        let mut account = of_toy(&account);
         if self.0 == Some(Flaw::CheckWrites) {
-            let online = Http::new().unwrap();
-            let client = Client::new(&online, account.vendor, account.credentials);
+            online = Http::new().unwrap();
+            account.http = &online;
             let write = ContactWrite::default();
+            let client = Client::new(&account);
             drop(client.create("check@example.se", &write).await);
         }
-        Toy.check(of_toy(&account)).await
+        Toy.check(account).await
     }
 
-    async fn forget(
-        &self,
-        account: Account<'_, Self>,
-        lookup: ContactLookup<'_>,
-        progress: &ForgetProgress,
-    ) -> Result<(), ApiError> {
-        let Some(Flaw::Forget(flaw)) = self.0 else {
-            return Toy.forget(of_toy(&account), lookup, progress).await;
+    async fn forget(&self, job: ForgetJob<'_, Self>) -> Result<(), ApiError> {
+        let client = Client::new(&job.account);
+        let mut job = ForgetJob {
+            account: of_toy(&job.account),
+            user: job.user,
+            by: job.by,
+            progress: job.progress,
         };
-        let client = client(&account);
-        let key = match lookup.by {
+        let Some(Flaw::Forget(flaw)) = self.0 else {
+            return Toy.forget(job).await;
+        };
+        let key = match job.by {
             LookupKey::Email(_) if flaw == ForgetFlaw::IgnoresAddresses => return Ok(()),
             LookupKey::Reference(_) if flaw == ForgetFlaw::IgnoresReferences => return Ok(()),
             LookupKey::Email(email) => email,
@@ -200,22 +204,26 @@ impl Connector for FlawedToy {
         };
         if flaw == ForgetFlaw::HidesFailures {
             let unseen = ForgetProgress::default();
-            if Toy.forget(of_toy(&account), lookup, &unseen).await.is_err() {
+            let tried = ForgetJob {
+                account: of_toy(&job.account),
+                progress: &unseen,
+                ..job
+            };
+            if Toy.forget(tried).await.is_err() {
                 return Ok(());
             }
         }
         let before = client.contact(key).await?;
         let owner = before.as_ref().and_then(owner);
-        let mut lookup = lookup;
         match flaw {
             ForgetFlaw::CreatesContacts if before.is_none() => {
                 client.create(key, &ContactWrite::default()).await?;
             }
             ForgetFlaw::NeedsOwner if owner.is_none() => return Ok(()),
-            ForgetFlaw::IgnoresOwners => lookup.user = owner.as_ref().unwrap_or(lookup.user),
+            ForgetFlaw::IgnoresOwners => job.user = owner.as_ref().unwrap_or(job.user),
             _ => {}
         }
-        Toy.forget(of_toy(&account), lookup, progress).await?;
+        Toy.forget(job).await?;
         let Some(Contact { id, tags, .. }) = before else {
             return Ok(());
         };
@@ -260,18 +268,17 @@ impl Extra {
 }
 
 fn owner(contact: &Contact) -> Option<UserId> {
-    let owner = contact.fields.get(mapping::OWNER)?.as_str()?;
-    UserId::try_from(owner).ok()
+    UserId::try_from(contact.owner()?).ok()
 }
 
-fn client<'a>(account: &Account<'a, FlawedToy>) -> Client<'a> {
-    Client::new(account.http, account.vendor, account.credentials)
-}
-
-fn of_toy<'a>(account: &Account<'a, FlawedToy>) -> Account<'a, Toy> {
+fn of_toy<'a, C>(account: &Account<'a, C>) -> Account<'a, Toy>
+where
+    C: Connector<Credentials = ToyCredentials>,
+{
     Account {
         http: account.http,
         vendor: account.vendor,
         credentials: account.credentials,
+        id: account.id,
     }
 }

@@ -2,15 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use shared::http::{ApiCall, ApiClient, ApiDescription, ApiError, Authorization, Http, Method};
-use shared::identity::VendorId;
+use shared::connector::{Account, Connector};
+use shared::http::{ApiCall, ApiClient, ApiError, Authorization, Method};
 
 use super::credentials::ToyCredentials;
-
-const API: ApiDescription = ApiDescription {
-    name: "toy",
-    wall_clock: None,
-};
+use super::mapping;
 
 const CONTACT: &str = "/contacts/{key}";
 
@@ -22,6 +18,12 @@ pub struct Contact {
     pub subscribed: bool,
     pub tags: Vec<String>,
     pub fields: Map<String, Value>,
+}
+
+impl Contact {
+    pub fn owner(&self) -> Option<&str> {
+        self.fields.get(mapping::OWNER)?.as_str()
+    }
 }
 
 /// Parts that are empty or `None` stay as they are.
@@ -37,27 +39,20 @@ pub struct ContactWrite {
 pub struct Client<'a>(ApiClient<'a>);
 
 impl<'a> Client<'a> {
-    pub fn new(http: &'a Http, vendor: &'a VendorId, credentials: &'a ToyCredentials) -> Self {
+    pub fn new<C>(account: &Account<'a, C>) -> Self
+    where
+        C: Connector<Credentials = ToyCredentials>,
+    {
+        let credentials = account.credentials;
         let token = Authorization::Bearer(credentials.token.clone());
-        Self(ApiClient::new(
-            http,
-            vendor,
-            API,
-            &credentials.api_url,
-            token,
-        ))
+        Self(account.api(&credentials.api_url, token))
     }
 
     /// By its id or its address.
     pub async fn contact(&self, key: &str) -> Result<Option<Contact>, ApiError> {
-        match self
-            .0
-            .read(ApiCall::new(Method::GET, CONTACT, &[key]))
-            .await
-        {
-            Err(error) if error.status() == Some(404) => Ok(None),
-            response => response?.json().map(Some),
-        }
+        let call = ApiCall::new(Method::GET, CONTACT, &[key]);
+        let found = self.0.find(call).await?;
+        found.map(|response| response.json()).transpose()
     }
 
     /// Toy subscribes new contacts. Returns the id; a dry run has none.

@@ -4,8 +4,8 @@
 use serde_json::{Map, Value};
 use shared::check::CheckItem;
 use shared::connector::{
-    Account, Changes, Connector, ContactChanges, ContactLookup, ContactReference, FieldChange,
-    ForgetProgress, Job, SyncedContact, TagChanges,
+    Account, Changes, Connector, ContactChanges, ContactReference, FieldChange, ForgetJob, Job,
+    SyncedContact, TagChanges,
 };
 use shared::derivation::{DesiredContact, diff_tags};
 use shared::http::ApiError;
@@ -28,7 +28,7 @@ impl Connector for Toy {
     }
 
     async fn sync(&self, job: Job<'_, Self>) -> Result<Changes, ApiError> {
-        let client = Client::new(job.http, job.vendor, job.credentials);
+        let client = Client::new(&job.account);
         let email = job.desired.email.lookup();
         let mut changes = Changes::default();
         let mut contact = client.contact(&email).await?;
@@ -92,21 +92,12 @@ impl Connector for Toy {
     }
 
     async fn check(&self, account: Account<'_, Self>) -> Vec<CheckItem> {
-        check::check(&client(&account)).await
+        check::check(&Client::new(&account)).await
     }
 
-    async fn forget(
-        &self,
-        account: Account<'_, Self>,
-        lookup: ContactLookup<'_>,
-        progress: &ForgetProgress,
-    ) -> Result<(), ApiError> {
-        forget::forget(&client(&account), lookup, progress).await
+    async fn forget(&self, job: ForgetJob<'_, Self>) -> Result<(), ApiError> {
+        forget::forget(job).await
     }
-}
-
-fn client<'a>(account: &Account<'a, Toy>) -> Client<'a> {
-    Client::new(account.http, account.vendor, account.credentials)
 }
 
 enum Moved {
@@ -129,8 +120,7 @@ async fn move_contact(
     let Some(old) = client.contact(earlier.reference.as_str()).await? else {
         return Ok(Moved::NotFound);
     };
-    let owner = old.fields.get(mapping::OWNER).and_then(Value::as_str);
-    if !earlier.may_belong_to(owner) || old.email == email {
+    if !earlier.may_belong_to(old.owner()) || old.email == email {
         return Ok(Moved::NotFound);
     }
     if known.is_some() {
