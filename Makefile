@@ -151,7 +151,9 @@ e2e: build $(MINISTACK) $(BROWSER) ## Tests against the stack, deployed to a loc
 
 .PHONY: deployed-without-soak deployed-without-e2e
 deployed-without-soak deployed-without-e2e: deployed-without-%:
-	cargo test --locked --workspace --exclude $* --test deployed -- --test-threads 64
+	@# They wait most of the time, so more at once than processors; not all, so that
+	@# the local AWS can answer.
+	cargo test --locked --workspace --exclude $* --test deployed -- --test-threads 16
 
 .PHONY: soak
 soak: build $(MINISTACK) ## Thousands of events while everything fails; SOAK_SEED repeats a run

@@ -4,7 +4,7 @@ use fakes::User;
 use harness::samples::{self, now_text};
 use harness::{Error, Result, eventually};
 
-use crate::environment::{SOON, TestEnvironment, run_test};
+use crate::environment::{PROCESSES, SOON, TestEnvironment, run_test};
 
 const VENDOR: &str = "onboarded";
 
@@ -31,6 +31,7 @@ async fn post(env: &TestEnvironment, token: &str, event_type: &str) -> Result<u1
 #[test]
 fn onboarded_publisher_is_synced_and_an_offboarded_one_is_refused() {
     run_test(async |env| {
+        let _turn = PROCESSES.lock().await;
         let vendor = env.fakes.sesamy().add_vendor(VENDOR, "client", "secret");
         vendor.put_user(User::new("email|sven").email("sven.onboarded@example.com"));
         let rule = env.fakes.rule().add_account(VENDOR, "right-key");
@@ -92,6 +93,7 @@ fn onboarded_publisher_is_synced_and_an_offboarded_one_is_refused() {
 #[test]
 fn stack_is_verified_from_outside() {
     run_test(async |env| {
+        let _turn = PROCESSES.lock().await;
         // Fails unless everything is verified.
         let said = env.stack.verify().await?;
         assert!(said.contains("seen: The label AWSCURRENT moves"), "{said}");

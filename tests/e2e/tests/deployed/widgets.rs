@@ -6,7 +6,7 @@ use harness::{Connector, Function, Result, eventually};
 use serde_json::{Value, json};
 
 use crate::console::Console;
-use crate::environment::{SOON, TestEnvironment, documented_policy, run_test};
+use crate::environment::{PROCESSES, SOON, TestEnvironment, documented_policy, run_test};
 
 impl TestEnvironment {
     /// A console for two people with the permissions that the guide gives: `operator` may
@@ -74,6 +74,7 @@ async fn assert_nothing_personal(console: &Console) -> Result<()> {
 #[test]
 fn dead_letter_message_is_found_understood_and_redriven_by_clicks() {
     run_test(async |env| {
+        let _turn = PROCESSES.lock().await;
         let publisher = env.publisher("clicked");
         let (mailmojo, _) = publisher.other_crms().await?;
         // An id that would do harm in a page.
@@ -145,6 +146,7 @@ fn dead_letter_message_is_found_understood_and_redriven_by_clicks() {
 #[test]
 fn run_is_watched_stopped_and_resumed_by_clicks() {
     run_test(async |env| {
+        let _turn = PROCESSES.lock().await;
         let publisher = env.publisher("watched-run");
         for number in 0..40 {
             publisher.put_user(&format!("email|{number}"), &format!("{number}@example.com"));
@@ -194,6 +196,7 @@ fn run_is_watched_stopped_and_resumed_by_clicks() {
 #[test]
 fn reason_of_a_tag_is_read_by_anyone_and_a_sync_asked_for_by_operators() {
     run_test(async |env| {
+        let _turn = PROCESSES.lock().await;
         let publisher = env.publisher("explained");
         let (id, address) = ("email|exp", format!("{ADDRESS}@example.com"));
         let contract = Contract::active("c1").item("sku", "The Daily", "po", "Monthly");
@@ -272,6 +275,7 @@ fn reason_of_a_tag_is_read_by_anyone_and_a_sync_asked_for_by_operators() {
 #[test]
 fn function_that_shows_changes_nothing() {
     run_test(async |env| {
+        let _turn = PROCESSES.lock().await;
         let publisher = env.publisher("clicked");
         let context = json!({"params": {"widget": "runs"}});
         for action in [
