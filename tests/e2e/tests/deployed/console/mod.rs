@@ -76,14 +76,16 @@ impl Console {
     /// Clicks, and answers the question with OK.
     pub async fn click_and_confirm(&self, selector: &str) -> Result<()> {
         self.browser.click(selector).await?;
-        self.browser.click(".popup >> text=OK").await
+        self.browser.click(".popup button:has-text('OK')").await
     }
 
     /// The text of the popup that an action ends with, which is then closed.
     pub async fn close_popup(&self) -> Result<String> {
-        self.browser.see(".popup >> text=Close").await?;
+        self.browser.see(".popup button:has-text('Close')").await?;
         let text = self.browser.text(".popup").await?;
-        self.browser.click(".popup >> text=Close").await?;
+        self.browser
+            .click(".popup button:has-text('Close')")
+            .await?;
         Ok(text)
     }
 
