@@ -225,8 +225,14 @@ impl<'a> Client<'a> {
         let written = self
             .0
             .try_write(call, |failed| Refusal::read(failed, fields));
-        let contact = written.await?.map(|written| written.json::<Contact>());
-        Ok(contact.transpose()?.map(|contact| contact.id))
+        let answer = written.await?.map(|written| written.json::<Contact>());
+        match (answer, known) {
+            (Some(Ok(contact)), _) => Ok(Some(contact.id)),
+            // It is written, and known by the id that it had.
+            (Some(Err(_)), Some(known)) => Ok(Some(known.id.clone())),
+            (Some(Err(error)), None) => Err(error.into()),
+            (None, _) => Ok(None),
+        }
     }
 
     /// Our properties that the account has.

@@ -112,7 +112,11 @@ async fn check_secret<C: Connector, T: FromSecret>(
     const STORE: &str = "store it as the README describes";
     let what = format!("secret {}", syncer.secrets.name(path));
     let (code, say, remedy) = match syncer.secrets.get_within::<T>(path, Duration::ZERO).await {
-        Ok(secret) if secret.value.is_some() => return (CheckItem::works(what), Some(secret)),
+        Ok(secret) if secret.value.is_some() => {
+            // Whether its credentials are accepted is another finding.
+            let item = CheckItem::new(what, CheckCode::Works, "is stored and well-formed");
+            return (item, Some(secret));
+        }
         Ok(_) => {
             let say = "there is no such secret".to_owned();
             (CheckCode::SecretMissing, say, STORE)

@@ -246,7 +246,7 @@ async fn preview_tells_the_last_sync_and_the_next_wake_up() {
     bench.table.fail(true);
     let answer = preview().await;
     assert_eq!(answer.get("lastSync"), None, "{answer}");
-    assert_eq!(answer["outcome"], "unchanged", "{answer}");
+    assert_eq!(answer["outcome"], "would_sync", "{answer}");
 }
 
 #[tokio::test]
