@@ -404,7 +404,7 @@ pub fn every_contact_is_right_after_any_life<C: TestedCrm>()
 where
     C::Connector: Default,
 {
-    test_with_new_accounts::<C, _>(40, &any_life(false, true), |_, bench, account, case| {
+    test_with_new_accounts::<C, _>(20, &any_life(false, true), |_, bench, account, case| {
         let life = live::<C>(bench, account, case, false);
         life.assert_current_contacts_are_right();
         life.assert_no_other_contact_has_our_tags();
@@ -417,7 +417,7 @@ pub fn every_contact_is_right_after_any_interrupted_life<C: TestedCrm>()
 where
     C::Connector: Default,
 {
-    test_with_new_accounts::<C, _>(40, &any_life(false, false), |_, bench, account, case| {
+    test_with_new_accounts::<C, _>(20, &any_life(false, false), |_, bench, account, case| {
         let life = live::<C>(bench, account, case, true);
         life.assert_current_contacts_are_right();
         life.assert_no_other_contact_has_our_tags();
@@ -430,7 +430,7 @@ pub fn every_life_without_a_table_leaves_the_current_contacts_right<C: TestedCrm
 where
     C::Connector: Default,
 {
-    test_with_new_accounts::<C, _>(20, &any_life(true, true), |_, bench, account, case| {
+    test_with_new_accounts::<C, _>(10, &any_life(true, true), |_, bench, account, case| {
         let mut life = live::<C>(bench, account, case, false);
         for user in USERS {
             if life.model.users.contains_key(user) {

@@ -20,7 +20,7 @@ const PERSONAL: [&str; 5] = [EMAIL, "Anna", "Ask", "+47900", "X AS"];
 pub fn preview_announces_exactly_what_the_sync_writes<C: TestedCrm>() {
     let states = vec(any_state(USER, EMAIL), 1..4);
     let cases = (option::weighted(0.8, C::any_contact()), states);
-    test_with_new_accounts::<C, _>(200, &cases, |runtime, bench, account, (before, states)| {
+    test_with_new_accounts::<C, _>(100, &cases, |runtime, bench, account, (before, states)| {
         if let Some(before) = before {
             C::put_contact(account, before);
         }

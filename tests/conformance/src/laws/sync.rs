@@ -141,14 +141,14 @@ pub fn foreign_data_survives_any_sequence_of_states<C: TestedCrm>() {
         }
         Ok(())
     };
-    seeded(500).run(&sequences, run).unwrap();
+    seeded(200).run(&sequences, run).unwrap();
 }
 
 /// A contact keeps its status, and joins the list only if the CRM's rules allow it.
 pub fn no_sync_changes_consent<C: TestedCrm>() {
     let states = vec(any_state(USER, EMAIL), 1..4);
     let cases = (C::any_contact(), C::any_settings(), states);
-    test_with_new_accounts::<C, _>(200, &cases, |runtime, bench, account, case| {
+    test_with_new_accounts::<C, _>(100, &cases, |runtime, bench, account, case| {
         let (before, settings, states) = case;
         C::set_settings(account, settings.clone());
         C::put_contact(account, before);
