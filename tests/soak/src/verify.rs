@@ -189,8 +189,14 @@ impl Verification {
             desired.retain(|(_, desired)| desired.has_access);
         }
         let past_states: Vec<_> = {
-            let shares = |h: &&&UserHistory<'_>| h.user.addresses.contains(&email);
-            let sharing = histories.iter().filter(shares);
+            // The contact may have been that of the partner, at the family's address, before
+            // it moved here.
+            let has = |h: &&&UserHistory<'_>| h.user.addresses.contains(&email);
+            let users = histories.iter().filter(has);
+            let numbers = users.flat_map(|h| [Some(h.user.number), h.user.partner]);
+            let numbers: BTreeSet<_> = numbers.flatten().collect();
+            let sharing = histories.iter();
+            let sharing = sharing.filter(|h| numbers.contains(&h.user.number));
             sharing
                 .flat_map(|h| h.past_states.iter().copied())
                 .collect()

@@ -17,7 +17,7 @@ use shared::message::UserKey;
 use tokio::sync::Mutex;
 
 /// Ample time for the queue's delay, a poll and a sync, which take seconds.
-pub const SOON: Duration = Duration::from_secs(40);
+pub const SOON: Duration = Duration::from_secs(90);
 
 /// The publishers that the tests use. The webhook's secret lists all of them.
 const PUBLISHERS: [&str; 37] = [

@@ -50,7 +50,7 @@ fn function_that_dies_during_a_sync_loses_nothing() {
         // template's six minutes would be too long for a test.
         let rule = Connector::Rule;
         stack
-            .set_queue_attribute(rule, "VisibilityTimeout", "5")
+            .set_queue_attribute(rule, "VisibilityTimeout", "12")
             .await?;
         let slow = Fault::slow(Duration::from_secs(20)).on(Api::Rule);
         let slow = slow.account(publisher.id).before_effect();
