@@ -351,7 +351,10 @@ async fn sync_tags(
         client.restore_tags(email, &restored).await?;
         changes.writes += 1;
     }
-    contact_changes.tags = TagChanges::new(&diff, &tags);
+    contact_changes.tags = TagChanges {
+        added_unseen: !job.account.http.is_read_only(),
+        ..TagChanges::new(&diff, &tags)
+    };
     if !tags.iter().any(|tag| tag == mapping::BASE_TAG) {
         contact_changes
             .tags

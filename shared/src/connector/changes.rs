@@ -43,6 +43,9 @@ pub struct ContactChanges {
 pub struct TagChanges {
     /// Missing before, or spelled differently.
     pub added: Vec<String>,
+    /// The CRM added the desired tags before the sync read those of the contact, so
+    /// that `added` lacks them.
+    pub added_unseen: bool,
     pub removed: Vec<String>,
     /// Includes foreign tags.
     pub kept: usize,
@@ -72,8 +75,12 @@ impl Changes {
         });
     }
 
-    pub fn tags_added(&self) -> usize {
-        self.contacts.iter().map(|c| c.tags.added.len()).sum()
+    /// `None` if the sync does not know.
+    pub fn tags_added(&self) -> Option<usize> {
+        let mut tags = self.contacts.iter().map(|contact| &contact.tags);
+        tags.try_fold(0, |count, tags| {
+            (!tags.added_unseen).then_some(count + tags.added.len())
+        })
     }
 
     pub fn tags_removed(&self) -> usize {
@@ -124,6 +131,7 @@ impl TagChanges {
         let added = diff.add.iter().chain(&diff.restore);
         Self {
             added: added.map(Tag::as_str).map(str::to_owned).collect(),
+            added_unseen: false,
             removed: diff.remove.clone(),
             kept: current.len().saturating_sub(diff.remove.len()),
         }
@@ -138,6 +146,7 @@ impl TagChanges {
         let removed = without(before, after);
         Self {
             added: without(after, before),
+            added_unseen: false,
             kept: before.len().saturating_sub(removed.len()),
             removed,
         }
@@ -174,9 +183,32 @@ mod tests {
         let after = tags(&["vip", "sesamy_a", "sesamy_new"]);
         let changes = TagChanges {
             added: tags(&["sesamy_new"]),
+            added_unseen: false,
             removed: tags(&["sesamy_old"]),
             kept: 2,
         };
         assert_eq!(TagChanges::between(&before, &after), changes);
+    }
+
+    #[test]
+    fn added_tags_are_not_counted_where_a_contact_was_not_seen_before() {
+        let contact = |added_unseen| ContactChanges {
+            tags: TagChanges {
+                added: vec!["sesamy_a".to_owned()],
+                added_unseen,
+                ..TagChanges::default()
+            },
+            ..ContactChanges::default()
+        };
+        let count = |contacts: &[bool]| {
+            let mut changes = Changes::default();
+            contacts
+                .iter()
+                .for_each(|unseen| changes.push(contact(*unseen)));
+            changes.tags_added()
+        };
+        assert_eq!(count(&[]), Some(0));
+        assert_eq!(count(&[false, false]), Some(2));
+        assert_eq!(count(&[false, true]), None);
     }
 }
