@@ -149,11 +149,14 @@ e2e: build $(MINISTACK) $(BROWSER) ## Tests against the stack, deployed to a loc
 	@FUNCTIONS_BUILT=yes $(MAKE) --no-print-directory --jobs 2 --output-sync=target \
 		deployed-without-soak deployed-without-e2e
 
+# They wait most of the time, so more at once than processors; not all, so that the
+# local AWS can answer. Of the soak's, the table of faults runs beside the others.
+deployed-without-soak: THREADS := 12
+deployed-without-e2e: THREADS := 2
+
 .PHONY: deployed-without-soak deployed-without-e2e
 deployed-without-soak deployed-without-e2e: deployed-without-%:
-	@# They wait most of the time, so more at once than processors; not all, so that
-	@# the local AWS can answer.
-	cargo test --locked --workspace --exclude $* --test deployed -- --test-threads 16
+	cargo test --locked --workspace --exclude $* --test deployed -- --test-threads $(THREADS)
 
 .PHONY: soak
 soak: build $(MINISTACK) ## Thousands of events while everything fails; SOAK_SEED repeats a run
@@ -168,8 +171,9 @@ simulate: ## Days of outage and of bulk changes on a virtual clock, as tables (m
 	@cargo run --locked --profile bench --package simulation
 
 .PHONY: bench
-bench: $(SAM) ## What the functions cost, against a hello-world; BENCH_STARTS is how often each is started
-	@# The hello-world is not deployed, so it is built separately.
+bench: $(SAM) $(BROWSER) ## What the functions cost, against a hello-world; BENCH_STARTS is how often each is started
+	@# The hello-world is not deployed, so it is built separately. Node.js comes with the
+	@# browser.
 	cargo lambda build --locked --release
 	cargo lambda build --locked --release --package hello-world
 	@cargo run --locked --profile bench --package perf

@@ -1,6 +1,6 @@
 //! A short soak, a race, the table of faults and a resync.
 //!
-//! One local AWS runs a stack for each test, so all tests run at the same time.
+//! One local AWS runs a stack for each test, so that tests run beside each other.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
