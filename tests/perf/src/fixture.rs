@@ -128,7 +128,7 @@ impl Fixture {
             ("LOG_LEVEL", "info".to_owned()),
         ];
         match function {
-            Function::HelloWorld => {}
+            Function::HelloWorld | Function::NodeJs | Function::Python => {}
             Function::Webhook => {
                 let urls = ConnectorKind::ALL.map(|connector| queue(connector.as_str()));
                 environment.push(("QUEUE_URLS", urls.join(",")));
@@ -163,7 +163,12 @@ impl Fixture {
                 environment.push(("CONNECTOR_FUNCTIONS", connectors.join(";")));
             }
         }
-        Instance::start(function.name(), binary, &environment)
+        Instance::start(
+            function.name(),
+            binary,
+            function.script().as_deref(),
+            &environment,
+        )
     }
 
     pub fn put_users(&self, ids: &[String], contracts: usize, payment: PaymentState) {
@@ -178,7 +183,7 @@ impl Fixture {
     /// with one message per user.
     pub fn event(function: Function, number: usize, users: &[String]) -> Bytes {
         let event = match function {
-            Function::HelloWorld => json!({}).to_string(),
+            Function::HelloWorld | Function::NodeJs | Function::Python => json!({}).to_string(),
             Function::Webhook => WEBHOOK.to_owned(),
             Function::Operator => json!({ "action": "status" }).to_string(),
             Function::Widgets => {
@@ -198,7 +203,9 @@ impl Fixture {
     pub fn check(&self, function: Function, instance: &Instance, response: &Bytes) -> Result<()> {
         let response: Value = serde_json::from_slice(response).unwrap_or_default();
         let is_done = match function {
-            Function::HelloWorld => response.get("message").is_some(),
+            Function::HelloWorld | Function::NodeJs | Function::Python => {
+                response.get("message").is_some()
+            }
             Function::Webhook => response.get("statusCode") == Some(&202.into()),
             Function::Consumer(_) => response.get("batchItemFailures") == Some(&json!([])),
             Function::Operator => response.get("error").is_none(),

@@ -6,6 +6,10 @@ use fakes::Api;
 pub enum Function {
     /// The baseline, which is not deployed.
     HelloWorld,
+    /// The same in JavaScript, which is not deployed either.
+    NodeJs,
+    /// The same in Python, which is not deployed either.
+    Python,
     Webhook,
     Consumer(ConnectorKind),
     Operator,
@@ -67,10 +71,16 @@ impl Function {
         Self::Widgets,
     ];
 
-    /// Also the name of its package.
+    /// The same function in the languages whose starts are compared. The baseline comes
+    /// first.
+    pub const LANGUAGES: [Self; 3] = [Self::HelloWorld, Self::NodeJs, Self::Python];
+
+    /// Also the name of its package, if it is in Rust.
     pub const fn name(self) -> &'static str {
         match self {
             Self::HelloWorld => "hello-world",
+            Self::NodeJs => "hello-world in Node.js",
+            Self::Python => "hello-world in Python",
             Self::Webhook => "webhook",
             Self::Consumer(connector) => connector.as_str(),
             Self::Operator => "operator",
@@ -78,12 +88,26 @@ impl Function {
         }
     }
 
-    /// The output of `cargo lambda build --release`.
+    /// The output of `cargo lambda build --release`, or the interpreter of the script.
     pub fn binary(self) -> PathBuf {
-        let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        project
-            .join("target/lambda")
-            .join(self.name())
-            .join("bootstrap")
+        match self {
+            Self::NodeJs => project(".venv/browser/bin/node"),
+            Self::Python => project(".venv/sam/bin/python"),
+            _ => project("target/lambda").join(self.name()).join("bootstrap"),
+        }
     }
+
+    pub(crate) fn script(self) -> Option<PathBuf> {
+        let name = match self {
+            Self::NodeJs => "hello.mjs",
+            Self::Python => "hello.py",
+            _ => return None,
+        };
+        Some(project("tests/hello-world/others").join(name))
+    }
+}
+
+fn project(path: &str) -> PathBuf {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    project.join(path)
 }

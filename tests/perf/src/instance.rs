@@ -27,22 +27,27 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// Starts a binary and waits for its first poll.
+    /// Starts a binary and waits for its first poll. An interpreter gets the script.
     pub fn start(
         function: &'static str,
         binary: &Path,
+        script: Option<&Path>,
         environment: &[(&str, String)],
     ) -> Result<(Self, Cost)> {
         if !binary.is_file() {
             return Err(Error::NotBuilt(binary.to_owned()));
         }
         let failed = |what: &str| Error::io(format!("{what} of {function}"));
-        let log = binary.with_file_name("measured.log");
+        let log = match script {
+            None => binary.with_file_name("measured.log"),
+            Some(_) => std::env::temp_dir().join("measured.log"),
+        };
         let stdout = std::fs::File::create(&log).map_err(failed("the log"))?;
         let stderr = stdout.try_clone().map_err(failed("the log"))?;
         let api = RuntimeApi::start().map_err(failed("the Runtime API"))?;
         let mut command = Command::new(binary);
         command
+            .args(script)
             .env_clear()
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .env("AWS_LAMBDA_RUNTIME_API", api.address().to_string())

@@ -14,6 +14,7 @@ mod function;
 pub mod hostile;
 mod instance;
 pub mod measure;
+pub mod price;
 mod runtime_api;
 mod samples;
 mod server;

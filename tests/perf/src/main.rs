@@ -1,14 +1,21 @@
-//! Prints what the functions cost. `make bench` builds them first.
+//! Prints what the functions cost, and draws the plots of `docs/performance.md`.
+//! `make bench` builds the functions first.
 //!
 //! `BENCH_STARTS` is how often each function is started (default 30).
 
 #![expect(clippy::print_stdout, reason = "prints the report")]
 
+mod plot;
+
+use std::error::Error;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use perf::measure::{self, CostSamples, FunctionProfile, LARGEST, SizeCost, TYPICAL};
-use perf::{ConnectorKind, Fixture, Function, Result};
+use perf::measure::{self, CostSamples, FunctionProfile, LARGEST, MAX_BATCH, SizeCost, TYPICAL};
+use perf::price::{self, Times};
+use perf::{ConnectorKind, Fixture, Function};
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const DEFAULT_STARTS: usize = 30;
 
@@ -20,6 +27,16 @@ const CONTRACTS: [usize; 9] = [1, 5, 31, 62, 125, 250, 500, 1_000, LARGEST];
 
 /// The numbers of users whose batches are compared.
 const USERS: [usize; 5] = [1, 2, 4, 8, 10];
+
+/// How soon every API answers, for the price of an event.
+const LATENCY: Duration = Duration::from_millis(100);
+
+/// The connectors of the vendor whose events are priced.
+const PRICED: [ConnectorKind; 3] = [
+    ConnectorKind::Rule,
+    ConnectorKind::Mailmojo,
+    ConnectorKind::Make,
+];
 
 fn main() -> ExitCode {
     let starts = std::env::var("BENCH_STARTS").ok();
@@ -39,20 +56,40 @@ fn run(starts: usize) -> Result<()> {
     println!("A typical user has {TYPICAL} contracts, as many entitlements and as many bills.");
     let profiles = measure::profiles(&fixture, starts, WARM)?;
     print_invocations(&profiles);
+    let languages = measure::languages(&fixture, starts)?;
+    print_languages(&languages);
     print_sizes(&profiles);
     print_rates(&fixture)?;
     print_calls(&fixture)?;
-    let largest = print_growth(&fixture)?;
-    print_limits(&profiles, largest);
+    let by_contracts =
+        growth(|connector| measure::by_contracts(&fixture, connector, &CONTRACTS, 6))?;
+    print_growth("contracts, as many entitlements and bills", &by_contracts);
+    let by_users = growth(|connector| measure::by_users(&fixture, connector, &USERS, 30))?;
+    print_growth("users of a batch", &by_users);
+    let money = price(&fixture, &profiles)?;
+    print_money(&money);
+    print_limits(&profiles, &by_contracts);
+    println!("\nPlots:");
+    for file in [
+        plot::starts(&profiles)?,
+        plot::languages(&languages)?,
+        plot::growth("growth-contracts", "contracts", &CONTRACTS, &by_contracts)?,
+        plot::growth("growth-users", "users of a batch", &USERS, &by_users)?,
+        plot::money(&money)?,
+    ] {
+        println!("{}", file.display());
+    }
     Ok(())
 }
 
 /// Wall-clock limits apply to the minimum, because a busy machine distorts the
 /// median.
-fn print_limits(profiles: &[FunctionProfile], largest_user: f64) {
+fn print_limits(profiles: &[FunctionProfile], by_contracts: &Growth) {
     let Some((baseline, functions)) = profiles.split_first() else {
         return;
     };
+    let costs = by_contracts.iter().flat_map(|(_, costs)| costs);
+    let largest_user = costs.map(|cost| cost.memory).fold(0.0, f64::max);
     let max =
         |figure: &dyn Fn(&FunctionProfile) -> f64| functions.iter().map(figure).fold(0.0, f64::max);
     let limits = [
@@ -144,6 +181,27 @@ fn print_invocations(profiles: &[FunctionProfile]) {
     }
 }
 
+fn print_languages(languages: &[(Function, CostSamples)]) {
+    print_header(
+        "Init and first invocation in other languages, bare loops of the Runtime API",
+        "| function | median ms | × hello-world | processor: median ms | × hello-world |",
+    );
+    let baseline = languages.first().map(|(_, cost)| cost);
+    for (function, cost) in languages {
+        let ratio = |figure: fn(&CostSamples) -> f64| {
+            baseline.map_or(0.0, |baseline| figure(cost) / figure(baseline))
+        };
+        println!(
+            "| {} | {:.2} | {:.1} | {:.2} | {:.1} |",
+            function.name(),
+            cost.wall.median(),
+            ratio(|cost| cost.wall.median()),
+            cost.cpu.median(),
+            ratio(|cost| cost.cpu.median()),
+        );
+    }
+}
+
 fn print_sizes(profiles: &[FunctionProfile]) {
     print_header(
         "Size and peak memory, typical user",
@@ -202,50 +260,88 @@ fn print_calls(fixture: &Fixture) -> Result<()> {
     Ok(())
 }
 
-/// Returns the highest peak memory, in MB.
-fn print_growth(fixture: &Fixture) -> Result<f64> {
-    let mut largest: f64 = 0.0;
-    print_header(
-        "Growth with contracts, as many entitlements and bills",
-        "| connector | contracts | processor ms | min | × per doubling | wall ms | memory MB |",
-    );
-    for connector in ConnectorKind::ALL {
-        let costs = measure::by_contracts(fixture, connector, &CONTRACTS, 6)?;
-        print_rows(connector, &costs);
-        largest = costs
-            .iter()
-            .map(|profile| profile.memory)
-            .fold(largest, f64::max);
+/// What a million events cost, for batches of one and of ten users.
+type Prices = Vec<(String, Vec<(&'static str, f64)>)>;
+
+fn price(fixture: &Fixture, profiles: &[FunctionProfile]) -> Result<Prices> {
+    let webhook = profiles.iter();
+    let mut webhook = webhook.filter(|profile| profile.function == Function::Webhook);
+    let webhook = webhook.next().map(|profile| profile.warm.cpu.median());
+    let mut prices = Vec::new();
+    for (form, users) in [("batches of one", 1), ("batches of ten", MAX_BATCH)] {
+        let (mut batches, mut batch_cpu) = (Vec::new(), Vec::new());
+        for connector in PRICED {
+            let cost = measure::batches(fixture, connector, users, LATENCY)?;
+            batches.push(cost.wall.median() / 1e3);
+            batch_cpu.push(cost.cpu.median() / 1e3);
+        }
+        let times = Times {
+            webhook_cpu: webhook.unwrap_or_default() / 1e3,
+            batches,
+            batch_cpu,
+            batch: f64::from(u32::try_from(users)?),
+        };
+        prices.push((form.to_owned(), price::per_million(&times)));
     }
+    Ok(prices)
+}
+
+fn print_money(prices: &Prices) {
+    let forms = prices.iter().map(|(form, _)| format!(" {form} |"));
     print_header(
-        "Growth with the users of a batch",
-        "| connector | users | processor ms | min | × per doubling | wall ms | memory MB |",
+        "US dollars per million events",
+        &format!("| |{}", forms.collect::<String>()),
     );
-    for connector in ConnectorKind::ALL {
-        print_rows(
-            connector,
-            &measure::by_users(fixture, connector, &USERS, 30)?,
-        );
+    let lines = prices.first().map_or(0, |(_, lines)| lines.len());
+    for line in 0..lines {
+        let of_line = prices.iter().filter_map(|(_, lines)| lines.get(line));
+        let (names, figures): (Vec<_>, Vec<_>) = of_line.copied().unzip();
+        print_prices(names.first().copied().unwrap_or_default(), &figures);
     }
-    Ok(largest)
+    let sum = |(_, lines): &(String, Vec<(&str, f64)>)| lines.iter().map(|(_, price)| price).sum();
+    print_prices("**sum**", &prices.iter().map(sum).collect::<Vec<_>>());
+}
+
+fn print_prices(name: &str, prices: &[f64]) {
+    let prices = prices.iter().map(|price| format!(" {price:.2} |"));
+    println!("| {name} |{}", prices.collect::<String>());
+}
+
+type Growth = Vec<(ConnectorKind, Vec<SizeCost>)>;
+
+fn growth(measure: impl Fn(ConnectorKind) -> perf::Result<Vec<SizeCost>>) -> Result<Growth> {
+    let connectors = ConnectorKind::ALL.into_iter();
+    let measured = connectors.map(|connector| Ok((connector, measure(connector)?)));
+    measured.collect()
+}
+
+fn print_growth(of: &str, growth: &Growth) {
+    print_header(
+        &format!("Growth with the {of}"),
+        "| connector | size | processor ms | min | × per doubling | wall ms | memory MB |",
+    );
+    for (connector, costs) in growth {
+        print_rows(*connector, costs);
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a few thousand contracts")]
 fn print_rows(connector: ConnectorKind, rows: &[SizeCost]) {
     let mut previous: Option<&SizeCost> = None;
     for row in rows {
+        let cost = &row.cost;
         let per_doubling = previous.map_or_else(String::new, |previous| {
             let doublings = (row.size as f64 / previous.size as f64).log2();
-            let factor = row.cost.cpu.median() / previous.cost.cpu.median();
+            let factor = cost.cpu.median() / previous.cost.cpu.median();
             format!("{:.2}", factor.powf(1.0 / doublings))
         });
         println!(
             "| {} | {} | {:.2} | {:.2} | {per_doubling} | {:.2} | {:.1} |",
             connector.as_str(),
             row.size,
-            row.cost.cpu.median(),
-            row.cost.cpu.min(),
-            row.cost.wall.median(),
+            cost.cpu.median(),
+            cost.cpu.min(),
+            cost.wall.median(),
             row.memory,
         );
         previous = Some(row);

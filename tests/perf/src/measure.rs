@@ -66,19 +66,27 @@ pub fn profiles(fixture: &Fixture, starts: usize, warm: usize) -> Result<Vec<Fun
             function,
             init: runs.iter().map(|run| run.init).collect(),
             first: runs.iter().map(|run| run.first).collect(),
-            cold: runs
-                .iter()
-                .map(|run| Cost {
-                    wall: run.init.wall + run.first.wall,
-                    cpu: run.init.cpu + run.first.cpu,
-                })
-                .collect(),
+            cold: runs.iter().map(InstanceRun::cold).collect(),
             warm: runs.iter().flat_map(|run| run.warm.clone()).collect(),
             memory: runs.iter().map(|run| run.memory).collect(),
             size: BinarySize::measure(&function.binary())?,
         })
     };
     runs.into_iter().map(profile).collect()
+}
+
+/// Init and first invocation of the baseline in several languages, which take turns.
+pub fn languages(fixture: &Fixture, starts: usize) -> Result<Vec<(Function, CostSamples)>> {
+    let mut runs = Function::LANGUAGES.map(|function| (function, Vec::new()));
+    for start in 0..starts {
+        for (function, runs) in &mut runs {
+            let run = InstanceRun::new(fixture, *function, start, 0)?;
+            runs.push(run.cold());
+        }
+    }
+    let samples = runs.into_iter();
+    let samples = samples.map(|(function, runs)| (function, runs.into_iter().collect()));
+    Ok(samples.collect())
 }
 
 struct InstanceRun {
@@ -103,6 +111,13 @@ impl InstanceRun {
             warm: warm.collect::<Result<_>>()?,
             memory: megabytes(instance.peak_memory()?),
         })
+    }
+
+    fn cold(&self) -> Cost {
+        Cost {
+            wall: self.init.wall + self.first.wall,
+            cpu: self.init.cpu + self.first.cpu,
+        }
     }
 }
 
@@ -147,6 +162,26 @@ pub fn events_per_second(
     };
     #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
     Ok(events as f64 / total.as_secs_f64())
+}
+
+/// The cost of a connector's batch when every API answers after `latency`.
+pub fn batches(
+    fixture: &Fixture,
+    connector: ConnectorKind,
+    users: usize,
+    latency: Duration,
+) -> Result<CostSamples> {
+    let function = Function::Consumer(connector);
+    let users = user_ids(users);
+    fixture.reset();
+    let (mut instance, _) = fixture.start_instance(function)?;
+    let mut handle =
+        |event| handle_change(fixture, function, &mut instance, event, &users, TYPICAL);
+    handle(0)?;
+    fixture.set_latency(latency);
+    let costs = (1..=5).map(handle).collect();
+    fixture.set_latency(Duration::ZERO);
+    costs
 }
 
 /// Counts the calls of a sync in typical situations.
