@@ -99,8 +99,8 @@ impl Plot<'_> {
         self.drawn(chart.and_then(|chart| chart.svg()))
     }
 
-    /// Lines over places on the x axis, both axes logarithmic: what grows in proportion
-    /// is a straight line.
+    /// Lines over places on the x axis. The other axis is logarithmic, so that what grows
+    /// with each doubling by the same factor is a straight line.
     pub fn growth(&self, of: &str, places: &[String], series: &[Series]) -> Result<PathBuf, Error> {
         self.write(self.draw_growth(of, places, series))
     }
@@ -127,7 +127,9 @@ impl Plot<'_> {
     /// The options of a chart, as JSON: its own, and those of all.
     fn options(&self, own: Value, series: &[Value]) -> String {
         let all = json!({
-            "width": WIDTH, "margin": 16, "compact": true, "font_family": "sans-serif",
+            "width": WIDTH, "compact": true, "font_family": "sans-serif",
+            // On the right is room for the label of the longest bar.
+            "margin": { "left": 16, "top": 16, "right": 40, "bottom": 16 },
             "title_text": self.title, "title_align": "left",
             "sub_title_text": self.unit, "sub_title_align": "left",
             "legend_show": series.len() > 1, "legend_position": "bottom",
