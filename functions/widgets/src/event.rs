@@ -69,6 +69,8 @@ pub enum InvalidEvent {
     Widget(serde_json::Error),
     #[error("nothing was done: this function only shows; WidgetActionsFunction acts")]
     Action,
+    #[error("nothing was done: a dashboard may not have this function as a widget")]
+    ActionInParams,
     #[error("nothing was done: a button of a widget must have been clicked ({0})")]
     NoAction(serde_json::Error),
 }
@@ -206,6 +208,11 @@ fn shortened(text: &str) -> String {
 
 impl Action {
     pub fn parse(event: &Value) -> Result<Self, InvalidEvent> {
+        // As a widget with an action among its parameters, the function would act whenever
+        // the dashboard is opened.
+        if event.pointer("/widgetContext/params/do").is_some() {
+            return Err(InvalidEvent::ActionInParams);
+        }
         Self::deserialize(event).map_err(InvalidEvent::NoAction)
     }
 
@@ -244,7 +251,7 @@ impl Action {
 }
 
 /// Messages of one click, which the console waits for. Decided.
-const MAX_REDRIVEN: u32 = 100;
+pub const MAX_REDRIVEN: u32 = 100;
 
 impl TryFrom<String> for Word {
     type Error = TooLong;
@@ -462,6 +469,16 @@ mod tests {
                 }),
             ]
         );
+    }
+
+    #[test]
+    fn action_of_a_widgets_parameters_is_no_click() {
+        for action in actions() {
+            let params = serde_json::to_value(&action).unwrap();
+            let event = shown(&params, &json!({}));
+            let refused = Action::parse(&event).unwrap_err();
+            assert!(matches!(refused, InvalidEvent::ActionInParams), "{event}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use shared::identity::VendorId;
 
 use super::{Page, messages};
 use crate::answers::{ConnectorStatus, DeadLetters, Group, Sample, Status};
-use crate::event::{Action, Word};
+use crate::event::{Action, MAX_REDRIVEN, Word};
 use crate::functions::NoAnswer;
 
 /// A page that a person can still read. Decided.
@@ -27,6 +27,8 @@ pub struct DeadLettersPage<'a> {
 struct Row {
     connector: String,
     group: Group,
+    /// Whether the group was counted in full.
+    is_complete: bool,
     /// What has no vendor is no message of this system, and would only come back.
     redrive: Option<Action>,
 }
@@ -89,6 +91,7 @@ impl<'a> DeadLettersPage<'a> {
             redrive: redrive(&connector, &group),
             connector: connector.clone(),
             group,
+            is_complete: complete,
         }));
     }
 }
@@ -123,11 +126,15 @@ impl Row {
 
     fn confirmation(&self) -> String {
         let vendor = self.group.vendor_id.as_deref().unwrap_or_default();
+        let most = u64::from(MAX_REDRIVEN);
+        let moved = if self.is_complete && self.group.count <= most {
+            messages(self.group.count)
+        } else {
+            format!("up to {}", messages(most))
+        };
         format!(
-            "Move {} of {vendor} ({}) back to the queue of {}? What still has its cause comes back here.",
-            messages(self.group.count),
-            self.group.error_kind,
-            self.connector,
+            "Move {moved} of {vendor} ({}) back to the queue of {}? What still has its cause comes back here.",
+            self.group.error_kind, self.connector,
         )
     }
 }

@@ -265,6 +265,23 @@ async fn group_of_a_vendor_can_be_redriven_and_a_foreign_message_not() {
 }
 
 #[tokio::test]
+async fn question_before_a_redrive_counts_no_more_than_is_known_and_moved() {
+    for (count, complete, expected) in [
+        (3, true, "Move 3 messages of "),
+        (100, true, "Move 100 messages of "),
+        (101, true, "Move up to 100 messages of "),
+        (3, false, "Move up to 100 messages of "),
+    ] {
+        let mut status = status("bug");
+        let dead = &mut status["connectors"]["rule"]["deadLetters"];
+        dead["complete"] = complete.into();
+        dead["groups"][0]["count"] = count.into();
+        let page = operator(status).view(&widget("dead-letters")).await;
+        assert!(page.contains(expected), "{count} {complete}: {page}");
+    }
+}
+
+#[tokio::test]
 async fn run_that_goes_on_can_be_stopped_and_one_that_does_not_resumed() {
     let stop = json!({ "do": "stop", "vendorId": "v" });
     let resume = json!({ "do": "resume", "vendorId": "v" });
