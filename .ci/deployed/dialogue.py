@@ -6,6 +6,9 @@ import sys
 from .problem import Problem
 
 
+NO_ANSWER = Problem("There are no further answers. What was stored so far stays; run this again to go on.")
+
+
 class Dialogue:
     def __init__(self, source=None, target=None):
         self.source = source or sys.stdin
@@ -39,12 +42,15 @@ class Dialogue:
 
     def _read(self, prompt, hidden):
         if hidden and self.source.isatty():
-            return getpass.getpass(prompt)
+            try:
+                return getpass.getpass(prompt)
+            except EOFError:
+                raise NO_ANSWER from None
         print(prompt, end="", file=self.target, flush=True)
         line = self.source.readline()
         if not self.source.isatty():
             # What would be typed is shown by no terminal.
             self.say("" if hidden else line.rstrip("\n"))
         if not line:
-            raise Problem("There are no further answers. What was stored so far stays; run this again to go on.")
+            raise NO_ANSWER
         return line

@@ -41,6 +41,11 @@ class Offboarding:
             say("Removed its tokens. A removed token is accepted for up to a minute.")
         if SESAMY in present:
             answer = self.stack.invoke("OperatorFunction", {"action": "resync", "vendorId": self.vendor, "do": "stop"})
+            if "error" in answer:
+                raise Problem(
+                    f"Its resync could not be stopped: {answer['error']['message']}. "
+                    "Its credentials stay; run this again."
+                )
             if answer.get("did") == "stopped":
                 say("Stopped its resync.")
         # Sesamy's come last: a connector that finds its own credentials but none for

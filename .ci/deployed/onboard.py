@@ -82,12 +82,19 @@ class Onboarding:
         answers = [self.ask_keys(secret)]
         while secret.several and self.dialogue.confirm("  Another list?"):
             answers.append(self.ask_keys(secret))
+        # Keys that are not asked for stay.
         if secret.several:
-            self.store.change(self.path(secret), lambda _: answers)
+            kept = self.kept_lists(secret, {answer["listId"] for answer in answers})
+            self.store.change(self.path(secret), lambda stored: with_lists(stored, answers, kept))
         else:
-            # Keys that are not asked for stay.
             self.store.change(self.path(secret), lambda stored: {**(stored or {}), **answers[0]})
         self.dialogue.say(f"  Stored {self.store.name(self.path(secret))}.")
+
+    def kept_lists(self, secret, given):
+        """The stored lists that were not given, and stay."""
+        stored = [str(one.get("listId", "")) for one in sets_of(self.store.read(self.path(secret)))]
+        others = [name for name in stored if name not in given]
+        return {name for name in others if self.dialogue.confirm(f"  Keep list {name}, which is stored?", default=True)}
 
     def ask_keys(self, secret):
         answers = {
@@ -137,10 +144,12 @@ class Onboarding:
         present = tokens.of_vendor(self.store.read("webhook"), self.vendor)
         if present:
             self.dialogue.say(f"The publisher has {count(present, 'token')}.")
-            if len(present) > 1 and self.dialogue.confirm(
-                "Remove all but the newest? Webhooks that Sesamy sends with another are refused then."
+            older = present[:-1]
+            if older and self.dialogue.confirm(
+                f"Remove all but the newest, which ends in {present[-1][-4:]}? "
+                "Webhooks that Sesamy sends with another are refused then."
             ):
-                self.store.change("webhook", lambda content: tokens.with_newest_only(content, self.vendor))
+                self.store.change("webhook", lambda content: tokens.without_tokens(content, self.vendor, older))
                 self.dialogue.say("Removed. A removed token is accepted for up to a minute.")
                 return
             if not self.dialogue.confirm("Add another one, to replace the present one without a gap?"):
@@ -182,6 +191,19 @@ class Onboarding:
             reason = answer.get("error", {}).get("message", "its log says why")
             raise Problem(f"{crm.title} did not answer: {reason}")
         return answer
+
+
+def sets_of(stored):
+    """The sets of credentials of a secret, which holds a list of them or one."""
+    sets = stored if isinstance(stored, list) else [stored]
+    return [one for one in sets if isinstance(one, dict)]
+
+
+def with_lists(stored, answers, kept):
+    """The sets of the answers, and of the lists that stay."""
+    sets = {str(one.get("listId", "")): one for one in sets_of(stored)}
+    others = [one for name, one in sets.items() if name in kept]
+    return [{**sets.get(answer["listId"], {}), **answer} for answer in answers] + others
 
 
 def preview_verdict(answer):

@@ -2,7 +2,7 @@
 
 import json
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from .problem import Problem
 
@@ -12,6 +12,9 @@ PENDING = "sesamy-crm-sync-pending"
 ATTEMPTS = 5
 
 RECOVERY_DAYS = 7
+
+# The code of a refusal where the secret is being deleted.
+BEING_DELETED = "InvalidRequestException"
 
 
 class SecretStore:
@@ -27,6 +30,16 @@ class SecretStore:
         """The content, or None where there is no such secret or it is being deleted."""
         return self._read(rest)[0]
 
+    def is_being_deleted(self, rest):
+        """Whether the secret was deleted and can still be restored."""
+        try:
+            self.client.get_secret_value(SecretId=self.name(rest))
+        except ClientError as error:
+            return code(error) == BEING_DELETED
+        except BotoCoreError as error:
+            raise self._unreachable(error, rest) from None
+        return False
+
     def change(self, rest, change):
         """Stores what `change` makes of the content (None where there is none).
 
@@ -41,10 +54,9 @@ class SecretStore:
                 return True
         raise Problem(f"{self.name(rest)} keeps being changed by somebody else. Run this again.")
 
-    def delete(self, rest, at_once=False):
-        """Deletes a secret; it can be restored for a week, unless it is deleted at once."""
-        how = {"ForceDeleteWithoutRecovery": True} if at_once else {"RecoveryWindowInDays": RECOVERY_DAYS}
-        self._call(self.client.delete_secret, rest, **how)
+    def delete(self, rest):
+        """Deletes a secret; it can be restored for a week."""
+        self._call(self.client.delete_secret, rest, RecoveryWindowInDays=RECOVERY_DAYS)
 
     def refuses_stale_change(self, rest):
         """Whether Secrets Manager refuses a change of a version that is no longer current."""
@@ -63,10 +75,11 @@ class SecretStore:
         try:
             secret = self.client.get_secret_value(SecretId=self.name(rest))
         except ClientError as error:
-            # The second is that of a secret which is being deleted.
-            if code(error) in ("ResourceNotFoundException", "InvalidRequestException"):
+            if code(error) in ("ResourceNotFoundException", BEING_DELETED):
                 return None, None
             raise self._problem(error, rest) from None
+        except BotoCoreError as error:
+            raise self._unreachable(error, rest) from None
         try:
             return json.loads(secret["SecretString"]), secret["VersionId"]
         except (KeyError, ValueError):
@@ -83,12 +96,18 @@ class SecretStore:
         try:
             self._move(rest, "AWSCURRENT", MoveToVersionId=new, RemoveFromVersionId=version)
         except ClientError as error:
-            if self._read(rest)[1] != version:
+            current = self._read(rest)[1]
+            # An answer that was lost, and the same call repeated by the SDK.
+            if current == new:
+                return True
+            if current != version:
                 return False
             raise self._problem(error, rest) from None
+        except BotoCoreError as error:
+            raise self._unreachable(error, rest) from None
         try:
             self._move(rest, PENDING, RemoveFromVersionId=new)
-        except ClientError:
+        except (ClientError, BotoCoreError):
             pass  # The next change takes the label with it.
         return True
 
@@ -102,9 +121,15 @@ class SecretStore:
             return True
         except ClientError as error:
             if code(error) == "ResourceExistsException":
+                if self._read(rest)[1] is None:
+                    raise Problem(
+                        f"{self.name(rest)} exists but has no value. Delete it or give it one, then run this again."
+                    ) from None
                 return False  # Somebody else was faster.
-            if code(error) != "InvalidRequestException":
+            if code(error) != BEING_DELETED:
                 raise self._problem(error, rest) from None
+        except BotoCoreError as error:
+            raise self._unreachable(error, rest) from None
         # It is being deleted: restored, it has its old content, which is then changed.
         self._call(self.client.restore_secret, rest)
         return False
@@ -114,6 +139,11 @@ class SecretStore:
             return operation(SecretId=self.name(rest), **arguments)
         except ClientError as error:
             raise self._problem(error, rest) from None
+        except BotoCoreError as error:
+            raise self._unreachable(error, rest) from None
+
+    def _unreachable(self, error, rest):
+        return Problem(f"{self.name(rest)}: AWS cannot be reached ({error}). Run this again: it may be stored or not.")
 
     def _problem(self, error, rest):
         return Problem(f"{self.name(rest)}: Secrets Manager answers {code(error)}: {error.response['Error'].get('Message', '')}")

@@ -9,6 +9,7 @@ import boto3
 import urllib3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
+from urllib3.exceptions import HTTPError
 
 from .problem import Problem
 
@@ -21,7 +22,8 @@ def certificates():
 
 
 def default_region():
-    return boto3.session.Session().region_name
+    # The AWS SDK for Python knows AWS_DEFAULT_REGION only.
+    return os.environ.get("AWS_REGION") or boto3.session.Session().region_name
 
 
 class Stack:
@@ -33,6 +35,7 @@ class Stack:
             self.cloudformation = self.session.client("cloudformation")
             self.functions = self.session.client("lambda", config=PATIENT)
             (found,) = self.cloudformation.describe_stacks(StackName=name)["Stacks"]
+            self.physical_ids = self._physical_ids()
         except NoCredentialsError:
             raise Problem(
                 "There are no AWS credentials. Sign in first, for example by `aws configure` or `aws sso login`."
@@ -52,7 +55,6 @@ class Stack:
         }
         if "WebhookUrl" not in self.outputs:
             raise Problem(f"The stack {name} in {region} is not one of sesamy-crm-sync: it has no output WebhookUrl.")
-        self.physical_ids = self._physical_ids()
 
     def _physical_ids(self):
         pages = self.cloudformation.get_paginator("list_stack_resources").paginate(StackName=self.name)
@@ -110,7 +112,10 @@ class Stack:
             headers["Host"] = parts.netloc
             url = self.cloudformation.meta.endpoint_url.rstrip("/") + parts.path
         pool = urllib3.PoolManager(ca_certs=os.environ.get("AWS_CA_BUNDLE") or certificates())
-        answer = pool.request("POST", url, body=body.encode(), headers=headers, timeout=35, retries=False)
+        try:
+            answer = pool.request("POST", url, body=body.encode(), headers=headers, timeout=35, retries=False)
+        except HTTPError as error:
+            raise Problem(f"{self.webhook_url} cannot be reached: {error}") from None
         return answer.status, answer.data.decode()
 
     def logged(self, log_group, event_id, since):

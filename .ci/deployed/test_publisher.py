@@ -2,12 +2,13 @@
 
 import io
 import json
+import os
 import re
 import unittest
 import unittest.mock
 from pathlib import Path
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ConnectTimeoutError
 
 from . import tokens
 from .dialogue import Dialogue
@@ -15,6 +16,7 @@ from .offboard import Offboarding
 from .onboard import EVENT_TYPES, Onboarding
 from .problem import Problem
 from .secret_store import PENDING, SecretStore
+from .stack import default_region
 from .vendor_secrets import CRMS, SESAMY, vendor_id_fault
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
@@ -104,6 +106,7 @@ class FakeStack:
         self.invoked = []
         # Answers of checks before they work.
         self.failing_checks = []
+        self.resync_error = None
 
     def resynced_per_minute(self, connectors):
         return 20 / connectors
@@ -116,6 +119,8 @@ class FakeStack:
             tag = {"tag": "sesamy_active_subscriber", "because": ["has an active subscription (c1)"]}
             contact = {"new": True, "tags": {"add": [tag], "remove": [], "stay": []}, "fields": [{"name": "Sesamy_User.ID"}]}
             return {"outcome": "would_sync", "contacts": [contact]}
+        if self.resync_error:
+            return {"action": "resync", "error": {"message": self.resync_error}}
         run = {"usersPerMinute": 20.0, "execution": "https://console.example"}
         return {"did": "stopped" if event.get("do") == "stop" else "started", "run": run}
 
@@ -239,6 +244,28 @@ class Onboard(unittest.TestCase):
         sets = [{"userId": "user", "apiKey": "key", "listId": "7"}, {"userId": "user", "apiKey": "key2", "listId": "8"}]
         self.assertEqual(publisher.client.content("p/acme/make"), sets)
 
+    def test_makes_stored_lists_and_their_other_keys_stay_unless_they_are_dropped(self):
+        stored = [{"userId": "u", "apiKey": "k", "listId": str(number), "apiUrl": "https://x"} for number in (7, 8, 9)]
+        publisher = Publisher({**ONBOARDED, "p/acme/make": stored})
+        # Sesamy's, Rule's and Mailmojo's; Make.as's are replaced for list 8, 7 stays, 9 is dropped.
+        publisher.onboard("n", "n", "n", "y", "new-user", "new-key", "8", "n", "y", "n", "n", "n", NO_PREVIEW, "n", NO_RESYNC)
+        replaced = {"userId": "new-user", "apiKey": "new-key", "listId": "8", "apiUrl": "https://x"}
+        self.assertEqual(publisher.client.content("p/acme/make"), [replaced, stored[0]])
+
+    def test_a_token_that_somebody_adds_meanwhile_is_not_removed(self):
+        content = {"vendors": {"acme": {"tokens": ["a" * 20, "b" * 20]}}}
+        publisher = Publisher({**ONBOARDED, "p/webhook": content})
+
+        def somebody_else():
+            publisher.client.before_move = lambda: None
+            change = lambda stored: tokens.with_token(stored, "acme", "c" * 20)
+            SecretStore(publisher.client, "p").change("webhook", change)
+
+        publisher.client.before_move = somebody_else
+        said = publisher.onboard(*KEEP_ALL, "y", NO_RESYNC)
+        self.assertIn("which ends in bbbb?", said)
+        self.assertEqual(publisher.client.content("p/webhook")["vendors"]["acme"]["tokens"], ["b" * 20, "c" * 20])
+
     def test_wrong_and_empty_answers_are_asked_again(self):
         publisher = Publisher()
         said = publisher.onboard("", *SESAMY_ANSWERS, "maybe", "n", "n", "n", "y", "k-us1", "9", "anyhow", "pending", "n", "", "n")
@@ -278,6 +305,16 @@ class Offboard(unittest.TestCase):
         publisher = Publisher(ONBOARDED)
         self.assertIn("PROBLEM That is another id.", publisher.offboard("acne"))
         self.assertEqual(publisher.client.writes, [])
+
+    def test_credentials_stay_while_its_resync_cannot_be_stopped(self):
+        publisher = Publisher(ONBOARDED)
+        publisher.stack.resync_error = "Step Functions throttles"
+        said = publisher.offboard("acme")
+        self.assertIn("PROBLEM Its resync could not be stopped: Step Functions throttles", said)
+        self.assertEqual(publisher.client.deleted, {})
+        publisher.stack.resync_error = None
+        publisher.offboard("acme")
+        self.assertEqual(sorted(publisher.client.deleted), ["p/acme/rule", "p/acme/sesamy"])
 
     def test_an_unknown_publisher_is_said_to_be_unknown(self):
         said = Publisher(ONBOARDED, vendor="unknown").offboard("unknown")
@@ -337,6 +374,40 @@ class Changes(unittest.TestCase):
         with self.assertRaisesRegex(Problem, "keeps being changed by somebody else"):
             store.change("webhook", lambda content: tokens.with_token(content, "acme", "a"))
 
+    def test_a_change_whose_answer_was_lost_is_made_once(self):
+        client = FakeSecretsManager({"p/webhook": {"vendors": {}}})
+        store = SecretStore(client, "p")
+        move = client.update_secret_version_stage
+
+        def move_twice(**arguments):
+            client.update_secret_version_stage = move
+            move(**arguments)
+            # As the SDK repeats it.
+            move(**arguments)
+
+        client.update_secret_version_stage = move_twice
+        store.change("webhook", lambda content: tokens.with_token(content, "acme", "a"))
+        self.assertEqual(client.content("p/webhook"), {"vendors": {"acme": {"tokens": ["a"]}}})
+
+    def test_a_secret_without_a_value_is_told(self):
+        client = FakeSecretsManager()
+        client.create_secret = lambda **_: (_ for _ in ()).throw(refused("ResourceExistsException", "CreateSecret"))
+        with self.assertRaisesRegex(Problem, "p/webhook exists but has no value"):
+            SecretStore(client, "p").change("webhook", lambda content: tokens.with_token(content, "acme", "a"))
+
+    def test_aws_out_of_reach_is_told_in_words(self):
+        def unreachable(**_):
+            raise ConnectTimeoutError(endpoint_url="https://secretsmanager.example")
+
+        for operation in ["get_secret_value", "put_secret_value", "update_secret_version_stage", "delete_secret"]:
+            with self.subTest(operation):
+                client = FakeSecretsManager({"p/webhook": {"vendors": {}}})
+                store = SecretStore(client, "p")
+                setattr(client, operation, unreachable)
+                with self.assertRaisesRegex(Problem, "p/webhook: AWS cannot be reached"):
+                    store.change("webhook", lambda content: tokens.with_token(content, "acme", "a"))
+                    store.delete("webhook")
+
     def test_new_secrets_are_encrypted_with_the_stacks_key(self):
         client = FakeSecretsManager()
         SecretStore(client, "p", "arn:key").change("acme/rule", lambda _: {"apiKey": "k"})
@@ -356,6 +427,16 @@ class Changes(unittest.TestCase):
 
 
 class Questions(unittest.TestCase):
+    def test_the_region_is_that_of_either_variable(self):
+        for variables, region in [
+            ({"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-north-1"}, "eu-west-1"),
+            ({"AWS_DEFAULT_REGION": "eu-north-1"}, "eu-north-1"),
+        ]:
+            with unittest.mock.patch.dict("os.environ", variables):
+                if "AWS_REGION" not in variables:
+                    os.environ.pop("AWS_REGION", None)
+                self.assertEqual(default_region(), region)
+
     def test_vendor_ids_are_those_that_the_webhook_takes(self):
         for vendor in ["acme", "a|b", "åå", "x" * 256]:
             self.assertIsNone(vendor_id_fault(vendor), vendor)

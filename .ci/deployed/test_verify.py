@@ -3,6 +3,7 @@
 import json
 import unittest
 
+from .problem import Problem
 from .secret_store import SecretStore
 from .test_publisher import FakeSecretsManager
 from .vendor_secrets import CRMS
@@ -128,9 +129,22 @@ class Verify(unittest.TestCase):
                 self.assertGreaterEqual(said.count("ok      "), 5, said)
                 self.assertEqual(client.content("p/webhook"), OTHERS["p/webhook"])
 
-    def test_a_secret_that_was_not_there_is_gone_again(self):
-        _, _, client = verified(contents={})
-        self.assertIn("p/webhook", client.deleted)
+    def test_a_secret_that_was_not_there_stays_for_those_who_onboard_meanwhile(self):
+        passed, said, client = verified(contents={})
+        self.assertTrue(passed, said)
+        self.assertIn("Left: p/webhook", said)
+        self.assertEqual(client.content("p/webhook"), {"vendors": {}})
+        self.assertEqual(client.deleted, {})
+
+    def test_a_secret_that_is_being_deleted_is_not_touched(self):
+        client = FakeSecretsManager(OTHERS)
+        client.delete_secret("p/webhook", RecoveryWindowInDays=7)
+        client.writes.clear()
+        store = Store(client, "p")
+        with self.assertRaisesRegex(Problem, "p/webhook was deleted and can still be restored"):
+            Verification(FakeStack(store), store, say=lambda _: None, timeout=0).run()
+        self.assertEqual(client.writes, [])
+        self.assertEqual(client.deleted, {"p/webhook": 7})
 
     def test_a_secrets_manager_that_takes_a_stale_change_is_noticed(self):
         client = FakeSecretsManager(OTHERS)

@@ -29,12 +29,11 @@ def with_token(content, vendor, token):
     return changed
 
 
-def with_newest_only(content, vendor):
-    """Without the vendor's older tokens: new ones are added at the end."""
+def without_tokens(content, vendor, gone):
     changed = copy.deepcopy(content)
     entry = _entry(changed, vendor)
     if entry:
-        entry["tokens"] = of_vendor(changed, vendor)[-1:]
+        entry["tokens"] = [token for token in of_vendor(changed, vendor) if token not in gone]
     return changed
 
 
