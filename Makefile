@@ -150,9 +150,9 @@ e2e: build $(MINISTACK) $(BROWSER) ## Tests against the stack, deployed to a loc
 		deployed-without-soak deployed-without-e2e
 
 # They wait most of the time, so more at once than processors; not all, so that the
-# local AWS can answer. Of the soak's, the table of faults runs beside the others.
+# local AWS can answer. Of the soak's, the short one comes after the race.
 deployed-without-soak: THREADS := 12
-deployed-without-e2e: THREADS := 2
+deployed-without-e2e: THREADS := 3
 
 .PHONY: deployed-without-soak deployed-without-e2e
 deployed-without-soak deployed-without-e2e: deployed-without-%:
