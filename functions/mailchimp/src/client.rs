@@ -304,7 +304,11 @@ fn wait_of_edge(head: &Parts, body: &[u8]) -> Option<Duration> {
 
 impl Refusal {
     pub fn is_of(&self, field: &Field) -> bool {
-        matches!(self, Self::Fields(tags) if tags.is_empty() || tags.contains(field.name))
+        matches!(self, Self::Fields(tags) if tags.contains(field.name))
+    }
+
+    pub fn is_of_address(&self) -> bool {
+        matches!(self, Self::Fields(tags) if tags.is_empty())
     }
 
     /// Reads the title and the fields it names: the messages are in the language of

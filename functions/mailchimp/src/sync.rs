@@ -196,10 +196,13 @@ impl Mailchimp {
                     return Box::pin(self.write(client, job, Some(found), new_status, changes))
                         .await;
                 }
+                // A new member needs its address, and no field of a known one is written.
+                Err(failed) if failed.refusal.is_of_address() => {
+                    changes.count(Err::<(), _>(failed.error), "Mailchimp refused an address.")?;
+                    fields.clear();
+                    break;
+                }
                 Err(failed) => changes.leave_out(&mut fields, failed, Refusal::is_of)?,
-            }
-            if fields.is_empty() {
-                break;
             }
         }
         let Some(member) = member else {

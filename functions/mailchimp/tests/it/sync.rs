@@ -338,6 +338,50 @@ async fn a_refused_value_does_not_keep_out_the_others() {
 }
 
 #[tokio::test]
+async fn a_new_member_does_without_a_refused_value_that_is_its_only_one() {
+    let (bench, audience) = start().await;
+    // Its own four fields and one of ours.
+    settings(
+        &audience,
+        MailchimpSettings {
+            merge_field_limit: 5,
+            ..MailchimpSettings::default()
+        },
+    );
+    bench.sesamy.put_user(daily_subscriber());
+    bench.synced(USER, "a").await;
+    let written = audience.member(EMAIL).unwrap().merge_fields;
+    audience.remove_member(EMAIL);
+    for field in written.into_keys() {
+        let fault = Fault::json(400, refused(&field)).on(Api::Mailchimp);
+        bench
+            .fakes
+            .fault(fault.method("PUT").path("/lists/*/members/*").once());
+    }
+    bench.resynced(USER).await;
+    let member = audience.member(EMAIL).unwrap();
+    assert_eq!(member.merge_fields.len(), 0);
+    assert_eq!(member.tags, ["sesamy_active_subscriber"]);
+}
+
+#[tokio::test]
+async fn an_address_is_kept_out_of_an_audience_without_our_fields_too() {
+    let (bench, audience) = start().await;
+    settings(
+        &audience,
+        MailchimpSettings {
+            merge_field_limit: 0,
+            ..MailchimpSettings::default()
+        },
+    );
+    audience.forget_address(EMAIL);
+    bench.sesamy.put_user(daily_subscriber());
+    bench.synced(USER, "a").await;
+    assert_eq!(audience.members(), []);
+    assert!(bench.metrics().contains("unchanged"));
+}
+
+#[tokio::test]
 async fn a_refusal_that_names_nothing_we_sent_is_a_dead_letter() {
     for method in ["PUT", "PATCH"] {
         let (bench, audience) = start().await;
